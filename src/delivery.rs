@@ -1,0 +1,3 @@
+//! One batch's fate.
+
+pub(crate) mod transport;

@@ -1,6 +1,11 @@
 //! The errors a caller can get, one type for each moment: set-up, building a record, handing it over, waiting.
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, sync::Arc};
+
+use crate::{
+    delivery::reply::Refusal, delivery::transport::TransportError, record::NOT_FINITE,
+    record::Record,
+};
 
 type Cause = Box<dyn Error + Send + Sync>;
 
@@ -43,8 +48,277 @@ impl fmt::Display for ConfigError {
 
 impl Error for ConfigError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.cause
-            .as_deref()
-            .map(|cause| cause as &(dyn Error + 'static))
+        self.cause.as_deref().map(|cause| cause as _)
     }
 }
+
+/// A record that cannot be sent as it is: a field is missing, or a value has no place in JSON.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct EventError {
+    field: String,
+    problem: String,
+    cause: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+impl EventError {
+    /// `problem` continues the sentence that the field's name begins.
+    pub(crate) fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            problem: problem.into(),
+            cause: None,
+        }
+    }
+
+    pub(crate) fn empty_user_id() -> Self {
+        Self::new(
+            "user_id",
+            "is empty: use anonymous_id() for a user without auth",
+        )
+    }
+
+    pub(crate) fn not_json(field: String, error: serde_json::Error) -> Self {
+        if error.to_string() == NOT_FINITE {
+            return Self::new(field, NOT_FINITE);
+        }
+        Self {
+            cause: Some(Arc::new(error)),
+            ..Self::new(field, "cannot be written as JSON")
+        }
+    }
+
+    /// The field that is wrong, such as `user_id` or ``property `score` ``.
+    pub fn field(&self) -> &str {
+        &self.field
+    }
+}
+
+impl fmt::Display for EventError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.field, self.problem)
+    }
+}
+
+impl Error for EventError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause.as_deref().map(|cause| cause as _)
+    }
+}
+
+/// Why [`try_track`](crate::Trubrics::try_track) did not take a record, which it gives back.
+///
+/// `Debug` and `Display` do not show the record.
+pub struct TrackError {
+    kind: TrackErrorKind,
+    record: Box<Record>,
+}
+
+#[derive(Debug)]
+pub(crate) enum TrackErrorKind {
+    Full,
+    Closed,
+    Invalid(EventError),
+}
+
+impl TrackError {
+    pub(crate) fn new(kind: TrackErrorKind, record: Record) -> Self {
+        Self {
+            kind,
+            record: Box::new(record),
+        }
+    }
+
+    /// The queue holds as many records, or bytes, as it may; there is room again when some are delivered.
+    pub fn is_full(&self) -> bool {
+        matches!(self.kind, TrackErrorKind::Full)
+    }
+
+    /// The client was closed.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.kind, TrackErrorKind::Closed)
+    }
+
+    /// What is wrong with the record, when that is the reason.
+    pub fn invalid(&self) -> Option<&EventError> {
+        match &self.kind {
+            TrackErrorKind::Invalid(error) => Some(error),
+            TrackErrorKind::Full | TrackErrorKind::Closed => None,
+        }
+    }
+
+    /// Gives the record back, as [`before_send`](crate::TrubricsBuilder::before_send) left it.
+    pub fn into_record(self) -> Record {
+        *self.record
+    }
+}
+
+impl fmt::Debug for TrackError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TrackError")
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for TrackError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            TrackErrorKind::Full => "the queue is full",
+            TrackErrorKind::Closed => "the client is closed",
+            TrackErrorKind::Invalid(_) => "the record is invalid",
+        })
+    }
+}
+
+impl Error for TrackError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.invalid().map(|error| error as _)
+    }
+}
+
+/// Why [`track_sync`](crate::Trubrics::track_sync) did not deliver its record.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct DeliveryError {
+    kind: DeliveryErrorKind,
+}
+
+#[derive(Debug)]
+pub(crate) enum DeliveryErrorKind {
+    Invalid(EventError),
+    Hook,
+    Closed,
+    NoAnswer(TransportError),
+    Answer {
+        refusal: Refusal,
+        is_transient: bool,
+    },
+}
+
+impl DeliveryError {
+    pub(crate) fn new(kind: DeliveryErrorKind) -> Self {
+        Self { kind }
+    }
+
+    /// Whether the same record may be taken on another attempt: there was no answer, or one that says "later".
+    pub fn is_transient(&self) -> bool {
+        match &self.kind {
+            DeliveryErrorKind::NoAnswer(_) => true,
+            DeliveryErrorKind::Answer { is_transient, .. } => *is_transient,
+            DeliveryErrorKind::Invalid(_) | DeliveryErrorKind::Hook | DeliveryErrorKind::Closed => {
+                false
+            }
+        }
+    }
+
+    /// The HTTP status, if the server answered.
+    pub fn status(&self) -> Option<u16> {
+        self.refusal().map(|refusal| refusal.status)
+    }
+
+    /// The server's own words about the refusal, if it gave any; cut off where they are long.
+    pub fn detail(&self) -> Option<&str> {
+        self.refusal().and_then(|refusal| refusal.detail.as_deref())
+    }
+
+    /// What is wrong with the record, when it was not sent for that reason.
+    pub fn invalid(&self) -> Option<&EventError> {
+        match &self.kind {
+            DeliveryErrorKind::Invalid(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    fn refusal(&self) -> Option<&Refusal> {
+        match &self.kind {
+            DeliveryErrorKind::Answer { refusal, .. } => Some(refusal),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for DeliveryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            DeliveryErrorKind::Invalid(_) => f.write_str("the record is invalid"),
+            DeliveryErrorKind::Hook => f.write_str("before_send refused the record"),
+            DeliveryErrorKind::Closed => f.write_str("the client is closed"),
+            DeliveryErrorKind::NoAnswer(_) => f.write_str("the record could not be delivered"),
+            DeliveryErrorKind::Answer { refusal, .. } => {
+                write!(f, "the server refused the record with {refusal}")
+            }
+        }
+    }
+}
+
+impl Error for DeliveryError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.kind {
+            DeliveryErrorKind::Invalid(error) => Some(error),
+            DeliveryErrorKind::NoAnswer(error) => Some(error),
+            DeliveryErrorKind::Hook
+            | DeliveryErrorKind::Closed
+            | DeliveryErrorKind::Answer { .. } => None,
+        }
+    }
+}
+
+/// Not everything was delivered when [`flush`](crate::Trubrics::flush) or [`close`](crate::Trubrics::close) returned.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct FlushError {
+    pending: u64,
+    dropped: u64,
+    in_hook: bool,
+}
+
+impl FlushError {
+    pub(crate) fn new(pending: u64, dropped: u64) -> Self {
+        Self {
+            pending,
+            dropped,
+            in_hook: false,
+        }
+    }
+
+    pub(crate) fn in_hook(pending: u64) -> Self {
+        Self {
+            pending,
+            dropped: 0,
+            in_hook: true,
+        }
+    }
+
+    /// How many records wait for delivery or are in flight.
+    pub fn pending(&self) -> u64 {
+        self.pending
+    }
+
+    /// How many records were dropped since the last flush; [`stats`](crate::Trubrics::stats) has the reasons.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// The call came out of a hook or a transport, for which it would have had to wait itself; it did nothing.
+    pub fn is_in_hook(&self) -> bool {
+        self.in_hook
+    }
+}
+
+impl fmt::Display for FlushError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.in_hook {
+            return f.write_str("flush and close cannot be called from a hook or a transport");
+        }
+        let Self {
+            pending, dropped, ..
+        } = self;
+        write!(
+            f,
+            "not everything was delivered: {pending} records pending, {dropped} dropped since the last flush"
+        )
+    }
+}
+
+impl Error for FlushError {}

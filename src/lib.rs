@@ -1,7 +1,30 @@
 //! Blocking client for Trubrics.
 
-mod delivery;
-mod error;
+mod builder;
+mod client;
 
+mod batch;
+mod delivery;
+mod queue;
+mod record;
+mod worker;
+
+mod deadline;
+mod error;
+mod hooks;
+mod report;
+mod stats;
+
+pub use builder::{
+    DEFAULT_CONNECT_TIMEOUT, DEFAULT_FLUSH_BATCH_SIZE, DEFAULT_FLUSH_INTERVAL,
+    DEFAULT_GIVE_UP_AFTER, DEFAULT_HOST, DEFAULT_INITIAL_BACKOFF, DEFAULT_MAX_BACKOFF,
+    DEFAULT_MAX_BATCH_BYTES, DEFAULT_MAX_BATCH_SIZE, DEFAULT_QUEUE_BYTES, DEFAULT_QUEUE_CAPACITY,
+    DEFAULT_REQUEST_TIMEOUT, DEFAULT_SHUTDOWN_TIMEOUT, TrubricsBuilder,
+};
+pub use client::Trubrics;
 pub use delivery::transport::{Request, Response, Transport, TransportError};
-pub use error::ConfigError;
+pub use error::{ConfigError, DeliveryError, EventError, FlushError, TrackError};
+pub use hooks::Dropped;
+pub use queue::Overflow;
+pub use record::{Event, LlmEvent, Record, anonymous_id};
+pub use stats::{DropReason, Stats};

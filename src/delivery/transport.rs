@@ -198,6 +198,17 @@ impl TransportError {
             cause: cause.into(),
         }
     }
+
+    /// The cause with its own causes, for the log.
+    pub(crate) fn cause_text(&self) -> String {
+        let mut text = self.cause.to_string();
+        let mut cause = self.cause.source();
+        while let Some(deeper) = cause {
+            text = format!("{text}: {deeper}");
+            cause = deeper.source();
+        }
+        text
+    }
 }
 
 impl fmt::Display for TransportError {

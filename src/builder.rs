@@ -1,0 +1,483 @@
+//! Every setting of a client, with its default and its bounds; all are checked once, in `build`.
+
+use std::{
+    convert::Infallible,
+    fmt,
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
+};
+
+use crossbeam_channel::{bounded, unbounded};
+use serde::Serialize;
+
+use crate::{
+    batch::BatchLimits,
+    client::{Shared, Trubrics},
+    delivery::{
+        http::{HttpSettings, HttpTransport, check_host},
+        transport::Transport,
+    },
+    error::{ConfigError, EventError},
+    hooks::{BeforeSend, Dropped, OnDrop},
+    queue::{Limits, Overflow, Queue},
+    record::{Properties, Record},
+    report::Report,
+    worker::{Knocker, Worker, WorkerSettings},
+};
+
+/// Where records go unless [`host`](TrubricsBuilder::host) says otherwise.
+pub const DEFAULT_HOST: &str = "https://app.trubrics.com/api/ingestion";
+/// As in the official SDKs.
+pub const DEFAULT_FLUSH_INTERVAL: Duration = Duration::from_secs(10);
+/// As in the official SDKs.
+pub const DEFAULT_FLUSH_BATCH_SIZE: usize = 20;
+/// What the server takes in one request.
+pub const DEFAULT_MAX_BATCH_SIZE: usize = 100;
+/// Far below what servers usually refuse, and enough for a hundred long prompts.
+pub const DEFAULT_MAX_BATCH_BYTES: usize = 1024 * 1024;
+/// A burst of this many records is taken without a loss.
+pub const DEFAULT_QUEUE_CAPACITY: usize = 100_000;
+/// What an outage may cost in memory, at the most.
+pub const DEFAULT_QUEUE_BYTES: usize = 32 * 1024 * 1024;
+/// Long enough for a slow server, short enough to notice a dead one.
+pub const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection that takes longer will hardly come about.
+pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// The outages that are worth waiting for in memory.
+pub const DEFAULT_GIVE_UP_AFTER: Duration = Duration::from_secs(5 * 60);
+/// The delay after the first failure.
+pub const DEFAULT_INITIAL_BACKOFF: Duration = Duration::from_millis(250);
+/// The longest of the doubling delays.
+pub const DEFAULT_MAX_BACKOFF: Duration = Duration::from_secs(30);
+/// What a person at a terminal will wait for without wondering.
+pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The server takes no larger array.
+const MAX_BATCH_SIZE: usize = 100;
+const MIN_FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Settings for a client; from [`Trubrics::builder`]. Nothing is checked before [`build`](Self::build). `Debug` shows
+/// neither the key nor the properties.
+///
+/// ```
+/// use std::time::Duration;
+/// use trubrics::Trubrics;
+///
+/// let client = Trubrics::builder("key")
+///     .flush_interval(Duration::from_secs(2))
+///     .default_property("app_version", "1.4.0")
+///     .build()?;
+/// # let _ = client;
+/// # Ok::<(), trubrics::ConfigError>(())
+/// ```
+#[must_use = "settings do nothing until build() is called"]
+pub struct TrubricsBuilder {
+    api_key: String,
+    host: String,
+    flush_interval: Duration,
+    flush_batch_size: usize,
+    max_batch_size: usize,
+    max_batch_bytes: usize,
+    queue_capacity: usize,
+    queue_bytes: usize,
+    overflow: Overflow,
+    request_timeout: Duration,
+    connect_timeout: Duration,
+    give_up_after: Duration,
+    initial_backoff: Duration,
+    max_backoff: Duration,
+    shutdown_timeout: Duration,
+    defaults: Properties,
+    default_error: Option<EventError>,
+    before_send: Option<BeforeSend>,
+    on_drop: Option<OnDrop>,
+    transport: Option<Box<dyn Transport>>,
+    proxy: Option<String>,
+    root_certificates: Option<Vec<u8>>,
+    disabled: bool,
+}
+
+impl TrubricsBuilder {
+    pub(crate) fn new(api_key: String) -> Self {
+        Self {
+            api_key,
+            host: DEFAULT_HOST.into(),
+            flush_interval: DEFAULT_FLUSH_INTERVAL,
+            flush_batch_size: DEFAULT_FLUSH_BATCH_SIZE,
+            max_batch_size: DEFAULT_MAX_BATCH_SIZE,
+            max_batch_bytes: DEFAULT_MAX_BATCH_BYTES,
+            queue_capacity: DEFAULT_QUEUE_CAPACITY,
+            queue_bytes: DEFAULT_QUEUE_BYTES,
+            overflow: Overflow::default(),
+            request_timeout: DEFAULT_REQUEST_TIMEOUT,
+            connect_timeout: DEFAULT_CONNECT_TIMEOUT,
+            give_up_after: DEFAULT_GIVE_UP_AFTER,
+            initial_backoff: DEFAULT_INITIAL_BACKOFF,
+            max_backoff: DEFAULT_MAX_BACKOFF,
+            shutdown_timeout: DEFAULT_SHUTDOWN_TIMEOUT,
+            defaults: Properties::default(),
+            default_error: None,
+            before_send: None,
+            on_drop: None,
+            transport: None,
+            proxy: None,
+            root_certificates: None,
+            disabled: false,
+        }
+    }
+
+    /// The URL before `/publish_events`: `http` or `https`, with or without a slash at its end.
+    /// Default: [`DEFAULT_HOST`].
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        self.host = host.into();
+        self
+    }
+
+    /// The longest wait before records are sent that are too few for a batch; at least a second.
+    /// Default: [`DEFAULT_FLUSH_INTERVAL`].
+    pub fn flush_interval(mut self, interval: Duration) -> Self {
+        self.flush_interval = interval;
+        self
+    }
+
+    /// So many waiting records are sent at once; 1 to 100. Waiting records of
+    /// [`max_batch_bytes`](Self::max_batch_bytes) together are sent at once too, however few they are.
+    /// Default: [`DEFAULT_FLUSH_BATCH_SIZE`].
+    pub fn flush_batch_size(mut self, records: usize) -> Self {
+        self.flush_batch_size = records;
+        self
+    }
+
+    /// The most records in one request; 1 to 100. Default: [`DEFAULT_MAX_BATCH_SIZE`].
+    pub fn max_batch_size(mut self, records: usize) -> Self {
+        self.max_batch_size = records;
+        self
+    }
+
+    /// The most bytes in the body of one request; a record that is larger goes alone. At least 1.
+    /// Default: [`DEFAULT_MAX_BATCH_BYTES`].
+    pub fn max_batch_bytes(mut self, bytes: usize) -> Self {
+        self.max_batch_bytes = bytes;
+        self
+    }
+
+    /// The most records that wait or are in flight; at least 1. It costs no memory until it is used.
+    /// Default: [`DEFAULT_QUEUE_CAPACITY`].
+    pub fn queue_capacity(mut self, records: usize) -> Self {
+        self.queue_capacity = records;
+        self
+    }
+
+    /// The most bytes of JSON that wait or are in flight; at least 1. A record that is larger is invalid.
+    /// Default: [`DEFAULT_QUEUE_BYTES`].
+    pub fn queue_bytes(mut self, bytes: usize) -> Self {
+        self.queue_bytes = bytes;
+        self
+    }
+
+    /// What [`track`](Trubrics::track) does when the queue is full. Default: [`Overflow::DropNewest`].
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.overflow = overflow;
+        self
+    }
+
+    /// The longest that a single request may take, from name lookup to the last byte of the answer; more than zero.
+    /// While closing, a request gets the smaller of this and the time that is left.
+    /// Default: [`DEFAULT_REQUEST_TIMEOUT`].
+    pub fn request_timeout(mut self, limit: Duration) -> Self {
+        self.request_timeout = limit;
+        self
+    }
+
+    /// The longest that the lookup of a name, and then the making of a connection with its TLS, may take; more than
+    /// zero. Default: [`DEFAULT_CONNECT_TIMEOUT`].
+    pub fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.connect_timeout = limit;
+        self
+    }
+
+    /// How long after its first failed attempt a batch is given up, with one attempt at the very end; zero for a single
+    /// attempt. Default: [`DEFAULT_GIVE_UP_AFTER`].
+    pub fn give_up_after(mut self, limit: Duration) -> Self {
+        self.give_up_after = limit;
+        self
+    }
+
+    /// The bound of the delay after a first failure, which doubles with each further one; at least a millisecond. The
+    /// delay itself is by chance between half of the bound and the whole. Default: [`DEFAULT_INITIAL_BACKOFF`].
+    pub fn initial_backoff(mut self, delay: Duration) -> Self {
+        self.initial_backoff = delay;
+        self
+    }
+
+    /// Where the doubling ends; at least [`initial_backoff`](Self::initial_backoff). Default: [`DEFAULT_MAX_BACKOFF`].
+    pub fn max_backoff(mut self, delay: Duration) -> Self {
+        self.max_backoff = delay;
+        self
+    }
+
+    /// How long the drop of the last handle may wait for deliveries; zero to wait for none.
+    /// Default: [`DEFAULT_SHUTDOWN_TIMEOUT`].
+    pub fn shutdown_timeout(mut self, limit: Duration) -> Self {
+        self.shutdown_timeout = limit;
+        self
+    }
+
+    /// A property that every record gets, unless it has one of that key itself. Default: none.
+    pub fn default_property(mut self, key: impl AsRef<str>, value: impl Serialize) -> Self {
+        if let Err(error) = self.defaults.insert(key.as_ref(), &value) {
+            self.default_error.get_or_insert(error);
+        }
+        self
+    }
+
+    /// Sees every record before it is encoded, on the thread that tracks it, and may change it or refuse it with
+    /// `None`; a refused one is counted as [`DropReason::Hook`](crate::DropReason::Hook). Default: none.
+    ///
+    /// A panic refuses the record. It must be quick, for it runs inside `track`, and must not call `flush` or `close`,
+    /// which return an error there.
+    ///
+    /// ```
+    /// use trubrics::{Record, Trubrics};
+    ///
+    /// let client = Trubrics::builder("key")
+    ///     .before_send(|record| match record {
+    ///         Record::LlmEvent(_) => None, // prompts stay here
+    ///         record => Some(record),
+    ///     })
+    ///     .build()?;
+    /// # let _ = client;
+    /// # Ok::<(), trubrics::ConfigError>(())
+    /// ```
+    pub fn before_send(
+        mut self,
+        hook: impl Fn(Record) -> Option<Record> + Send + Sync + 'static,
+    ) -> Self {
+        self.before_send = Some(Box::new(hook));
+        self
+    }
+
+    /// Is told of every drop, where it happens: on the worker thread, or inside `track` for a record that was not
+    /// taken. Default: none.
+    ///
+    /// A panic is swallowed. It must be quick, and must not call `flush` or `close`, which return an error there. What
+    /// it drops itself is counted but not told. It must not own a handle of its client, which would then never be
+    /// closed by itself.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    /// use trubrics::{DropReason, Event, Trubrics};
+    ///
+    /// let (dead_letters, dead) = mpsc::channel();
+    /// let client = Trubrics::builder("key")
+    ///     .on_drop(move |dropped| {
+    ///         for record in dropped.records() {
+    ///             let _ = dead_letters.send((dropped.reason(), record.to_owned()));
+    ///         }
+    ///     })
+    ///     .build()?;
+    /// let _ = client.close(std::time::Duration::from_secs(1));
+    /// client.track(Event::new("user", "Too late"));
+    ///
+    /// let (reason, record) = dead.recv()?;
+    /// assert_eq!(reason, DropReason::Closed);
+    /// assert!(record.contains("Too late"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_drop(mut self, hook: impl Fn(&Dropped<'_>) + Send + Sync + 'static) -> Self {
+        self.on_drop = Some(Box::new(hook));
+        self
+    }
+
+    /// Carries the requests instead of the default transport, whose settings ([`connect_timeout`](Self::connect_timeout),
+    /// [`proxy`](Self::proxy), [`root_certificates`](Self::root_certificates)) then have no effect.
+    pub fn transport(mut self, transport: impl Transport) -> Self {
+        self.transport = Some(Box::new(transport));
+        self
+    }
+
+    /// The proxy to reach the host through: `http`, `https`, `socks4`, `socks4a` or `socks5`, with `user:password@` if
+    /// it asks for them. A loopback host is never reached through a proxy.
+    /// Default: what `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` say.
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.proxy = Some(url.into());
+        self
+    }
+
+    /// Trusts these certificates, in PEM, and no others.
+    /// Default: the operating system's, or the ones bundled at compile time where it has none.
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.root_certificates = Some(pem.into());
+        self
+    }
+
+    /// Makes a client as from [`Trubrics::disabled`]; the other settings are checked all the same. Default: false.
+    pub fn disabled(mut self, disabled: bool) -> Self {
+        self.disabled = disabled;
+        self
+    }
+
+    /// Checks all settings and starts the worker thread. It does not connect: that is for the first record.
+    ///
+    /// # Errors
+    ///
+    /// When a setting cannot be used, which the error names, or the thread cannot be started.
+    pub fn build(self) -> Result<Trubrics, ConfigError> {
+        let api_key = check_api_key(&self.api_key)?;
+        let host = check_host(&self.host)?;
+        self.check_numbers()?;
+        if let Some(error) = self.default_error {
+            return Err(ConfigError::new("default_property", "cannot be used").caused_by(error));
+        }
+        let transport = match self.transport {
+            Some(transport) => transport,
+            None => Box::new(HttpTransport::new(&HttpSettings {
+                host: &host,
+                connect_timeout: self.connect_timeout,
+                request_timeout: self.request_timeout,
+                proxy: self.proxy.as_deref(),
+                root_certificates: self.root_certificates.as_deref(),
+            })?),
+        };
+        if self.disabled {
+            return Ok(Trubrics::disabled());
+        }
+
+        let (queue, records) = Queue::new(Limits {
+            records: self.queue_capacity,
+            bytes: self.queue_bytes,
+            trigger_records: self.flush_batch_size.min(self.queue_capacity),
+            trigger_bytes: self.max_batch_bytes.min(self.queue_bytes.div_ceil(2)),
+        });
+        let (control, orders) = unbounded();
+        let shared = Arc::new(Shared {
+            queue,
+            report: Report::new(self.on_drop),
+            knocker: Knocker::new(control),
+            transport,
+            api_key,
+            host,
+            overflow: self.overflow,
+            defaults: self.defaults,
+            before_send: self.before_send,
+            request_timeout: self.request_timeout,
+            shutdown_timeout: self.shutdown_timeout,
+            closing: Mutex::new(None),
+        });
+        let settings = WorkerSettings {
+            flush_interval: self.flush_interval,
+            batch: BatchLimits {
+                records: self.max_batch_size,
+                bytes: self.max_batch_bytes,
+            },
+            request_timeout: self.request_timeout,
+            give_up_after: self.give_up_after,
+            initial_backoff: self.initial_backoff,
+            max_backoff: self.max_backoff,
+        };
+        let worker = Worker::new(shared.clone(), settings, orders, records);
+        let (alive, running) = bounded::<Infallible>(0);
+        let thread = thread::Builder::new()
+            .name("trubrics-worker".into())
+            .spawn(move || worker.run(alive))
+            .map_err(|error| {
+                ConfigError::new("worker", "thread could not be started").caused_by(error)
+            })?;
+        Ok(Trubrics::running(shared, thread, running))
+    }
+
+    fn check_numbers(&self) -> Result<(), ConfigError> {
+        let second = MIN_FLUSH_INTERVAL;
+        within("flush_batch_size", self.flush_batch_size, 1, MAX_BATCH_SIZE)?;
+        within("max_batch_size", self.max_batch_size, 1, MAX_BATCH_SIZE)?;
+        at_least("max_batch_bytes", self.max_batch_bytes, 1)?;
+        at_least("queue_capacity", self.queue_capacity, 1)?;
+        at_least("queue_bytes", self.queue_bytes, 1)?;
+        at_least("flush_interval", self.flush_interval, second)?;
+        more_than_zero("request_timeout", self.request_timeout)?;
+        more_than_zero("connect_timeout", self.connect_timeout)?;
+        at_least(
+            "initial_backoff",
+            self.initial_backoff,
+            Duration::from_millis(1),
+        )?;
+        if self.max_backoff < self.initial_backoff {
+            let (max, initial) = (self.max_backoff, self.initial_backoff);
+            let problem = format!("is {max:?}: at least initial_backoff, {initial:?}, is allowed");
+            return Err(ConfigError::new("max_backoff", problem));
+        }
+        Ok(())
+    }
+}
+
+fn check_api_key(api_key: &str) -> Result<String, ConfigError> {
+    let api_key = api_key.trim();
+    if api_key.is_empty() {
+        return Err(ConfigError::new(
+            "api_key",
+            "is empty: the project's API key is needed",
+        ));
+    }
+    if !api_key.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        let problem = "has a character that no HTTP header may carry: printable ASCII is allowed";
+        return Err(ConfigError::new("api_key", problem));
+    }
+    Ok(api_key.into())
+}
+
+fn within(setting: &'static str, value: usize, min: usize, max: usize) -> Result<(), ConfigError> {
+    if (min..=max).contains(&value) {
+        return Ok(());
+    }
+    Err(ConfigError::new(
+        setting,
+        format!("is {value}: {min} to {max} is allowed"),
+    ))
+}
+
+fn at_least<T: PartialOrd + fmt::Debug>(
+    setting: &'static str,
+    value: T,
+    min: T,
+) -> Result<(), ConfigError> {
+    if value >= min {
+        return Ok(());
+    }
+    Err(ConfigError::new(
+        setting,
+        format!("is {value:?}: at least {min:?} is allowed"),
+    ))
+}
+
+fn more_than_zero(setting: &'static str, value: Duration) -> Result<(), ConfigError> {
+    if value > Duration::ZERO {
+        return Ok(());
+    }
+    Err(ConfigError::new(setting, "is 0: more than zero is allowed"))
+}
+
+impl fmt::Debug for TrubricsBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TrubricsBuilder")
+            .field("host", &self.host)
+            .field("flush_interval", &self.flush_interval)
+            .field("flush_batch_size", &self.flush_batch_size)
+            .field("max_batch_size", &self.max_batch_size)
+            .field("max_batch_bytes", &self.max_batch_bytes)
+            .field("queue_capacity", &self.queue_capacity)
+            .field("queue_bytes", &self.queue_bytes)
+            .field("overflow", &self.overflow)
+            .field("request_timeout", &self.request_timeout)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("give_up_after", &self.give_up_after)
+            .field("initial_backoff", &self.initial_backoff)
+            .field("max_backoff", &self.max_backoff)
+            .field("shutdown_timeout", &self.shutdown_timeout)
+            .field("disabled", &self.disabled)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,494 @@
+//! The handle that programs hold: it checks and encodes records, hands them to the worker, and waits for it on request.
+
+use std::{
+    convert::Infallible,
+    env, fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, PoisonError},
+    thread::{self, JoinHandle, ThreadId},
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::{Receiver, bounded};
+use time::OffsetDateTime;
+
+use crate::{
+    builder::TrubricsBuilder,
+    deadline::after,
+    delivery::{
+        reply::{Verdict, judge},
+        transport::{Request, Response, Transport, TransportError},
+    },
+    error::{
+        ConfigError, DeliveryError, DeliveryErrorKind, EventError, FlushError, TrackError,
+        TrackErrorKind,
+    },
+    hooks::{self, BeforeSend},
+    queue::{Overflow, Queue, Refused},
+    record::{Encoded, Properties, Record},
+    report::Report,
+    stats::{DropReason, Stats},
+    worker::{Control, Knocker},
+};
+
+/// A client of Trubrics: takes records and returns at once, while one thread delivers them in batches.
+///
+/// Clones are cheap and share that thread. When the last one is dropped the client is closed as by
+/// [`close`](Self::close), with the time that [`shutdown_timeout`](TrubricsBuilder::shutdown_timeout) allows. A client
+/// in a `static` is never dropped, and `std::process::exit` drops nothing: call `close` there.
+///
+/// ```no_run
+/// use trubrics::{Event, Trubrics};
+///
+/// let client = Trubrics::from_env()?;
+/// client.track(Event::new("user_123", "Sign up").property("plan", "team"));
+/// # Ok::<(), trubrics::ConfigError>(())
+/// ```
+#[derive(Clone)]
+#[must_use = "a client that is dropped at once is closed at once"]
+pub struct Trubrics {
+    /// None for a client that does nothing.
+    inner: Option<Arc<Inner>>,
+}
+
+impl Trubrics {
+    /// A client with default settings that sends to Trubrics.
+    ///
+    /// # Errors
+    ///
+    /// When the key is empty or no header value, or the worker thread cannot be started.
+    pub fn new(api_key: impl Into<String>) -> Result<Self, ConfigError> {
+        Self::builder(api_key).build()
+    }
+
+    /// A client with the key in `TRUBRICS_API_KEY`, and the host in `TRUBRICS_HOST` if that is set and not empty.
+    ///
+    /// # Errors
+    ///
+    /// When `TRUBRICS_API_KEY` is missing or not Unicode, and as [`new`](Self::new).
+    pub fn from_env() -> Result<Self, ConfigError> {
+        let api_key = variable("TRUBRICS_API_KEY")?.ok_or_else(|| {
+            ConfigError::new(
+                "TRUBRICS_API_KEY",
+                "is not set: it must hold the project's API key",
+            )
+        })?;
+        let mut builder = Self::builder(api_key);
+        if let Some(host) = variable("TRUBRICS_HOST")? {
+            builder = builder.host(host);
+        }
+        builder.build()
+    }
+
+    /// Settings for a client.
+    pub fn builder(api_key: impl Into<String>) -> TrubricsBuilder {
+        TrubricsBuilder::new(api_key.into())
+    }
+
+    /// A client without thread or socket, whose calls all do nothing and succeed.
+    pub fn disabled() -> Self {
+        Self { inner: None }
+    }
+
+    pub(crate) fn running(
+        shared: Arc<Shared>,
+        worker: JoinHandle<()>,
+        running: Receiver<Infallible>,
+    ) -> Self {
+        let worker_id = worker.thread().id();
+        let inner = Inner {
+            shared,
+            worker_id,
+            worker: Mutex::new(Some(worker)),
+            running,
+        };
+        Self {
+            inner: Some(Arc::new(inner)),
+        }
+    }
+
+    /// Takes a record for delivery and returns at once; it does not touch the network, and never fails or panics.
+    ///
+    /// When the queue is full the record is dropped, or with [`Overflow::Block`] this waits for room. A record that is
+    /// invalid, or tracked after [`close`](Self::close), is dropped. Every drop is counted in [`stats`](Self::stats)
+    /// and told to [`on_drop`](TrubricsBuilder::on_drop).
+    pub fn track(&self, record: impl Into<Record>) {
+        let Some(inner) = &self.inner else { return };
+        let shared = &inner.shared;
+        let may_wait =
+            shared.overflow == Overflow::Block && !inner.is_worker() && !hooks::is_running();
+        if let Err(rejected) = shared.offer(record.into(), may_wait, true) {
+            let reason = match rejected.kind {
+                TrackErrorKind::Full => DropReason::QueueFull,
+                TrackErrorKind::Closed => DropReason::Closed,
+                TrackErrorKind::Invalid(_) => DropReason::Invalid,
+            };
+            shared.report.turned_away(reason, rejected.encoded.as_ref());
+        }
+    }
+
+    /// Takes a record for delivery like [`track`](Self::track), or gives it back; it never waits, whatever
+    /// [`Overflow`] says.
+    ///
+    /// A record that [`before_send`](TrubricsBuilder::before_send) refuses is dropped and counted, and this succeeds.
+    ///
+    /// # Errors
+    ///
+    /// When the queue is full, the client is closed or the record is invalid. It is then not counted in
+    /// [`stats`](Self::stats): it is the caller's again.
+    pub fn try_track(&self, record: impl Into<Record>) -> Result<(), TrackError> {
+        let Some(inner) = &self.inner else {
+            return Ok(());
+        };
+        let offered = inner.shared.offer(record.into(), false, false);
+        offered.map_err(|rejected| TrackError::new(rejected.kind, rejected.record))
+    }
+
+    /// Delivers a record on the calling thread, past the queue, and waits for the answer: one attempt, for as long as
+    /// [`request_timeout`](TrubricsBuilder::request_timeout) allows.
+    ///
+    /// # Errors
+    ///
+    /// When the record is invalid or refused, the server does not answer, or the client is closed;
+    /// [`is_transient`](DeliveryError::is_transient) says whether to try again. Such a record is not counted in
+    /// [`stats`](Self::stats). No answer does not mean that the server does not have it.
+    pub fn track_sync(&self, record: impl Into<Record>) -> Result<(), DeliveryError> {
+        match &self.inner {
+            Some(inner) => inner
+                .shared
+                .deliver_now(record.into())
+                .map_err(DeliveryError::new),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until everything that was tracked before the call is delivered or dropped, at most for `timeout`.
+    ///
+    /// One attempt is made at once, even in a back-off, but not against a `Retry-After` of the server. When no attempt
+    /// is left within the time, it returns early.
+    ///
+    /// # Errors
+    ///
+    /// When time ran out, or records were dropped since the last flush; the error says how many of each. A call from a
+    /// hook or a transport does nothing and says so.
+    pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
+        match &self.inner {
+            Some(inner) => inner.flush(timeout),
+            None => Ok(()),
+        }
+    }
+
+    /// Flushes, and ends the worker thread; returns within `timeout` whatever the network does.
+    ///
+    /// What is not delivered by then is dropped as [`DropReason::Deadline`], and the request in flight is interrupted;
+    /// where that is not possible the thread is let go, and its records are still pending. Later records are dropped as
+    /// [`DropReason::Closed`]. A second call waits for the same end. `Duration::ZERO` gives up everything at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Self::flush).
+    pub fn close(&self, timeout: Duration) -> Result<(), FlushError> {
+        match &self.inner {
+            Some(inner) => inner.close(timeout),
+            None => Ok(()),
+        }
+    }
+
+    /// What became of all the records so far; takes no lock.
+    pub fn stats(&self) -> Stats {
+        self.inner
+            .as_ref()
+            .map(|inner| inner.shared.stats())
+            .unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Trubrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut client = f.debug_struct("Trubrics");
+        match &self.inner {
+            Some(inner) => client.field("stats", &inner.shared.stats()),
+            None => client.field("disabled", &true),
+        };
+        client.finish_non_exhaustive()
+    }
+}
+
+/// Reads an environment variable; an empty one is as good as none.
+fn variable(name: &'static str) -> Result<Option<String>, ConfigError> {
+    match env::var(name) {
+        Ok(value) if value.trim().is_empty() => Ok(None),
+        Ok(value) => Ok(Some(value)),
+        Err(env::VarError::NotPresent) => Ok(None),
+        // The error itself would repeat the value.
+        Err(env::VarError::NotUnicode(_)) => Err(ConfigError::new(name, "is not valid Unicode")),
+    }
+}
+
+/// What all handles share; the last one to go closes the client.
+struct Inner {
+    shared: Arc<Shared>,
+    worker_id: ThreadId,
+    worker: Mutex<Option<JoinHandle<()>>>,
+    /// Disconnected when the worker has ended.
+    running: Receiver<Infallible>,
+}
+
+impl Inner {
+    fn is_worker(&self) -> bool {
+        thread::current().id() == self.worker_id
+    }
+
+    fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
+        if hooks::is_running() || self.is_worker() {
+            return Err(FlushError::in_hook(self.shared.queue.pending()));
+        }
+        let deadline = after(Instant::now(), timeout);
+        let told = self.shared.report.books().told();
+        let (done, settled) = bounded(1);
+        self.shared.knocker.tell(Control::Flush { deadline, done });
+        let is_settled = settled.recv_deadline(deadline).is_ok();
+        self.outcome(is_settled, told)
+    }
+
+    fn close(&self, timeout: Duration) -> Result<(), FlushError> {
+        if hooks::is_running() || self.is_worker() {
+            return Err(FlushError::in_hook(self.shared.queue.pending()));
+        }
+        let now = Instant::now();
+        let told = self.shared.report.books().told();
+        let deadline = after(now, timeout);
+        // The worker is to be done a little earlier, so that there is time to interrupt it.
+        let last_call = deadline - INTERRUPT_GRACE.min(timeout / 4);
+        self.shared.begin_close(last_call);
+        if !self.has_ended(last_call) && self.shared.is_last_call(last_call) {
+            self.shared.interrupt();
+        }
+        if self.has_ended(deadline) {
+            self.join();
+        }
+        self.outcome(false, told)
+    }
+
+    /// Waits for the worker's end.
+    fn has_ended(&self, deadline: Instant) -> bool {
+        self.running.recv_deadline(deadline)
+            == Err(crossbeam_channel::RecvTimeoutError::Disconnected)
+    }
+
+    fn join(&self) {
+        let worker = self
+            .worker
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(worker) = worker {
+            // It caught its panics itself, and has told of them.
+            let _ = worker.join();
+        }
+    }
+
+    fn outcome(&self, is_settled: bool, told: u64) -> Result<(), FlushError> {
+        let pending = self.shared.queue.pending();
+        let books = self.shared.report.books();
+        let dropped = books.dropped();
+        books.tell(dropped);
+        let is_delivered = (is_settled || pending == 0) && dropped == told;
+        if is_delivered {
+            Ok(())
+        } else {
+            Err(FlushError::new(pending, dropped - told))
+        }
+    }
+}
+
+/// How long before its deadline a close interrupts the request in flight: enough for the worker to notice, drop what is
+/// left, and end on a busy machine.
+const INTERRUPT_GRACE: Duration = Duration::from_millis(100);
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let timeout = self.shared.shutdown_timeout;
+        if hooks::is_running() || self.is_worker() {
+            // It cannot wait for itself; the worker goes on until it is done.
+            self.shared.begin_close(after(Instant::now(), timeout));
+        } else {
+            // Nobody is there to be told; the report has logged what was dropped.
+            let _ = self.close(timeout);
+        }
+    }
+}
+
+/// What callers and the worker have in common.
+pub(crate) struct Shared {
+    pub(crate) queue: Queue,
+    pub(crate) report: Report,
+    pub(crate) knocker: Knocker,
+    pub(crate) transport: Box<dyn Transport>,
+    pub(crate) api_key: String,
+    pub(crate) host: String,
+    pub(crate) overflow: Overflow,
+    pub(crate) defaults: Properties,
+    pub(crate) before_send: Option<BeforeSend>,
+    pub(crate) request_timeout: Duration,
+    pub(crate) shutdown_timeout: Duration,
+    pub(crate) closing: Mutex<Option<Closing>>,
+}
+
+/// The client is being closed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Closing {
+    /// How many records were let in before the door was shut.
+    pub(crate) accepted: u64,
+    pub(crate) deadline: Instant,
+}
+
+/// A record that was not taken.
+struct Rejected {
+    kind: TrackErrorKind,
+    record: Record,
+    encoded: Option<Encoded>,
+}
+
+impl Shared {
+    /// Checks, encodes and queues a record. `wants_json` says that a record which is not taken will be dropped: then it
+    /// is encoded all the same if somebody wants to see it.
+    fn offer(&self, record: Record, may_wait: bool, wants_json: bool) -> Result<(), Rejected> {
+        let reject = |kind, record, encoded| {
+            Err(Rejected {
+                kind,
+                record,
+                encoded,
+            })
+        };
+        let is_hidden = !(wants_json && self.report.shows_records());
+        if self.queue.is_closed() && is_hidden {
+            return reject(TrackErrorKind::Closed, record, None);
+        }
+        if !may_wait && self.queue.is_full() && is_hidden {
+            return reject(TrackErrorKind::Full, record, None);
+        }
+        let Some(record) = self.before_send(record) else {
+            self.report.turned_away(DropReason::Hook, None);
+            return Ok(());
+        };
+        let mut encoded = match self.encode(&record) {
+            Ok(encoded) => encoded,
+            Err(error) => return reject(TrackErrorKind::Invalid(error), record, None),
+        };
+        let size = encoded.json.len();
+        loop {
+            match self.queue.push(encoded) {
+                Ok(false) => return Ok(()),
+                Ok(true) => {
+                    self.knocker.wake();
+                    return Ok(());
+                }
+                Err(Refused::Full(back)) if may_wait => {
+                    self.queue.wait_for_room(size, || self.knocker.wake());
+                    encoded = back;
+                }
+                Err(Refused::Full(back)) => {
+                    return reject(TrackErrorKind::Full, record, Some(back));
+                }
+                Err(Refused::Closed(back)) => {
+                    return reject(TrackErrorKind::Closed, record, Some(back));
+                }
+            }
+        }
+    }
+
+    fn before_send(&self, record: Record) -> Option<Record> {
+        match &self.before_send {
+            Some(hook) => hooks::before_send(hook, record),
+            None => Some(record),
+        }
+    }
+
+    fn encode(&self, record: &Record) -> Result<Encoded, EventError> {
+        let encoded = record.encode(&self.defaults, OffsetDateTime::now_utc())?;
+        let (size, max) = (encoded.json.len(), self.queue.max_bytes());
+        if size > max {
+            return Err(EventError::new(
+                "record",
+                format!("is {size} bytes of JSON: queue_bytes allows {max}"),
+            ));
+        }
+        Ok(encoded)
+    }
+
+    fn deliver_now(&self, record: Record) -> Result<(), DeliveryErrorKind> {
+        if self.queue.is_closed() {
+            return Err(DeliveryErrorKind::Closed);
+        }
+        let record = self.before_send(record).ok_or(DeliveryErrorKind::Hook)?;
+        let encoded = self.encode(&record).map_err(DeliveryErrorKind::Invalid)?;
+        let url = format!("{}{}", self.host, encoded.endpoint.path());
+        let mut body = Vec::new();
+        crate::batch::write_body(std::slice::from_ref(&encoded), &mut body);
+        let deadline = after(Instant::now(), self.request_timeout);
+        let request = Request::new(&url, &self.api_key, &body, deadline);
+        let answer = self.send(&request).map_err(DeliveryErrorKind::NoAnswer)?;
+        let (refusal, is_transient) = match judge(&answer, OffsetDateTime::now_utc(), &self.api_key)
+        {
+            Verdict::Delivered => {
+                self.report.books().count_beside_queue(1);
+                self.report.delivered(1);
+                return Ok(());
+            }
+            Verdict::Later { refusal, .. } => (refusal, true),
+            Verdict::Invalid { refusal, .. }
+            | Verdict::TooLarge { refusal }
+            | Verdict::Unauthorized { refusal }
+            | Verdict::Refused { refusal } => (refusal, false),
+        };
+        Err(DeliveryErrorKind::Answer {
+            refusal,
+            is_transient,
+        })
+    }
+
+    /// One call of the transport, which may be anybody's code: its panic is a missing answer.
+    pub(crate) fn send(&self, request: &Request<'_>) -> Result<Response, TransportError> {
+        catch_unwind(AssertUnwindSafe(|| self.transport.send(request)))
+            .unwrap_or_else(|_| Err(TransportError::new("the transport panicked")))
+    }
+
+    fn interrupt(&self) {
+        let _ = catch_unwind(AssertUnwindSafe(|| self.transport.interrupt()));
+    }
+
+    /// Shuts the door and tells the worker when to be done; of several deadlines, the latest holds.
+    fn begin_close(&self, deadline: Instant) {
+        let mut closing = self.closing.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&mut *closing, self.queue.close()) {
+            (Some(closing), _) => closing.deadline = closing.deadline.max(deadline),
+            (None, Some(accepted)) => *closing = Some(Closing { accepted, deadline }),
+            // The worker failed, and shut the door itself.
+            (None, None) => {}
+        }
+        drop(closing);
+        self.knocker.tell(Control::Close);
+    }
+
+    /// Shuts the door when the worker has failed.
+    pub(crate) fn shut_the_door(&self) {
+        let now = Instant::now();
+        self.begin_close(now);
+    }
+
+    fn is_last_call(&self, deadline: Instant) -> bool {
+        self.closing()
+            .is_none_or(|closing| closing.deadline <= deadline)
+    }
+
+    pub(crate) fn closing(&self) -> Option<Closing> {
+        *self.closing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.report
+            .books()
+            .stats(self.queue.accepted(), self.queue.pending())
+    }
+}

@@ -1,0 +1,151 @@
+//! A user event and its `$` properties.
+
+use std::fmt;
+
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use super::{Properties, timestamp, write_text_field, write_timestamp_field};
+use crate::error::EventError;
+
+/// Something a user did: who, what, when, and whatever else is worth knowing.
+///
+/// Building one never fails: a value that cannot be sent is remembered, and comes back from
+/// [`try_track`](crate::Trubrics::try_track) and [`track_sync`](crate::Trubrics::track_sync) as an [`EventError`], or
+/// becomes a counted drop in [`track`](crate::Trubrics::track). `Debug` shows the event's name and nothing else.
+///
+/// ```
+/// use serde_json::json;
+/// use trubrics::Event;
+///
+/// #[derive(serde::Serialize)]
+/// struct Plan { seats: u32 }
+///
+/// let event = Event::new("user_123", "User prompt")
+///     .text("How do I export a chart?")
+///     .thread_id("thread_7")
+///     .property("attempt", 2)
+///     .properties(json!({ "country": "FR" }))
+///     .properties(Plan { seats: 5 });
+/// # let _ = event;
+/// ```
+#[derive(Clone)]
+#[must_use = "an event does nothing until it is tracked"]
+pub struct Event {
+    user_id: String,
+    event: String,
+    timestamp: Option<OffsetDateTime>,
+    properties: Properties,
+    error: Option<Box<EventError>>,
+}
+
+impl Event {
+    /// An event of the signed-in user, or of an [`anonymous_id`](crate::anonymous_id). Neither text may be empty.
+    pub fn new(user_id: impl Into<String>, event: impl Into<String>) -> Self {
+        Self {
+            user_id: user_id.into(),
+            event: event.into(),
+            timestamp: None,
+            properties: Properties::default(),
+            error: None,
+        }
+    }
+
+    /// Sets one property, over an earlier one of the same key.
+    ///
+    /// Keys that begin with `$` mean something to Trubrics: see [`text`](Self::text) and its neighbours. A value that
+    /// fails to serialise, or holds a NaN or an infinity, makes the event invalid.
+    pub fn property(mut self, key: impl AsRef<str>, value: impl Serialize) -> Self {
+        let result = self.properties.insert(key.as_ref(), &value);
+        self.remember(result);
+        self
+    }
+
+    /// Sets many properties from a map, a `json!({..})` or a struct of your own, over earlier ones of the same keys.
+    ///
+    /// Anything that is no JSON object makes the event invalid.
+    pub fn properties(mut self, properties: impl Serialize) -> Self {
+        let result = self.properties.extend(&properties);
+        self.remember(result);
+        self
+    }
+
+    /// Sets when it happened, from a [`SystemTime`](std::time::SystemTime) or an [`OffsetDateTime`].
+    ///
+    /// It is sent as the same instant in UTC, in milliseconds; the years 0 to 9999 are allowed. Left out, it is the
+    /// moment of the call that tracks the event.
+    pub fn timestamp(mut self, timestamp: impl Into<OffsetDateTime>) -> Self {
+        let result =
+            timestamp::convert(timestamp).map(|timestamp| self.timestamp = Some(timestamp));
+        self.remember(result);
+        self
+    }
+
+    /// Sets `$text`, what was said.
+    pub fn text(self, text: impl Into<String>) -> Self {
+        self.property("$text", text.into())
+    }
+
+    /// Sets `$thread_id`, the conversation that the event belongs to.
+    pub fn thread_id(self, thread_id: impl Into<String>) -> Self {
+        self.property("$thread_id", thread_id.into())
+    }
+
+    /// Sets `$assistant_id`, usually the model's name.
+    pub fn assistant_id(self, assistant_id: impl Into<String>) -> Self {
+        self.property("$assistant_id", assistant_id.into())
+    }
+
+    /// Sets `$prompt_id`.
+    pub fn prompt_id(self, prompt_id: impl Into<String>) -> Self {
+        self.property("$prompt_id", prompt_id.into())
+    }
+
+    /// Sets `$generation_id`.
+    pub fn generation_id(self, generation_id: impl Into<String>) -> Self {
+        self.property("$generation_id", generation_id.into())
+    }
+
+    /// The first mistake is the one to report.
+    fn remember(&mut self, result: Result<(), EventError>) {
+        if let Err(error) = result {
+            self.error.get_or_insert_with(|| Box::new(error));
+        }
+    }
+
+    pub(super) fn encode(
+        &self,
+        defaults: &Properties,
+        now: OffsetDateTime,
+        json: &mut Vec<u8>,
+    ) -> Result<(), EventError> {
+        if let Some(error) = &self.error {
+            return Err((**error).clone());
+        }
+        if self.user_id.is_empty() {
+            return Err(EventError::empty_user_id());
+        }
+        if self.event.is_empty() {
+            return Err(EventError::new(
+                "event",
+                "is empty: the event's name is needed",
+            ));
+        }
+        json.push(b'{');
+        write_text_field(json, "user_id", &self.user_id);
+        json.push(b',');
+        write_text_field(json, "event", &self.event);
+        write_timestamp_field(json, self.timestamp.unwrap_or(now))?;
+        self.properties.write_field(defaults, json);
+        json.push(b'}');
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event")
+            .field("event", &self.event)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,205 @@
+//! The properties object, written as JSON when a property is set and never taken apart again unless a key repeats.
+
+use std::{
+    collections::HashMap,
+    ops::Range,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use serde::Serialize;
+
+use super::{finite::Finite, write_text};
+use crate::error::EventError;
+
+/// Properties as they go on the wire, without the braces.
+#[derive(Clone, Default)]
+pub(crate) struct Properties {
+    /// Entries `"key":value`, joined by commas.
+    json: Vec<u8>,
+    /// A bit for each key that may be among the entries, by [`key_bit`]. A bit met twice says that a key may repeat;
+    /// it is then looked into when the record is encoded, so that nobody else pays for it.
+    keys: u128,
+    repeats: bool,
+}
+
+/// The bits of an object whose keys nobody looked at.
+const ANY_KEY: u128 = u128::MAX;
+
+/// Room for a few short properties, so that most events allocate once for all of theirs.
+const FIRST_CAPACITY: usize = 128;
+
+impl Properties {
+    /// Appends one entry. When `value` cannot be written, everything stays as it was.
+    pub(crate) fn insert(&mut self, key: &str, value: &impl Serialize) -> Result<(), EventError> {
+        let entry = |json: &mut Vec<u8>| {
+            write_text(json, key);
+            json.push(b':');
+            write_value(json, value)
+        };
+        self.append(entry, || format!("property `{key}`"))?;
+        self.note(key_bit(key));
+        Ok(())
+    }
+
+    /// Appends the entries of what must be a JSON object.
+    pub(crate) fn extend(&mut self, properties: &impl Serialize) -> Result<(), EventError> {
+        let start = self.json.len();
+        self.append(|json| write_value(json, properties), || "properties".into())?;
+
+        let object = start + usize::from(start > 0);
+        let kind = self.json.get(object).copied().unwrap_or_default();
+        if kind != b'{' {
+            self.json.truncate(start);
+            let problem = format!(
+                "are {}: a map or a struct with named fields is needed",
+                json_kind(kind)
+            );
+            return Err(EventError::new("properties", problem));
+        }
+        self.json.remove(object);
+        self.json.pop();
+        if self.json.len() == object {
+            self.json.truncate(start);
+        } else {
+            self.note(ANY_KEY);
+        }
+        Ok(())
+    }
+
+    /// Appends `,"properties":{..}`: the defaults, with these over them; nothing when there are none.
+    pub(super) fn write_field(&self, defaults: &Self, json: &mut Vec<u8>) {
+        if self.json.is_empty() && defaults.json.is_empty() {
+            return;
+        }
+        json.extend_from_slice(b",\"properties\":{");
+        let start = json.len();
+        json.extend_from_slice(&defaults.json);
+        if !defaults.json.is_empty() && !self.json.is_empty() {
+            json.push(b',');
+        }
+        json.extend_from_slice(&self.json);
+        if self.repeats || defaults.repeats || self.keys & defaults.keys != 0 {
+            let last_ones = keep_last(&json[start..]);
+            json.truncate(start);
+            json.extend_from_slice(&last_ones);
+        }
+        json.push(b'}');
+    }
+
+    /// Runs the caller's own serialisation: whatever it does, a half-written entry does not stay.
+    fn append(
+        &mut self,
+        entry: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()>,
+        name: impl Fn() -> String,
+    ) -> Result<(), EventError> {
+        let start = self.json.len();
+        if start == 0 {
+            self.json.reserve(FIRST_CAPACITY);
+        } else {
+            self.json.push(b',');
+        }
+        let json = &mut self.json;
+        let written = catch_unwind(AssertUnwindSafe(|| entry(json)));
+        let error = match written {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => EventError::not_json(name(), error),
+            Err(_) => EventError::new(name(), "panicked while it was serialised"),
+        };
+        self.json.truncate(start);
+        Err(error)
+    }
+
+    fn note(&mut self, keys: u128) {
+        self.repeats |= self.keys & keys != 0;
+        self.keys |= keys;
+    }
+}
+
+fn write_value(json: &mut Vec<u8>, value: &impl Serialize) -> serde_json::Result<()> {
+    value.serialize(Finite(&mut serde_json::Serializer::new(json)))
+}
+
+/// A cheap hash: a wrong guess costs a look into the object, nothing else.
+fn key_bit(key: &str) -> u128 {
+    let bytes = key.as_bytes();
+    let at = |index: usize| usize::from(bytes.get(index).copied().unwrap_or_default());
+    let middle = bytes.len() / 2;
+    let hash = bytes.len() * 31
+        + at(0) * 7
+        + at(middle) * 13
+        + at(middle + 1) * 3
+        + at(bytes.len().wrapping_sub(1)) * 5;
+    1 << (hash % 128)
+}
+
+fn json_kind(first_byte: u8) -> &'static str {
+    match first_byte {
+        b'[' => "a list",
+        b'"' => "a text",
+        b't' | b'f' => "a boolean",
+        b'n' => "null",
+        _ => "a number",
+    }
+}
+
+/// The entries without those whose key comes again later.
+fn keep_last(entries: &[u8]) -> Vec<u8> {
+    let mut last = HashMap::new();
+    for (index, entry) in split_entries(entries).enumerate() {
+        last.insert(&entries[entry.key], index);
+    }
+    let mut kept = Vec::with_capacity(entries.len());
+    for (index, entry) in split_entries(entries).enumerate() {
+        if last.get(&entries[entry.key]) == Some(&index) {
+            if !kept.is_empty() {
+                kept.push(b',');
+            }
+            kept.extend_from_slice(&entries[entry.whole]);
+        }
+    }
+    kept
+}
+
+struct Entry {
+    key: Range<usize>,
+    whole: Range<usize>,
+}
+
+/// Finds the entries of an object's inside. It is JSON of our own writing, so a scan for quotes and brackets is enough.
+fn split_entries(json: &[u8]) -> impl Iterator<Item = Entry> {
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        if start >= json.len() {
+            return None;
+        }
+        let key_start = start + json[start..].iter().position(|byte| *byte == b'"')?;
+        let key = key_start..end_of_text(json, key_start);
+        let mut at = key.end;
+        let mut depth = 0_usize;
+        while at < json.len() {
+            match json[at] {
+                b'"' => {
+                    at = end_of_text(json, at);
+                    continue;
+                }
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => depth = depth.saturating_sub(1),
+                b',' if depth == 0 => break,
+                _ => {}
+            }
+            at += 1;
+        }
+        let whole = start..at;
+        start = at + 1;
+        Some(Entry { key, whole })
+    })
+}
+
+/// One past the closing quote of the text that begins at `start`.
+fn end_of_text(json: &[u8], start: usize) -> usize {
+    let mut at = start + 1;
+    while at < json.len() && json[at] != b'"' {
+        at += if json[at] == b'\\' { 2 } else { 1 };
+    }
+    (at + 1).min(json.len())
+}

@@ -1,0 +1,61 @@
+//! Instants as the server wants them: RFC 3339, UTC, always 24 bytes, as in `2024-10-09T13:21:46.182Z`.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use time::{OffsetDateTime, UtcOffset};
+
+use crate::error::EventError;
+
+/// Converts what the caller gave. A `SystemTime` far outside the calendar panics in its conversion; here it is an
+/// error like any other.
+pub(super) fn convert(timestamp: impl Into<OffsetDateTime>) -> Result<OffsetDateTime, EventError> {
+    catch_unwind(AssertUnwindSafe(|| timestamp.into())).map_err(|_| out_of_range())
+}
+
+/// Appends the instant in UTC; what is finer than a millisecond is cut off.
+pub(super) fn write_rfc3339(
+    out: &mut Vec<u8>,
+    timestamp: OffsetDateTime,
+) -> Result<(), EventError> {
+    let utc = timestamp
+        .checked_to_offset(UtcOffset::UTC)
+        .ok_or_else(out_of_range)?;
+    let (year, month, day) = utc.to_calendar_date();
+    let (hour, minute, second, millisecond) = utc.to_hms_milli();
+    let year = u16::try_from(year)
+        .ok()
+        .filter(|year| *year <= 9999)
+        .ok_or_else(out_of_range)?;
+
+    out.extend_from_slice(&digits::<4>(year));
+    out.push(b'-');
+    out.extend_from_slice(&digits::<2>(u8::from(month).into()));
+    out.push(b'-');
+    out.extend_from_slice(&digits::<2>(day.into()));
+    out.push(b'T');
+    out.extend_from_slice(&digits::<2>(hour.into()));
+    out.push(b':');
+    out.extend_from_slice(&digits::<2>(minute.into()));
+    out.push(b':');
+    out.extend_from_slice(&digits::<2>(second.into()));
+    out.push(b'.');
+    out.extend_from_slice(&digits::<3>(millisecond));
+    out.push(b'Z');
+    Ok(())
+}
+
+fn out_of_range() -> EventError {
+    EventError::new(
+        "timestamp",
+        "is out of range: the years 0 to 9999 in UTC are allowed",
+    )
+}
+
+fn digits<const N: usize>(mut number: u16) -> [u8; N] {
+    let mut text = [b'0'; N];
+    for digit in text.iter_mut().rev() {
+        *digit += (number % 10) as u8;
+        number /= 10;
+    }
+    text
+}

@@ -1,0 +1,156 @@
+//! The books: every record that `track` was given ends in exactly one of delivered, dropped or pending.
+
+use std::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+/// Why a record was dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DropReason {
+    /// The queue held as many records or bytes as it may, and [`Overflow`](crate::Overflow) says to drop the newest.
+    QueueFull,
+    /// The client was closed before the record was tracked.
+    Closed,
+    /// The record could not be sent as it was: see [`EventError`](crate::EventError).
+    Invalid,
+    /// [`before_send`](crate::TrubricsBuilder::before_send) refused it, or panicked.
+    Hook,
+    /// The server refused the record.
+    Refused,
+    /// The server refused the key.
+    Unauthorized,
+    /// The server says that the record alone is too large.
+    TooLarge,
+    /// The server could not be reached, or said "later", for as long as
+    /// [`give_up_after`](crate::TrubricsBuilder::give_up_after) allows.
+    GaveUp,
+    /// The client was closed and its time ran out.
+    Deadline,
+    /// The worker failed; please report it.
+    Internal,
+}
+
+impl DropReason {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Self; 10] = [
+        Self::QueueFull,
+        Self::Closed,
+        Self::Invalid,
+        Self::Hook,
+        Self::Refused,
+        Self::Unauthorized,
+        Self::TooLarge,
+        Self::GaveUp,
+        Self::Deadline,
+        Self::Internal,
+    ];
+}
+
+impl fmt::Display for DropReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::QueueFull => "the queue was full",
+            Self::Closed => "the client was closed",
+            Self::Invalid => "the record was invalid",
+            Self::Hook => "before_send refused it",
+            Self::Refused => "the server refused it",
+            Self::Unauthorized => "the server refused the key",
+            Self::TooLarge => "it was too large for the server",
+            Self::GaveUp => "the server could not be reached for too long",
+            Self::Deadline => "the client was closed before it could be delivered",
+            Self::Internal => "the worker failed",
+        })
+    }
+}
+
+/// What became of the records that a client was given, since it was made; from [`stats`](crate::Trubrics::stats).
+///
+/// `tracked == delivered + dropped + pending` whenever no record is on the move. A record that
+/// [`try_track`](crate::Trubrics::try_track) gave back, or for which [`track_sync`](crate::Trubrics::track_sync)
+/// returned an error, is its caller's and in none of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Records that were taken, or dropped at the door by `track`.
+    pub tracked: u64,
+    /// Records that the server accepted.
+    pub delivered: u64,
+    /// Records that were given up, for whatever [`DropReason`].
+    pub dropped: u64,
+    /// Records that wait for delivery or are in flight.
+    pub pending: u64,
+    reasons: [u64; DropReason::ALL.len()],
+}
+
+impl Stats {
+    /// How many of the dropped records were dropped for this reason.
+    ///
+    /// ```
+    /// use trubrics::{DropReason, Trubrics};
+    ///
+    /// let stats = Trubrics::disabled().stats();
+    /// assert_eq!(stats.dropped_for(DropReason::QueueFull), 0);
+    /// ```
+    pub fn dropped_for(&self, reason: DropReason) -> u64 {
+        self.reasons[reason as usize]
+    }
+}
+
+/// The counters behind [`Stats`]; what is pending, and how many were taken, the queue counts itself.
+#[derive(Default)]
+pub(crate) struct Books {
+    /// Tracked without the queue: dropped at the door, or delivered by the caller's own thread.
+    beside_queue: AtomicU64,
+    delivered: AtomicU64,
+    dropped: [AtomicU64; DropReason::ALL.len()],
+    /// How many of the dropped a flush has told of.
+    told: AtomicU64,
+}
+
+impl Books {
+    /// Counts records that ended without ever being in the queue; what became of them is counted as ever.
+    pub(crate) fn count_beside_queue(&self, records: u64) {
+        self.beside_queue.fetch_add(records, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_delivered(&self, records: u64) {
+        self.delivered.fetch_add(records, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_dropped(&self, reason: DropReason, records: u64) {
+        self.dropped[reason as usize].fetch_add(records, Ordering::Relaxed);
+    }
+
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped
+            .iter()
+            .map(|count| count.load(Ordering::Relaxed))
+            .sum()
+    }
+
+    /// How many drops no flush has told of; a flush asks when it begins.
+    pub(crate) fn told(&self) -> u64 {
+        self.told.load(Ordering::Relaxed)
+    }
+
+    /// A flush tells of all drops up to `dropped`. Two at once tell of the same ones, so that neither says all is well.
+    pub(crate) fn tell(&self, dropped: u64) {
+        self.told.fetch_max(dropped, Ordering::Relaxed);
+    }
+
+    pub(crate) fn stats(&self, taken: u64, pending: u64) -> Stats {
+        let reasons = self
+            .dropped
+            .each_ref()
+            .map(|count| count.load(Ordering::Relaxed));
+        Stats {
+            tracked: taken + self.beside_queue.load(Ordering::Relaxed),
+            delivered: self.delivered.load(Ordering::Relaxed),
+            dropped: reasons.iter().sum(),
+            pending,
+            reasons,
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! What the worker does next. Pure: `now` is an argument, and nothing here sends, waits or reads a clock.
+
+use std::time::{Duration, Instant};
+
+use crate::deadline::after;
+
+/// Where the records are.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct View {
+    /// In the channel or on their way into it.
+    pub(crate) waiting: u64,
+    pub(crate) waiting_bytes: usize,
+    /// Callers wait for room in the queue.
+    pub(crate) blocked: bool,
+    /// The worker holds records that are due.
+    pub(crate) in_hand: bool,
+}
+
+/// The next thing to do.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Step {
+    /// Take in everything that waits in the channel: it is due.
+    Take,
+    /// Attempt a batch.
+    Attempt,
+    /// Listen for control, at most until then.
+    Listen(Option<Instant>),
+    /// Drop what is left: nothing can be sent any more before the client has to be closed.
+    Abandon,
+    /// Nothing is left, and nothing will come.
+    End,
+}
+
+pub(crate) struct Schedule {
+    flush_interval: Duration,
+    trigger_records: u64,
+    trigger_bytes: usize,
+    /// What waits in the channel arrived no earlier than this.
+    since: Option<Instant>,
+    gate: Gate,
+    closing: Option<Instant>,
+}
+
+impl Schedule {
+    pub(crate) fn new(
+        flush_interval: Duration,
+        trigger_records: usize,
+        trigger_bytes: usize,
+    ) -> Self {
+        Self {
+            flush_interval,
+            trigger_records: trigger_records as u64,
+            trigger_bytes,
+            since: None,
+            gate: Gate::default(),
+            closing: None,
+        }
+    }
+
+    pub(crate) fn next(&mut self, now: Instant, view: View) -> Step {
+        self.gate.pass(now);
+        if let Some(deadline) = self.closing {
+            if view.waiting > 0 {
+                return Step::Take;
+            }
+            if !view.in_hand {
+                return Step::End;
+            }
+            if now >= deadline || self.gate.is_shut_until(deadline) {
+                return Step::Abandon;
+            }
+        }
+        if view.in_hand {
+            return match self.gate.until() {
+                Some(until) => Step::Listen(Some(until)),
+                None => Step::Attempt,
+            };
+        }
+        if view.waiting == 0 {
+            self.since = None;
+            return Step::Listen(None);
+        }
+        let due = after(*self.since.get_or_insert(now), self.flush_interval);
+        let enough =
+            view.waiting >= self.trigger_records || view.waiting_bytes >= self.trigger_bytes;
+        if enough || view.blocked || now >= due {
+            Step::Take
+        } else {
+            Step::Listen(Some(due))
+        }
+    }
+
+    /// Everything that waited was taken in: whatever waits from here on came later.
+    pub(crate) fn took(&mut self, now: Instant) {
+        self.since = Some(now);
+    }
+
+    /// The server answered with something else than "later".
+    pub(crate) fn succeeded(&mut self) {
+        self.gate = Gate::default();
+    }
+
+    /// Nothing may be sent for a while.
+    pub(crate) fn failed(
+        &mut self,
+        now: Instant,
+        own_delay: Duration,
+        at_least: Option<Duration>,
+        last_chance: Instant,
+    ) {
+        self.gate.own = Some(after(now, own_delay).min(last_chance));
+        self.gate.servers = at_least.map(|delay| after(now, delay).min(last_chance));
+    }
+
+    /// Somebody waits: one attempt is made at once, but not against the server's word, and only one for each delay that
+    /// runs its course, so that many who flush do not become a storm of retries.
+    pub(crate) fn hurry(&mut self) {
+        if !self.gate.hurried && self.gate.own.take().is_some() {
+            self.gate.hurried = true;
+        }
+    }
+
+    /// Send what there is, and end by `deadline`; of several, the latest holds.
+    pub(crate) fn close(&mut self, deadline: Instant) {
+        if self.closing.is_none() {
+            self.gate.own = None;
+        }
+        self.closing = self.closing.max(Some(deadline));
+    }
+
+    pub(crate) fn closing(&self) -> Option<Instant> {
+        self.closing
+    }
+
+    /// Whether no attempt will be made before `deadline`.
+    pub(crate) fn is_hopeless(&self, now: Instant, deadline: Instant) -> bool {
+        now >= deadline || self.gate.is_shut_until(deadline)
+    }
+}
+
+/// Shut after a failure, for both endpoints: they are one host.
+#[derive(Debug, Default)]
+struct Gate {
+    /// Our own back-off.
+    own: Option<Instant>,
+    /// What the server asked for.
+    servers: Option<Instant>,
+    /// A back-off was cut short, and none has run its course since.
+    hurried: bool,
+}
+
+impl Gate {
+    fn until(&self) -> Option<Instant> {
+        self.own.max(self.servers)
+    }
+
+    fn is_shut_until(&self, deadline: Instant) -> bool {
+        self.until().is_some_and(|until| until >= deadline)
+    }
+
+    fn pass(&mut self, now: Instant) {
+        if self.own.is_some_and(|until| until <= now) {
+            self.own = None;
+            self.hurried = false;
+        }
+        self.servers = self.servers.filter(|until| *until > now);
+    }
+}
+
+#[cfg(test)]
+mod tests;

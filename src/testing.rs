@@ -32,6 +32,9 @@ mod shared;
 mod connection;
 mod reading;
 mod rules;
+
+mod check;
+mod complaint;
 mod schema;
 
 mod received;

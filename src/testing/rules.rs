@@ -5,7 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use serde_json::{Value, json};
 
 use super::ReceivedRequest;
-use super::schema::{self, Complaint};
+use super::check;
+use super::complaint::Complaint;
 use super::server::PREFIX;
 use super::shared::Settings;
 
@@ -78,7 +79,7 @@ pub(super) fn judge(request: &ReceivedRequest, api_key: &str, settings: &Setting
     if request.header("x-api-key") != Some(api_key) {
         return Answer::detail(401, "Invalid API key");
     }
-    let records = match schema::check(endpoint, request.body()) {
+    let records = match check::check(endpoint, request.body()) {
         Ok(records) => records,
         Err(complaints) => return unprocessable(&complaints, settings),
     };
@@ -104,7 +105,7 @@ pub(super) fn judge(request: &ReceivedRequest, api_key: &str, settings: &Setting
 pub(super) fn scripted(request: &ReceivedRequest, status: u16) -> Answer {
     let accepted = if (200..300).contains(&status) {
         Endpoint::of(request.head.path())
-            .zip(schema::count(request.body()))
+            .zip(check::count(request.body()))
             .map(|(endpoint, records)| Accepted { endpoint, records })
     } else {
         None

@@ -15,6 +15,9 @@ mod hooks;
 mod report;
 mod stats;
 
+#[cfg(feature = "testing")]
+pub mod testing;
+
 pub use builder::{
     DEFAULT_CONNECT_TIMEOUT, DEFAULT_FLUSH_BATCH_SIZE, DEFAULT_FLUSH_INTERVAL,
     DEFAULT_GIVE_UP_AFTER, DEFAULT_HOST, DEFAULT_INITIAL_BACKOFF, DEFAULT_MAX_BACKOFF,

@@ -1,0 +1,182 @@
+//! Serves one connection: request in, judgement, answer out, until one side ends it.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::ReceivedRequest;
+use super::reading::{Reader, Unreadable};
+use super::reply::Kind;
+use super::rules::{self, Answer};
+use super::shared::Shared;
+
+pub(super) fn serve(shared: &Shared, stream: &TcpStream, number: u64) {
+    // Without it a small answer may wait for the acknowledgement of the one before.
+    let _ = stream.set_nodelay(true);
+    let mut reader = Reader::new(stream);
+    loop {
+        match serve_one(shared, stream, &mut reader, number) {
+            Ok(true) => {}
+            Ok(false) | Err(Unreadable::Gone) => return,
+            Err(Unreadable::Refused(status)) => {
+                let answer = Answer::empty(status);
+                let _ = send(shared, stream, &render(answer, true), None);
+                // The rest of what came is read away, or the close would take the answer with it.
+                let _ = stream.shutdown(Shutdown::Write);
+                wait_until_gone(stream);
+                return;
+            }
+        }
+    }
+}
+
+/// Serves the next request; says whether the connection stays open after it.
+fn serve_one(
+    shared: &Shared,
+    stream: &TcpStream,
+    reader: &mut Reader<'_>,
+    number: u64,
+) -> Result<bool, Unreadable> {
+    let opening = reader.read_head()?;
+    let limit = shared.lock().settings.body_limit;
+    let body = reader.read_body(&opening, limit)?;
+    let keep_alive = opening.keep_alive;
+    let (mut reply, settings) = shared.next_reply();
+
+    let too_large = body.is_none();
+    let mut request = ReceivedRequest {
+        head: Arc::new(opening.head),
+        body: Arc::new(body.unwrap_or_default()),
+        status: None,
+        connection: number,
+    };
+    let answer = match reply.kind {
+        Kind::Judge if too_large => Some(Answer::detail(413, "Request body too large")),
+        Kind::Judge => Some(rules::judge(&request, shared.api_key(), &settings)),
+        Kind::Status(status) => Some(rules::scripted(&request, status)),
+        Kind::Raw(_) | Kind::Close | Kind::Hang => None,
+    };
+    let accepted = answer.as_ref().and_then(|answer| answer.accepted);
+    request.status = answer.as_ref().map(|answer| answer.status);
+    shared.record(request, accepted);
+
+    if !shared.pause(settings.latency.saturating_add(reply.delay)) {
+        return Ok(false);
+    }
+    let bytes = match (answer, reply.kind) {
+        (Some(mut answer), _) => {
+            answer.headers.append(&mut reply.headers);
+            answer.body = reply.body.unwrap_or(answer.body);
+            render(answer, !keep_alive)
+        }
+        (None, Kind::Raw(bytes)) => bytes,
+        (None, Kind::Hang) => {
+            wait_until_gone(stream);
+            return Ok(false);
+        }
+        (None, Kind::Close | Kind::Judge | Kind::Status(_)) => return Ok(false),
+    };
+    send(shared, stream, &bytes, reply.drip)?;
+    Ok(keep_alive && !reply.close_after)
+}
+
+/// The bytes of an answer; one buffer, since two small writes can cost a delayed acknowledgement.
+fn render(answer: Answer, announce_close: bool) -> Vec<u8> {
+    let Answer {
+        status,
+        headers,
+        body,
+        ..
+    } = answer;
+    let given = |name: &str| {
+        headers
+            .iter()
+            .any(|(given, _)| given.eq_ignore_ascii_case(name))
+    };
+    // RFC 9110, 6.4.1: these never have a body, and a client would take one for the next answer.
+    let bodiless = matches!(status, 100..=199 | 204 | 304);
+
+    let mut head = format!("HTTP/1.1 {status} {}\r\n", reason(status));
+    if !bodiless && !given("content-length") && !given("transfer-encoding") {
+        head.push_str(&format!("content-length: {}\r\n", body.len()));
+    }
+    if !bodiless && !body.is_empty() && !given("content-type") {
+        head.push_str("content-type: application/json\r\n");
+    }
+    if announce_close && !given("connection") {
+        head.push_str("connection: close\r\n");
+    }
+    for (name, value) in &headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str("\r\n");
+
+    let mut bytes = head.into_bytes();
+    if !bodiless {
+        bytes.extend_from_slice(&body);
+    }
+    bytes
+}
+
+fn send(
+    shared: &Shared,
+    mut stream: &TcpStream,
+    bytes: &[u8],
+    drip: Option<Duration>,
+) -> io::Result<()> {
+    let Some(pause) = drip else {
+        return stream.write_all(bytes);
+    };
+    for byte in bytes.chunks(1) {
+        stream.write_all(byte)?;
+        if !shared.pause(pause) {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+    }
+    Ok(())
+}
+
+/// Reads and forgets until the client closes, or the server closes the socket to stop.
+fn wait_until_gone(mut stream: &TcpStream) {
+    let mut ignored = [0; 4096];
+    loop {
+        match stream.read(&mut ignored) {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return,
+        }
+    }
+}
+
+fn reason(status: u16) -> &'static str {
+    match status {
+        100 => "Continue",
+        200 => "OK",
+        202 => "Accepted",
+        204 => "No Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        413 => "Content Too Large",
+        415 => "Unsupported Media Type",
+        422 => "Unprocessable Content",
+        425 => "Too Early",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        // The phrase is optional and no client reads it.
+        _ => "",
+    }
+}

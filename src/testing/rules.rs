@@ -1,0 +1,146 @@
+//! What a request deserves: the real service's order of checks and its error bodies.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use serde_json::{Value, json};
+
+use super::ReceivedRequest;
+use super::check;
+use super::complaint::Complaint;
+use super::server::PREFIX;
+use super::shared::Settings;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Endpoint {
+    Events,
+    LlmEvents,
+}
+
+impl Endpoint {
+    fn of(path: &str) -> Option<Self> {
+        match path.strip_prefix(PREFIX)? {
+            "/publish_events" => Some(Self::Events),
+            "/publish_llm_events" => Some(Self::LlmEvents),
+            _ => None,
+        }
+    }
+}
+
+/// What a body adds to the accepted records.
+#[derive(Clone, Copy)]
+pub(super) struct Accepted {
+    pub(super) endpoint: Endpoint,
+    pub(super) records: usize,
+}
+
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Vec<u8>,
+    pub(super) accepted: Option<Accepted>,
+}
+
+impl Answer {
+    pub(super) fn empty(status: u16) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            body: Vec::new(),
+            accepted: None,
+        }
+    }
+
+    /// An error in FastAPI's shape.
+    pub(super) fn detail(status: u16, detail: impl Into<Value>) -> Self {
+        let body = json!({ "detail": detail.into() }).to_string().into_bytes();
+        Self {
+            body,
+            ..Self::empty(status)
+        }
+    }
+
+    fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+}
+
+/// The answer to a request that no script decides.
+pub(super) fn judge(request: &ReceivedRequest, api_key: &str, settings: &Settings) -> Answer {
+    let Some(endpoint) = Endpoint::of(request.head.path()) else {
+        return Answer::detail(404, "Not Found");
+    };
+    if request.method() != "POST" {
+        return Answer::detail(405, "Method Not Allowed").header("allow", "POST");
+    }
+    if !is_json(request.header("content-type")) {
+        return Answer::detail(415, "Unsupported Media Type");
+    }
+    if request.header("x-api-key") != Some(api_key) {
+        return Answer::detail(401, "Invalid API key");
+    }
+    let records = match check::check(endpoint, request.body()) {
+        Ok(records) => records,
+        Err(complaints) => return unprocessable(&complaints, settings),
+    };
+    if let Some(is_bad) = &settings.is_bad {
+        // The condition is the user's: its panic costs this request, not the connection.
+        let asked = catch_unwind(AssertUnwindSafe(|| {
+            refused(request.body(), |record| is_bad(record))
+        }));
+        match asked {
+            Ok(complaints) if complaints.is_empty() => {}
+            Ok(complaints) => return unprocessable(&complaints, settings),
+            Err(_) => return Answer::detail(500, "Internal Server Error"),
+        }
+    }
+    Answer {
+        body: br#"{"status":"success"}"#.to_vec(),
+        accepted: Some(Accepted { endpoint, records }),
+        ..Answer::empty(200)
+    }
+}
+
+/// The answer to a request whose status is scripted; the records of a 2xx count without further checks.
+pub(super) fn scripted(request: &ReceivedRequest, status: u16) -> Answer {
+    let accepted = if (200..300).contains(&status) {
+        Endpoint::of(request.head.path())
+            .zip(check::count(request.body()))
+            .map(|(endpoint, records)| Accepted { endpoint, records })
+    } else {
+        None
+    };
+    Answer {
+        accepted,
+        ..Answer::empty(status)
+    }
+}
+
+fn is_json(content_type: Option<&str>) -> bool {
+    content_type
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+}
+
+fn refused(body: &[u8], is_bad: impl Fn(&Value) -> bool) -> Vec<Complaint> {
+    let records: Vec<Value> = serde_json::from_slice(body).unwrap_or_default();
+    records
+        .iter()
+        .enumerate()
+        .filter(|(_, record)| is_bad(record))
+        .map(|(index, _)| {
+            Complaint::new("Value error, refused by the test", "value_error").within(index)
+        })
+        .collect()
+}
+
+fn unprocessable(complaints: &[Complaint], settings: &Settings) -> Answer {
+    if !settings.name_indexes {
+        return Answer {
+            body: b"Unprocessable".to_vec(),
+            ..Answer::empty(422).header("content-type", "text/plain")
+        };
+    }
+    let detail: Vec<Value> = complaints.iter().map(Complaint::to_json).collect();
+    Answer::detail(422, detail)
+}

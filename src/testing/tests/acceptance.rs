@@ -1,0 +1,90 @@
+use serde_json::{Value, json};
+
+use super::{API_KEY, Client, Server, event, llm_event, post, with};
+
+#[test]
+fn records_in_order_are_accepted_and_kept_in_order_of_arrival() {
+    let server = Server::start().unwrap();
+    let mut client = Client::connect(&server);
+    let first = json!([
+        event("a"),
+        with(event("b"), "properties", json!({ "n": [1, null] }))
+    ]);
+    let answer = client.post("publish_events", &first);
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.json(), json!({ "status": "success" }));
+    client.post("publish_llm_events", &json!([llm_event("p")]));
+    client.post("publish_events", &json!([event("c")]));
+
+    assert_eq!(
+        Value::from(server.events()),
+        json!([first[0], first[1], event("c")])
+    );
+    assert_eq!(Value::from(server.llm_events()), json!([llm_event("p")]));
+    assert_eq!(server.accepted(), 4);
+}
+
+#[test]
+fn an_llm_event_with_every_field_is_accepted() {
+    let server = Server::start().unwrap();
+    let full = json!([{
+        "user_id": "u", "prompt": "p\n\"q\"", "generation": "g", "assistant_id": "gpt",
+        "thread_id": "t", "latency": 1.5, "timestamp": "2024-10-09T13:21:46+02:00",
+        "prompt_event_name": "Ask", "generation_event_name": "Reply", "properties": {},
+    }, { "user_id": "u", "prompt": "", "generation": "", "latency": 2 }]);
+    let answer = Client::connect(&server).post("publish_llm_events", &full);
+    assert_eq!(answer.status, 200);
+    assert_eq!(Value::from(server.llm_events()), full);
+}
+
+#[test]
+fn only_its_own_key_is_accepted() {
+    let server = Server::with_api_key("other").unwrap();
+    assert_eq!(server.api_key(), "other");
+    let mut client = Client::connect(&server);
+    let answer = client.post("publish_events", &json!([event("a")]));
+    assert_eq!(answer.status, 401);
+    assert_eq!(answer.json(), json!({ "detail": "Invalid API key" }));
+    client.send(post("publish_events", &json!([event("a")]).to_string()).replace(API_KEY, "other"));
+    assert_eq!(client.answer().status, 200);
+}
+
+#[test]
+fn a_missing_key_wrong_path_method_or_type_has_its_own_status() {
+    let server = Server::start().unwrap();
+    let mut client = Client::connect(&server);
+    let good = post("publish_events", &json!([event("a")]).to_string());
+    for (from, to, status) in [
+        ("x-api-key", "x-other", 401),
+        ("/publish_events", "/publish_event", 404),
+        ("/publish_events", "//publish_events", 404),
+        ("POST", "PUT", 405),
+        ("application/json", "text/plain", 415),
+        ("content-type", "x-type", 415),
+        ("application/json", "Application/JSON; charset=utf-8", 200),
+        ("publish_events", "publish_events?a=b", 200),
+    ] {
+        client.send(good.replace(from, to));
+        assert_eq!(client.answer().status, status, "{from} -> {to}");
+    }
+    let statuses: Vec<_> = server.requests().iter().map(|r| r.status()).collect();
+    assert_eq!(statuses.len(), 8);
+    assert_eq!(statuses[0], Some(401));
+    assert_eq!(server.accepted(), 2);
+}
+
+#[test]
+fn requests_tell_what_came_and_over_which_connection() {
+    let server = Server::start().unwrap();
+    let body = json!([event("a")]);
+    Client::connect(&server).post("publish_events", &body);
+    Client::connect(&server).post("publish_events", &body);
+    let requests = server.requests();
+    assert_eq!(requests[0].method(), "POST");
+    assert_eq!(requests[0].path(), "/api/ingestion/publish_events");
+    assert_eq!(requests[0].header("X-Api-Key"), Some(API_KEY));
+    assert_eq!(requests[0].header("x-none"), None);
+    assert_eq!(requests[0].body(), body.to_string().as_bytes());
+    assert_ne!(requests[0].connection(), requests[1].connection());
+    assert!(!format!("{requests:?} {server:?}").contains(API_KEY));
+}

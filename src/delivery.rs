@@ -1,3 +1,4 @@
 //! One batch's fate.
 
+pub(crate) mod http;
 pub(crate) mod transport;

@@ -1,0 +1,1 @@
+//! The transport against servers of the test's own.

@@ -9,12 +9,13 @@ use crate::error::ConfigError;
 
 /// The host setting without blanks and slashes around it, when requests can be sent there.
 pub(crate) fn check_host(host: &str) -> Result<String, ConfigError> {
-    let host = host.trim().trim_end_matches('/');
+    let host = host.trim();
     let refused = |problem: &str| Err(ConfigError::new("host", problem));
 
     let Some((scheme, rest)) = host.split_once("://") else {
         return refused("must be a URL that begins with https:// or http://");
     };
+    let rest = rest.trim_end_matches('/');
     let scheme = scheme.to_ascii_lowercase();
     if scheme != "https" && scheme != "http" {
         return refused("must be a URL that begins with https:// or http://");

@@ -196,6 +196,7 @@ impl fmt::Debug for HttpTransport {
 }
 
 /// Whether a connection kept from an earlier request may carry this one.
+#[derive(Clone, Copy)]
 enum Kept {
     Welcome,
     Refused,

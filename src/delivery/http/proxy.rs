@@ -96,7 +96,8 @@ mod tests {
     fn the_environment_is_read_as_curl_reads_it() {
         let https = "https://app.example.com/api";
         let http = "http://app.example.com/api";
-        let table: &[(&str, &[(&str, &str)], Option<&str>)] = &[
+        type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], Option<&'a str>);
+        let table: &[Row<'_>] = &[
             (https, &[], None),
             (https, &[("HTTPS_PROXY", "http://a")], Some("http://a")),
             (https, &[("https_proxy", "http://a")], Some("http://a")),

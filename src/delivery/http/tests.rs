@@ -8,6 +8,7 @@ mod proxies;
 mod secrets;
 mod server;
 mod stale_connections;
+mod strange_answers;
 mod time_outs;
 
 #[cfg(any(

@@ -43,8 +43,8 @@ const MAX_IDLE_AGE: Duration = Duration::from_secs(5);
 /// Bounds by how much a server that reads slowly can stretch a time-out, for each write may wait anew.
 const OUTPUT_BUFFER: usize = 32 * 1024;
 
-/// Answers are short.
-const INPUT_BUFFER: usize = 8 * 1024;
+/// The head of an answer must fit: longer ones are refused by nearly every proxy and server.
+const INPUT_BUFFER: usize = 32 * 1024;
 
 /// The most of an answer's body that is read: enough for the reasons of a refused batch.
 const MAX_RESPONSE_BODY: u64 = 64 * 1024;
@@ -223,6 +223,7 @@ impl Plan {
             .max_idle_age(MAX_IDLE_AGE)
             .output_buffer_size(OUTPUT_BUFFER)
             .input_buffer_size(INPUT_BUFFER)
+            .max_response_header_size(INPUT_BUFFER)
             // Only the headers of the request itself.
             .user_agent("")
             .accept("")

@@ -3,11 +3,15 @@
 use std::{
     fs,
     net::TcpStream,
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
     time::{Duration, Instant},
 };
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::{
     ServerConfig, ServerConnection, StreamOwned,
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
@@ -21,6 +25,8 @@ use super::{
 };
 use crate::{delivery::transport::Transport, error::ConfigError};
 
+static AUTHORITIES: AtomicUsize = AtomicUsize::new(0);
+
 /// An authority of the test's own, trusted by nobody.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
 
@@ -28,6 +34,10 @@ impl Authority {
     fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // A name of its own, for some libraries choose the issuer of a certificate by its name.
+        let number = AUTHORITIES.fetch_add(1, Ordering::SeqCst);
+        let name = format!("Authority {number}");
+        params.distinguished_name.push(DnType::CommonName, name);
         let key = KeyPair::generate().unwrap();
         Self(CertifiedIssuer::self_signed(params, key).unwrap())
     }

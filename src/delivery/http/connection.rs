@@ -124,3 +124,99 @@ impl fmt::Display for DiedIdle {
 }
 
 impl StdError for DiedIdle {}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use ureq::unversioned::transport::LazyBuffers;
+
+    use super::*;
+
+    /// A connection on which each step ends as the test says.
+    #[derive(Debug)]
+    struct Scripted {
+        buffers: LazyBuffers,
+        steps: VecDeque<Result<bool, io::ErrorKind>>,
+    }
+
+    impl Scripted {
+        fn step(&mut self) -> Result<bool, Error> {
+            let step = self.steps.pop_front().expect("another step");
+            step.map_err(|kind| Error::Io(kind.into()))
+        }
+    }
+
+    impl Transport for Scripted {
+        fn buffers(&mut self) -> &mut dyn Buffers {
+            &mut self.buffers
+        }
+
+        fn transmit_output(&mut self, _: usize, _: NextTimeout) -> Result<(), Error> {
+            self.step().map(|_| ())
+        }
+
+        fn await_input(&mut self, _: NextTimeout) -> Result<bool, Error> {
+            self.step()
+        }
+
+        fn is_open(&mut self) -> bool {
+            true
+        }
+    }
+
+    /// Whether the last of these steps, `>` to send and `<` to receive, is a loss that calls for another try.
+    fn calls_for_another_try(steps: &str, last: Result<bool, io::ErrorKind>) -> bool {
+        let mut script: VecDeque<_> = steps.chars().skip(1).map(|_| Ok(true)).collect();
+        script.push_back(last);
+        let mut connection = Watched {
+            inner: Scripted {
+                buffers: LazyBuffers::new(64, 64),
+                steps: script,
+            },
+            has_served: false,
+            is_answering: false,
+        };
+        let mut outcome = Ok(true);
+        for step in steps.chars() {
+            assert!(matches!(outcome, Ok(true)), "{outcome:?}");
+            outcome = match step {
+                '>' => {
+                    let sent = connection.transmit_output(0, NextTimeout::default());
+                    sent.map(|()| true)
+                }
+                _ => connection.await_input(NextTimeout::default()),
+            };
+        }
+        outcome.is_err_and(|error| died_idle(&error))
+    }
+
+    #[test]
+    fn only_a_loss_between_two_answers_calls_for_another_try() {
+        let reset = Err(io::ErrorKind::ConnectionReset);
+        let broken = Err(io::ErrorKind::BrokenPipe);
+        let end = Ok(false);
+        for (steps, last, expected) in [
+            (">", broken, false),
+            (">>", broken, false),
+            (">><", reset, false),
+            (">><", end, false),
+            (">><<", reset, false),
+            (">><>", broken, true),
+            (">><>>", reset, true),
+            (">><>><", reset, true),
+            (">><>><", end, true),
+            (">><>><<", reset, false),
+            (">><>><<", end, false),
+            (">><>><>><", end, true),
+            (">><>><", Err(io::ErrorKind::TimedOut), false),
+            (">><>><", Err(io::ErrorKind::InvalidData), false),
+        ] {
+            assert_eq!(
+                calls_for_another_try(steps, last),
+                expected,
+                "{steps} {last:?}"
+            );
+        }
+    }
+}

@@ -35,7 +35,7 @@ pub(super) fn explain(error: Error) -> TransportError {
         }
         Error::HostNotFound => TransportError::new("the host was not found"),
         Error::Protocol(_) => TransportError::new("the answer was not HTTP"),
-        // Its own error is an empty wrapper, and the words are those of the TLS library.
+        // As text: the error itself would bring a type of `ureq` among the causes.
         other => TransportError::new(other.to_string()),
     }
 }

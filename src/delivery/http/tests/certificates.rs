@@ -164,6 +164,13 @@ fn a_handshake_that_never_ends_is_over_in_time_and_can_be_interrupted() {
     assert!(words.starts_with("timed out "), "{words}");
     there.recv().unwrap();
 
+    let mut hasty = settings(&url);
+    hasty.connect_timeout = time;
+    hasty.root_certificates = Some(pem.as_bytes());
+    let hasty = HttpTransport::new(&hasty).unwrap();
+    assert_eq!(cause(post(&hasty, &url)), "timed out while connecting");
+    there.recv().unwrap();
+
     std::thread::scope(|scope| {
         let sender = scope.spawn(|| post(&transport, &url));
         there.recv_timeout(AMPLE).expect("a connection");

@@ -1,9 +1,13 @@
 //! A request that meets a connection the server has given up goes out again, once; any other does not.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, mpsc},
+    thread,
+    time::Duration,
+};
 
 use super::{
-    cause, post, post_within,
+    AMPLE, cause, post, post_within,
     server::{Server, answer},
     transport,
 };
@@ -59,6 +63,35 @@ fn a_request_is_sent_again_only_once() {
         "{words}"
     );
     assert_eq!(server.connections(), 2);
+}
+
+#[test]
+fn the_second_try_goes_over_a_fresh_connection() {
+    let (sign, there) = mpsc::channel();
+    let (other_is_idle, go) = mpsc::channel();
+    let script = Mutex::new((sign, go));
+    let server = Server::start(move |mut peer, number| {
+        peer.request();
+        peer.write(answer(200, "").as_bytes());
+        peer.request();
+        if number == 1 {
+            let script = script.lock().unwrap();
+            script.0.send(()).unwrap();
+            script.1.recv_timeout(AMPLE).unwrap();
+        }
+    });
+    let transport = transport(&server.url());
+    post(&transport, &server.url()).expect("an answer");
+    thread::scope(|scope| {
+        let first = scope.spawn(|| post(&transport, &server.url()));
+        there.recv_timeout(AMPLE).unwrap();
+        // Takes a connection of its own, which waits for reuse after that, and would die at it.
+        post(&transport, &server.url()).expect("an answer");
+        other_is_idle.send(()).unwrap();
+        let outcome = first.join().unwrap();
+        assert_eq!(outcome.expect("an answer").status(), 200);
+    });
+    assert_eq!(server.connections(), 3);
 }
 
 #[test]

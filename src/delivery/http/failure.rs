@@ -6,7 +6,7 @@ use ureq::{Error, Timeout};
 
 use crate::delivery::transport::TransportError;
 
-/// The failure of a call that [`interrupt`](super::HttpTransport::interrupt) has ended.
+/// The failure of a call that [`interrupt`](crate::Transport::interrupt) has ended.
 pub(super) fn interrupted() -> Error {
     Error::Io(io::Error::new(
         io::ErrorKind::NotConnected,

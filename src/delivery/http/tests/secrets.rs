@@ -103,8 +103,8 @@ impl log::Log for Everything {
 static LOG: Everything = Everything(Mutex::new(Vec::new()));
 
 #[test]
-fn no_log_shows_the_key_however_talkative() {
-    let name = "no_log_shows_the_key_however_talkative";
+fn no_log_shows_the_key_or_the_events_however_talkative() {
+    let name = "no_log_shows_the_key_or_the_events_however_talkative";
     if !child::is_this(module_path!(), name, &[]) {
         return;
     }
@@ -113,8 +113,11 @@ fn no_log_shows_the_key_however_talkative() {
 
     let (server, received) = recording(answer(200, ""));
     let transport = transport(&server.url());
-    post(&transport, &server.url()).expect("an answer");
-    assert!(received.recv().unwrap().head.contains(KEY));
+    let body = "Z".repeat(100);
+    post_within(&transport, &server.url(), body.as_bytes(), super::AMPLE).expect("an answer");
+    let request = received.recv().unwrap();
+    assert!(request.head.contains(KEY));
+    assert_eq!(request.body, body.as_bytes());
 
     let lines = LOG.0.lock().unwrap();
     let trace = "ureq_proto::util";
@@ -123,6 +126,12 @@ fn no_log_shows_the_key_however_talkative() {
         "{lines:?}"
     );
     for line in lines.iter() {
-        assert!(!line.contains("QQQQ") && !line.contains("5151"), "{line}");
+        // As text and in hexadecimal.
+        for secret in ["QQQQ", "5151", "ZZZZ", "5a5a"] {
+            assert!(
+                !line.to_lowercase().contains(&secret.to_lowercase()),
+                "{line}"
+            );
+        }
     }
 }

@@ -353,13 +353,13 @@ struct Rejected {
 impl Shared {
     /// Checks, encodes and queues a record. `wants_json` says that a record which is not taken will be dropped: then it
     /// is encoded all the same if somebody wants to see it.
-    fn offer(&self, record: Record, may_wait: bool, wants_json: bool) -> Result<(), Rejected> {
+    fn offer(&self, record: Record, may_wait: bool, wants_json: bool) -> Result<(), Box<Rejected>> {
         let reject = |kind, record, encoded| {
-            Err(Rejected {
+            Err(Box::new(Rejected {
                 kind,
                 record,
                 encoded,
-            })
+            }))
         };
         let is_hidden = !(wants_json && self.report.shows_records());
         if self.queue.is_closed() && is_hidden {

@@ -93,6 +93,10 @@ impl HttpTransport {
     fn with_names(settings: &HttpSettings<'_>, names: Names) -> Result<Self, ConfigError> {
         let target = Target::of(settings.host)
             .ok_or_else(|| ConfigError::new("host", "must be a valid URL with a host name"))?;
+        if target.https && !tls::AVAILABLE {
+            let problem = "needs TLS for https: switch on the feature rustls, rustls-no-provider or native-tls";
+            return Err(ConfigError::new("host", problem));
+        }
         let variable = |name: &str| env::var(name).ok();
         let proxy = proxy::choose(&target, settings.proxy, variable)?;
         let has_tls_proxy = proxy.as_ref().is_some_and(proxy::speaks_tls);

@@ -4,7 +4,6 @@ use std::net::IpAddr;
 
 use ureq::http::Uri;
 
-use super::tls;
 use crate::error::ConfigError;
 
 /// The host setting without blanks and slashes around it, when requests can be sent there.
@@ -29,13 +28,8 @@ pub(crate) fn check_host(host: &str) -> Result<String, ConfigError> {
     }
 
     let url = format!("{scheme}://{rest}");
-    let Some(target) = Target::of(&url) else {
+    if Target::of(&url).is_none() {
         return refused("must be a valid URL with a host name and, if any, a port up to 65535");
-    };
-    if target.https && !tls::AVAILABLE {
-        return refused(
-            "needs TLS for https: switch on the feature rustls, rustls-no-provider or native-tls",
-        );
     }
     Ok(url)
 }
@@ -128,12 +122,6 @@ mod tests {
             assert!(error.contains(words), "{given}: {error}");
             assert!(!error.contains("secret"), "{error}");
         }
-    }
-
-    #[test]
-    fn https_needs_a_tls_feature() {
-        let checked = check_host("https://example.com");
-        assert_eq!(checked.is_ok(), tls::AVAILABLE);
     }
 
     #[test]

@@ -2,10 +2,14 @@
 
 mod exceptions;
 
+use log::warn;
 use ureq::{Proxy, ProxyProtocol};
 
 use super::{host::Target, tls};
-use crate::error::ConfigError;
+use crate::{
+    error::ConfigError,
+    report::{TARGET, logging},
+};
 
 /// The proxy for this server, if any. This machine is never reached through one.
 pub(super) fn choose(
@@ -23,7 +27,9 @@ pub(super) fn choose(
     match parse(&url) {
         Ok(proxy) => Ok(Some(proxy)),
         Err(problem) => {
-            log::warn!(target: "trubrics", "the proxy of the environment is not used: it {problem}");
+            logging(
+                || warn!(target: TARGET, "the proxy of the environment is not used: it {problem}"),
+            );
             Ok(None)
         }
     }

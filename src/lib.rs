@@ -11,6 +11,7 @@ mod worker;
 
 mod deadline;
 mod error;
+mod guard;
 mod hooks;
 mod report;
 mod stats;

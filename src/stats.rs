@@ -34,7 +34,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: &'static [Self] = &[
         Self::QueueFull,
         Self::Closed,
         Self::Invalid,
@@ -47,6 +47,8 @@ impl DropReason {
         Self::Internal,
     ];
 }
+
+const REASONS: usize = DropReason::ALL.len();
 
 impl fmt::Display for DropReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -81,7 +83,7 @@ pub struct Stats {
     pub dropped: u64,
     /// Records that wait for delivery or are in flight.
     pub pending: u64,
-    reasons: [u64; DropReason::ALL.len()],
+    reasons: [u64; REASONS],
 }
 
 impl Stats {
@@ -104,7 +106,7 @@ pub(crate) struct Books {
     /// Tracked without the queue: dropped at the door, or delivered by the caller's own thread.
     beside_queue: AtomicU64,
     delivered: AtomicU64,
-    dropped: [AtomicU64; DropReason::ALL.len()],
+    dropped: [AtomicU64; REASONS],
     /// How many of the dropped a flush has told of.
     told: AtomicU64,
 }

@@ -1,7 +1,6 @@
 //! What callers and the worker have in common, and what callers do with it: check, encode, queue, deliver at once.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -17,7 +16,8 @@ use crate::{
         transport::{Request, Response, Transport, TransportError},
     },
     error::{DeliveryErrorKind, EventError, TrackErrorKind},
-    hooks::{self, BeforeSend},
+    guard::caught,
+    hooks::{self, BeforeSend, ClientId},
     queue::{Overflow, Queue, Refused},
     record::{Encoded, Endpoint, Properties, Record},
     report::{Report, TARGET, logging},
@@ -27,6 +27,7 @@ use crate::{
 
 /// What callers and the worker have in common.
 pub(crate) struct Shared {
+    pub(crate) id: ClientId,
     pub(crate) queue: Queue,
     pub(crate) report: Report,
     pub(crate) knocker: Knocker,
@@ -84,42 +85,36 @@ impl Shared {
             self.report.turned_away(DropReason::Hook, None);
             return Ok(());
         };
-        let mut encoded = match self.encode(&record) {
+        let encoded = match self.encode(&record) {
             Ok(encoded) => encoded,
             Err(error) => return reject(TrackErrorKind::Invalid(error), record, None),
         };
-        let size = encoded.json.len();
-        loop {
-            match self.queue.push(encoded) {
-                Ok(false) => return Ok(()),
-                Ok(true) => {
-                    self.knocker.wake();
-                    return Ok(());
-                }
-                Err(Refused::Full(back)) if may_wait => {
-                    self.queue.wait_for_room(size, || self.knocker.wake());
-                    encoded = back;
-                }
-                Err(Refused::Full(back)) => {
-                    return reject(TrackErrorKind::Full, record, Some(back));
-                }
-                Err(Refused::Closed(back)) => {
-                    return reject(TrackErrorKind::Closed, record, Some(back));
-                }
+        let pushed = if may_wait {
+            self.queue.push_or_wait(encoded, || self.knocker.wake())
+        } else {
+            self.queue.push(encoded)
+        };
+        match pushed {
+            Ok(false) => Ok(()),
+            Ok(true) => {
+                self.knocker.wake();
+                Ok(())
             }
+            Err(Refused::Full(back)) => reject(TrackErrorKind::Full, record, Some(back)),
+            Err(Refused::Closed(back)) => reject(TrackErrorKind::Closed, record, Some(back)),
         }
     }
 
     fn before_send(&self, record: Record) -> Option<Record> {
         match &self.before_send {
-            Some(hook) => hooks::before_send(hook, record),
+            Some(hook) => hooks::before_send(self.id, hook, record),
             None => Some(record),
         }
     }
 
     fn encode(&self, record: &Record) -> Result<Encoded, EventError> {
         let encoded = record.encode(&self.defaults, OffsetDateTime::now_utc())?;
-        let (size, max) = (encoded.json.len(), self.queue.max_bytes());
+        let (size, max) = (encoded.json.len(), self.queue.limits().bytes);
         if size > max {
             return Err(EventError::new(
                 "record",
@@ -187,8 +182,8 @@ impl Shared {
 
     /// One call of the transport, which may be anybody's code: its panic is a missing answer.
     fn send(&self, request: &Request<'_>) -> Result<Response, TransportError> {
-        catch_unwind(AssertUnwindSafe(|| self.transport.send(request)))
-            .unwrap_or_else(|_| Err(TransportError::new("the transport panicked")))
+        caught(|| self.transport.send(request))
+            .unwrap_or_else(|| Err(TransportError::new("the transport panicked")))
     }
 
     fn url(&self, endpoint: Endpoint) -> &str {
@@ -196,7 +191,7 @@ impl Shared {
     }
 
     pub(super) fn interrupt(&self) {
-        let _ = catch_unwind(AssertUnwindSafe(|| self.transport.interrupt()));
+        let _ = caught(|| self.transport.interrupt());
     }
 
     /// Shuts the door and tells the worker when to be done; of several deadlines, the latest holds.

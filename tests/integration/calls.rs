@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Value, json};
 use trubrics::{
-    DropReason, Event, LlmEvent, Record, Request, Response, TransportError, Trubrics,
+    DropReason, Event, LlmEvent, Overflow, Record, Request, Response, TransportError, Trubrics,
     testing::{Reply, Server},
 };
 
@@ -353,7 +353,11 @@ fn a_flush_that_runs_out_of_time_says_what_is_pending_and_the_next_one_delivers_
 #[test]
 fn a_flush_does_not_wait_for_what_is_tracked_after_it() {
     let server = server();
-    let client = build(client_of(&server).flush_batch_size(1));
+    let client = build(
+        client_of(&server)
+            .flush_batch_size(1)
+            .overflow(Overflow::Block),
+    );
     let (stop, stopped) = std::sync::mpsc::channel::<()>();
     let noise = std::thread::spawn({
         let client = client.clone();

@@ -1,4 +1,8 @@
 //! smoke
+
+/// The requests that every field and option lead to.
+mod wire;
+
 use std::{
     sync::{Arc, Mutex},
     time::Duration,

@@ -436,7 +436,7 @@ fn within(setting: &'static str, value: usize, min: usize, max: usize) -> Result
     ))
 }
 
-fn at_least<T: PartialOrd + fmt::Debug>(
+fn at_least<T: PartialOrd + Copy + fmt::Debug>(
     setting: &'static str,
     value: T,
     min: T,

@@ -1,34 +1,28 @@
 //! The handle that programs hold: it checks and encodes records, hands them to the worker, and waits for it on request.
 
+mod shared;
+
+pub(crate) use shared::Shared;
+
 use std::{
     convert::Infallible,
     env, fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle, ThreadId},
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, bounded};
-use time::OffsetDateTime;
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
 use crate::{
     builder::TrubricsBuilder,
     deadline::after,
-    delivery::{
-        reply::{Verdict, judge},
-        transport::{Request, Response, Transport, TransportError},
-    },
-    error::{
-        ConfigError, DeliveryError, DeliveryErrorKind, EventError, FlushError, TrackError,
-        TrackErrorKind,
-    },
-    hooks::{self, BeforeSend},
-    queue::{Overflow, Queue, Refused},
-    record::{Encoded, Properties, Record},
-    report::Report,
+    error::{ConfigError, DeliveryError, FlushError, TrackError, TrackErrorKind},
+    hooks,
+    queue::Overflow,
+    record::Record,
     stats::{DropReason, Stats},
-    worker::{Control, Knocker},
+    worker::Control,
 };
 
 /// A client of Trubrics: takes records and returns at once, while one thread delivers them in batches.
@@ -272,8 +266,7 @@ impl Inner {
 
     /// Waits for the worker's end.
     fn has_ended(&self, deadline: Instant) -> bool {
-        self.running.recv_deadline(deadline)
-            == Err(crossbeam_channel::RecvTimeoutError::Disconnected)
+        self.running.recv_deadline(deadline) == Err(RecvTimeoutError::Disconnected)
     }
 
     fn join(&self) {
@@ -316,179 +309,5 @@ impl Drop for Inner {
             // Nobody is there to be told; the report has logged what was dropped.
             let _ = self.close(timeout);
         }
-    }
-}
-
-/// What callers and the worker have in common.
-pub(crate) struct Shared {
-    pub(crate) queue: Queue,
-    pub(crate) report: Report,
-    pub(crate) knocker: Knocker,
-    pub(crate) transport: Box<dyn Transport>,
-    pub(crate) api_key: String,
-    pub(crate) host: String,
-    pub(crate) overflow: Overflow,
-    pub(crate) defaults: Properties,
-    pub(crate) before_send: Option<BeforeSend>,
-    pub(crate) request_timeout: Duration,
-    pub(crate) shutdown_timeout: Duration,
-    pub(crate) closing: Mutex<Option<Closing>>,
-}
-
-/// The client is being closed.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Closing {
-    /// How many records were let in before the door was shut.
-    pub(crate) accepted: u64,
-    pub(crate) deadline: Instant,
-}
-
-/// A record that was not taken.
-struct Rejected {
-    kind: TrackErrorKind,
-    record: Record,
-    encoded: Option<Encoded>,
-}
-
-impl Shared {
-    /// Checks, encodes and queues a record. `wants_json` says that a record which is not taken will be dropped: then it
-    /// is encoded all the same if somebody wants to see it.
-    fn offer(&self, record: Record, may_wait: bool, wants_json: bool) -> Result<(), Rejected> {
-        let reject = |kind, record, encoded| {
-            Err(Rejected {
-                kind,
-                record,
-                encoded,
-            })
-        };
-        let is_hidden = !(wants_json && self.report.shows_records());
-        if self.queue.is_closed() && is_hidden {
-            return reject(TrackErrorKind::Closed, record, None);
-        }
-        if !may_wait && self.queue.is_full() && is_hidden {
-            return reject(TrackErrorKind::Full, record, None);
-        }
-        let Some(record) = self.before_send(record) else {
-            self.report.turned_away(DropReason::Hook, None);
-            return Ok(());
-        };
-        let mut encoded = match self.encode(&record) {
-            Ok(encoded) => encoded,
-            Err(error) => return reject(TrackErrorKind::Invalid(error), record, None),
-        };
-        let size = encoded.json.len();
-        loop {
-            match self.queue.push(encoded) {
-                Ok(false) => return Ok(()),
-                Ok(true) => {
-                    self.knocker.wake();
-                    return Ok(());
-                }
-                Err(Refused::Full(back)) if may_wait => {
-                    self.queue.wait_for_room(size, || self.knocker.wake());
-                    encoded = back;
-                }
-                Err(Refused::Full(back)) => {
-                    return reject(TrackErrorKind::Full, record, Some(back));
-                }
-                Err(Refused::Closed(back)) => {
-                    return reject(TrackErrorKind::Closed, record, Some(back));
-                }
-            }
-        }
-    }
-
-    fn before_send(&self, record: Record) -> Option<Record> {
-        match &self.before_send {
-            Some(hook) => hooks::before_send(hook, record),
-            None => Some(record),
-        }
-    }
-
-    fn encode(&self, record: &Record) -> Result<Encoded, EventError> {
-        let encoded = record.encode(&self.defaults, OffsetDateTime::now_utc())?;
-        let (size, max) = (encoded.json.len(), self.queue.max_bytes());
-        if size > max {
-            return Err(EventError::new(
-                "record",
-                format!("is {size} bytes of JSON: queue_bytes allows {max}"),
-            ));
-        }
-        Ok(encoded)
-    }
-
-    fn deliver_now(&self, record: Record) -> Result<(), DeliveryErrorKind> {
-        if self.queue.is_closed() {
-            return Err(DeliveryErrorKind::Closed);
-        }
-        let record = self.before_send(record).ok_or(DeliveryErrorKind::Hook)?;
-        let encoded = self.encode(&record).map_err(DeliveryErrorKind::Invalid)?;
-        let url = format!("{}{}", self.host, encoded.endpoint.path());
-        let mut body = Vec::new();
-        crate::batch::write_body(std::slice::from_ref(&encoded), &mut body);
-        let deadline = after(Instant::now(), self.request_timeout);
-        let request = Request::new(&url, &self.api_key, &body, deadline);
-        let answer = self.send(&request).map_err(DeliveryErrorKind::NoAnswer)?;
-        let (refusal, is_transient) = match judge(&answer, OffsetDateTime::now_utc(), &self.api_key)
-        {
-            Verdict::Delivered => {
-                self.report.books().count_beside_queue(1);
-                self.report.delivered(1);
-                return Ok(());
-            }
-            Verdict::Later { refusal, .. } => (refusal, true),
-            Verdict::Invalid { refusal, .. }
-            | Verdict::TooLarge { refusal }
-            | Verdict::Unauthorized { refusal }
-            | Verdict::Refused { refusal } => (refusal, false),
-        };
-        Err(DeliveryErrorKind::Answer {
-            refusal,
-            is_transient,
-        })
-    }
-
-    /// One call of the transport, which may be anybody's code: its panic is a missing answer.
-    pub(crate) fn send(&self, request: &Request<'_>) -> Result<Response, TransportError> {
-        catch_unwind(AssertUnwindSafe(|| self.transport.send(request)))
-            .unwrap_or_else(|_| Err(TransportError::new("the transport panicked")))
-    }
-
-    fn interrupt(&self) {
-        let _ = catch_unwind(AssertUnwindSafe(|| self.transport.interrupt()));
-    }
-
-    /// Shuts the door and tells the worker when to be done; of several deadlines, the latest holds.
-    fn begin_close(&self, deadline: Instant) {
-        let mut closing = self.closing.lock().unwrap_or_else(PoisonError::into_inner);
-        match (&mut *closing, self.queue.close()) {
-            (Some(closing), _) => closing.deadline = closing.deadline.max(deadline),
-            (None, Some(accepted)) => *closing = Some(Closing { accepted, deadline }),
-            // The worker failed, and shut the door itself.
-            (None, None) => {}
-        }
-        drop(closing);
-        self.knocker.tell(Control::Close);
-    }
-
-    /// Shuts the door when the worker has failed.
-    pub(crate) fn shut_the_door(&self) {
-        let now = Instant::now();
-        self.begin_close(now);
-    }
-
-    fn is_last_call(&self, deadline: Instant) -> bool {
-        self.closing()
-            .is_none_or(|closing| closing.deadline <= deadline)
-    }
-
-    pub(crate) fn closing(&self) -> Option<Closing> {
-        *self.closing.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn stats(&self) -> Stats {
-        self.report
-            .books()
-            .stats(self.queue.accepted(), self.queue.pending())
     }
 }

@@ -17,14 +17,17 @@ use std::{
 use self::reply::{Refusal, Verdict};
 use crate::{deadline::after, record::Encoded, stats::DropReason};
 
-/// How often one batch may be split to find its bad records. Each split leads to two requests at the most, so a batch
-/// of a hundred bad ones costs 65 requests and not 199, and ten bad ones among a hundred are still found one by one.
-const MAX_SPLITS: u32 = 32;
+/// How often one batch may be split to find its bad records. Each split leads to two requests at the most.
+const MAX_SPLITS: u32 = 64;
+
+/// How often in a row without a single record accepted: a batch of nothing but bad records costs 33 requests, not 199.
+const MAX_FRUITLESS_SPLITS: u32 = 16;
 
 /// A batch on its way, in the parts that it was taken apart into; the front one is attempted next.
 pub(crate) struct Delivery {
     parts: VecDeque<Part>,
-    splits_left: u32,
+    splits: u32,
+    fruitless_splits: u32,
     first_failure: Option<Instant>,
 }
 
@@ -57,7 +60,8 @@ impl Delivery {
     pub(crate) fn new(records: Vec<Encoded>) -> Self {
         Self {
             parts: VecDeque::from([Part::new(records)]),
-            splits_left: MAX_SPLITS,
+            splits: 0,
+            fruitless_splits: 0,
             first_failure: None,
         }
     }
@@ -122,6 +126,7 @@ impl Delivery {
         let Some(part) = self.parts.pop_front() else {
             return Vec::new();
         };
+        self.fruitless_splits = 0;
         if self
             .parts
             .front()
@@ -154,7 +159,7 @@ impl Delivery {
                 self.parts.push_front(kept);
             }
             part.records = dropped.into_iter().map(|(_, record)| record).collect();
-        } else if count > 1 && self.splits_left > 0 {
+        } else if count > 1 && self.may_split() {
             self.bisect_or_keep(part);
             return Vec::new();
         }
@@ -203,16 +208,21 @@ impl Delivery {
         part
     }
 
+    fn may_split(&self) -> bool {
+        self.splits < MAX_SPLITS && self.fruitless_splits < MAX_FRUITLESS_SPLITS
+    }
+
     /// Puts the halves of a part that holds a bad record in front, while the budget lasts.
     fn bisect_or_keep(&mut self, part: Part) {
-        if self.splits_left == 0 {
+        if !self.may_split() {
             self.parts.push_front(Part {
                 suspect: false,
                 ..part
             });
             return;
         }
-        self.splits_left -= 1;
+        self.splits += 1;
+        self.fruitless_splits += 1;
         let (first, second) = part.halve();
         self.parts.push_front(Part {
             suspect: true,

@@ -1,1 +1,240 @@
+use proptest::prelude::*;
 
+use super::*;
+
+const INTERVAL: Duration = Duration::from_secs(10);
+const SECOND: Duration = Duration::from_secs(1);
+
+fn schedule() -> Schedule {
+    Schedule::new(INTERVAL, 20, 1_000)
+}
+
+fn waiting(records: u64) -> View {
+    View {
+        waiting: records,
+        ..View::default()
+    }
+}
+
+const IN_HAND: View = View {
+    waiting: 0,
+    waiting_bytes: 0,
+    blocked: false,
+    in_hand: true,
+};
+
+#[test]
+fn nothing_to_do_means_no_wake_up_at_all() {
+    assert_eq!(
+        schedule().next(Instant::now(), View::default()),
+        Step::Listen(None)
+    );
+}
+
+#[test]
+fn a_few_records_wait_for_the_interval_counted_from_the_first() {
+    let (mut schedule, start) = (schedule(), Instant::now());
+    let due = start + INTERVAL;
+    assert_eq!(schedule.next(start, waiting(1)), Step::Listen(Some(due)));
+    assert_eq!(
+        schedule.next(start + SECOND, waiting(2)),
+        Step::Listen(Some(due))
+    );
+    assert_eq!(schedule.next(due, waiting(2)), Step::Take);
+}
+
+#[test]
+fn records_that_came_during_a_request_wait_no_longer_than_the_interval_after_it_began() {
+    let (mut schedule, start) = (schedule(), Instant::now());
+    schedule.next(start, waiting(20));
+    schedule.took(start);
+    let after_request = start + 4 * SECOND;
+    assert_eq!(
+        schedule.next(after_request, waiting(3)),
+        Step::Listen(Some(start + INTERVAL))
+    );
+}
+
+#[test]
+fn a_rest_in_between_starts_the_interval_anew() {
+    let (mut schedule, start) = (schedule(), Instant::now());
+    schedule.took(start);
+    schedule.next(start, View::default());
+    let later = start + 60 * SECOND;
+    assert_eq!(
+        schedule.next(later, waiting(1)),
+        Step::Listen(Some(later + INTERVAL))
+    );
+}
+
+#[test]
+fn enough_records_or_bytes_or_a_blocked_caller_are_due_at_once() {
+    let now = Instant::now();
+    let bytes = View {
+        waiting_bytes: 1_000,
+        ..waiting(1)
+    };
+    let blocked = View {
+        blocked: true,
+        ..waiting(1)
+    };
+    for view in [waiting(20), waiting(500), bytes, blocked] {
+        assert_eq!(schedule().next(now, view), Step::Take);
+    }
+}
+
+#[test]
+fn after_a_failure_nothing_is_sent_until_the_back_off_is_over() {
+    let (mut schedule, start) = (schedule(), Instant::now());
+    schedule.failed(start, SECOND, None, start + 300 * SECOND);
+    assert_eq!(
+        schedule.next(start, IN_HAND),
+        Step::Listen(Some(start + SECOND))
+    );
+    assert_eq!(schedule.next(start + SECOND, IN_HAND), Step::Attempt);
+}
+
+#[test]
+fn retry_after_is_a_minimum_that_ends_at_the_last_chance() {
+    let (mut schedule, start) = (schedule(), Instant::now());
+    let last_chance = start + 300 * SECOND;
+    schedule.failed(start, SECOND, Some(5 * SECOND), last_chance);
+    assert_eq!(
+        schedule.next(start, IN_HAND),
+        Step::Listen(Some(start + 5 * SECOND))
+    );
+    schedule.failed(start, 7 * SECOND, Some(5 * SECOND), last_chance);
+    assert_eq!(
+        schedule.next(start, IN_HAND),
+        Step::Listen(Some(start + 7 * SECOND))
+    );
+    schedule.failed(start, SECOND, Some(Duration::MAX), last_chance);
+    assert_eq!(
+        schedule.next(start, IN_HAND),
+        Step::Listen(Some(last_chance))
+    );
+}
+
+#[test]
+fn a_flush_cuts_our_own_back_off_short_but_not_what_the_server_asked_for() {
+    let (mut schedule, start) = (schedule(), Instant::now());
+    schedule.failed(start, 9 * SECOND, None, start + 300 * SECOND);
+    schedule.hurry();
+    assert_eq!(schedule.next(start, IN_HAND), Step::Attempt);
+
+    schedule.succeeded();
+    schedule.failed(start, 9 * SECOND, Some(2 * SECOND), start + 300 * SECOND);
+    schedule.hurry();
+    assert_eq!(
+        schedule.next(start, IN_HAND),
+        Step::Listen(Some(start + 2 * SECOND))
+    );
+}
+
+#[test]
+fn many_flushes_make_one_attempt_for_each_delay_that_runs_its_course() {
+    let (mut schedule, start) = (schedule(), Instant::now());
+    let last_chance = start + 300 * SECOND;
+    let mut attempts = 0;
+    schedule.failed(start, 8 * SECOND, None, last_chance);
+    for millisecond in 0..40_000 {
+        let now = start + Duration::from_millis(millisecond);
+        schedule.hurry();
+        if schedule.next(now, IN_HAND) == Step::Attempt {
+            attempts += 1;
+            schedule.failed(now, 8 * SECOND, None, last_chance);
+        }
+    }
+    assert!(
+        (5..=10).contains(&attempts),
+        "{attempts} attempts in 40 s with delays of 8 s"
+    );
+}
+
+#[test]
+fn closing_takes_what_waits_sends_it_and_ends() {
+    let (mut schedule, start) = (schedule(), Instant::now());
+    schedule.failed(start, SECOND, None, start + 300 * SECOND);
+    schedule.close(start + 2 * SECOND);
+    assert_eq!(schedule.next(start, waiting(1)), Step::Take);
+    assert_eq!(
+        schedule.next(start, IN_HAND),
+        Step::Attempt,
+        "one attempt is made at once"
+    );
+    assert_eq!(schedule.next(start, View::default()), Step::End);
+}
+
+#[test]
+fn closing_gives_up_early_when_no_attempt_is_left_in_time() {
+    let (mut schedule, start) = (schedule(), Instant::now());
+    let (deadline, last_chance) = (start + 2 * SECOND, start + 300 * SECOND);
+    schedule.close(deadline);
+    schedule.failed(start, SECOND, None, last_chance);
+    assert_eq!(
+        schedule.next(start, IN_HAND),
+        Step::Listen(Some(start + SECOND))
+    );
+    schedule.failed(start, SECOND, Some(3_600 * SECOND), last_chance);
+    assert_eq!(schedule.next(start, IN_HAND), Step::Abandon);
+    assert!(schedule.is_hopeless(start, deadline));
+}
+
+#[test]
+fn closing_ends_at_its_deadline_and_the_latest_of_several_holds() {
+    let (mut schedule, start) = (schedule(), Instant::now());
+    schedule.close(start + 2 * SECOND);
+    schedule.close(start + SECOND);
+    assert_eq!(schedule.next(start + SECOND, IN_HAND), Step::Attempt);
+    assert_eq!(schedule.next(start + 2 * SECOND, IN_HAND), Step::Abandon);
+}
+
+proptest! {
+    #[test]
+    fn records_never_wait_beyond_the_interval_and_nothing_is_sent_against_the_server(
+        steps in prop::collection::vec((0_u64..4_000, 0_u64..8, 0_u8..6), 1..200),
+    ) {
+        let mut schedule = schedule();
+        let mut now = Instant::now();
+        let mut shut_until = now;
+        let mut first_waiting = None;
+        let mut view = View::default();
+        for (elapsed, arriving, event) in steps {
+            now += Duration::from_millis(elapsed);
+            view.waiting += arriving;
+            if arriving > 0 {
+                first_waiting = first_waiting.or(Some(now));
+            }
+            if event == 0 {
+                schedule.hurry();
+            }
+            match schedule.next(now, view) {
+                Step::Take => {
+                    prop_assert!(view.waiting > 0);
+                    schedule.took(now);
+                    first_waiting = None;
+                    view = View { in_hand: true, ..View::default() };
+                }
+                Step::Attempt => {
+                    prop_assert!(view.in_hand && now >= shut_until);
+                    if event == 1 {
+                        let asked = Duration::from_millis(elapsed);
+                        schedule.failed(now, SECOND, Some(asked), now + 300 * SECOND);
+                        shut_until = now + asked;
+                    } else {
+                        schedule.succeeded();
+                        view.in_hand = event == 2;
+                    }
+                }
+                Step::Listen(Some(until)) => {
+                    prop_assert!(until > now);
+                    if let (false, Some(first)) = (view.in_hand, first_waiting) {
+                        prop_assert!(until <= first + INTERVAL);
+                    }
+                }
+                Step::Listen(None) => prop_assert!(!view.in_hand && view.waiting == 0),
+                Step::Abandon | Step::End => prop_assert!(false, "nobody closed"),
+            }
+        }
+    }
+}

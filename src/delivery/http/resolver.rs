@@ -1,0 +1,270 @@
+//! Host names and their addresses: looked up now and then, not for every request.
+//!
+//! The resolver of `ureq` starts a thread for each request and looks the name up each time, live connection or not.
+//! While a name server is dead these threads pile up. Here a name is looked up by one helper thread, at most one at a
+//! time, and its addresses are kept; whoever asks meanwhile waits for the same answer.
+
+use std::{
+    collections::HashMap,
+    fmt, io,
+    net::{IpAddr, SocketAddr, ToSocketAddrs},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use ureq::{
+    Timeout,
+    config::Config,
+    http::Uri,
+    unversioned::{
+        resolver::{ResolvedSocketAddrs, Resolver},
+        transport::NextTimeout,
+    },
+};
+
+use super::host::bare;
+
+/// How long addresses are taken as they are: services that move keep their records about this short.
+const KEPT: Duration = Duration::from_secs(60);
+
+/// How long a lookup may take while old addresses are at hand. They most likely still work, and if not the attempt
+/// fails and is made again.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// As many as `ureq` takes.
+const MOST_ADDRESSES: usize = 16;
+
+type Lookup = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
+
+/// The addresses behind names. Clones share them.
+#[derive(Clone)]
+pub(super) struct Names {
+    shared: Arc<Shared>,
+    limit: Duration,
+}
+
+/// Why there is no address.
+#[derive(Debug)]
+pub(super) enum Unresolved {
+    TimedOut,
+    Interrupted,
+    Failed(io::Error),
+}
+
+impl Names {
+    /// Asks the operating system, and waits for its answer at most this long.
+    pub(super) fn new(limit: Duration) -> Self {
+        Self::asking(limit, |host, port| {
+            Ok((host, port).to_socket_addrs()?.collect())
+        })
+    }
+
+    pub(super) fn asking<F>(limit: Duration, lookup: F) -> Self
+    where
+        F: Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
+    {
+        Self {
+            shared: Arc::new(Shared {
+                lookup: Box::new(lookup),
+                state: Mutex::default(),
+                changed: Condvar::new(),
+            }),
+            limit,
+        }
+    }
+
+    /// The addresses of a host; an IP address is its own.
+    pub(super) fn find(
+        &self,
+        host: &str,
+        port: u16,
+        now: Instant,
+        limit: Duration,
+    ) -> Result<Vec<SocketAddr>, Unresolved> {
+        let host = bare(host);
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(address, port)]);
+        }
+        let place = (host.to_ascii_lowercase(), port);
+        self.shared.find(&place, now, limit.min(self.limit))
+    }
+
+    /// The next request looks its name up anew: a server that could not be reached may have moved.
+    pub(super) fn doubt(&self) {
+        for known in self.shared.lock().known.values_mut() {
+            known.is_doubtful = true;
+        }
+    }
+
+    /// Ends every wait, now and later.
+    pub(super) fn interrupt(&self) {
+        self.shared.lock().is_interrupted = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+struct Shared {
+    lookup: Box<Lookup>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+type Place = (String, u16);
+
+#[derive(Default)]
+struct State {
+    known: HashMap<Place, Known>,
+    is_looking: bool,
+    is_interrupted: bool,
+}
+
+#[derive(Default)]
+struct Known {
+    addresses: Vec<SocketAddr>,
+    since: Option<Instant>,
+    is_doubtful: bool,
+    /// How many lookups have failed, and what the last one said.
+    failures: u64,
+    failure: Option<(io::ErrorKind, String)>,
+}
+
+impl Known {
+    fn is_fresh(&self, now: Instant) -> bool {
+        let age = self.since.map(|since| now.saturating_duration_since(since));
+        !self.is_doubtful && age.is_some_and(|age| age < KEPT)
+    }
+}
+
+impl Shared {
+    /// Nothing panics while the lock is held, and if it did the state would still be whole.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find(
+        self: &Arc<Self>,
+        place: &Place,
+        now: Instant,
+        limit: Duration,
+    ) -> Result<Vec<SocketAddr>, Unresolved> {
+        let started = Instant::now();
+        let mut state = self.lock();
+        let failures_before = state.known.get(place).map_or(0, |known| known.failures);
+        loop {
+            if state.is_interrupted {
+                return Err(Unresolved::Interrupted);
+            }
+            let mut old = None;
+            if let Some(known) = state.known.get(place) {
+                if known.is_fresh(now) {
+                    return Ok(known.addresses.clone());
+                }
+                if !known.addresses.is_empty() {
+                    old = Some(known.addresses.clone());
+                }
+                if known.failures != failures_before {
+                    return old.ok_or_else(|| Unresolved::Failed(known.last_failure()));
+                }
+            }
+
+            if !state.is_looking {
+                if let Err(error) = self.begin(place.clone(), now) {
+                    return old.ok_or(Unresolved::Failed(error));
+                }
+                state.is_looking = true;
+            }
+
+            let limit = if old.is_some() {
+                limit.min(PATIENCE)
+            } else {
+                limit
+            };
+            let left = limit.saturating_sub(started.elapsed());
+            if left.is_zero() {
+                return old.ok_or(Unresolved::TimedOut);
+            }
+            let waited = self.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn begin(self: &Arc<Self>, place: Place, now: Instant) -> io::Result<()> {
+        let shared = Arc::clone(self);
+        let thread = thread::Builder::new().name("trubrics-resolver".to_owned());
+        // Not joined: nothing can end a lookup in the operating system, which gives up by itself.
+        thread.spawn(move || {
+            let found = (shared.lookup)(&place.0, place.1);
+            shared.finish(place, found, now);
+        })?;
+        Ok(())
+    }
+
+    fn finish(&self, place: Place, found: io::Result<Vec<SocketAddr>>, now: Instant) {
+        let mut state = self.lock();
+        state.is_looking = false;
+        let known = state.known.entry(place).or_default();
+        match found {
+            Ok(addresses) if !addresses.is_empty() => {
+                known.addresses = addresses;
+                known.since = Some(now);
+                known.is_doubtful = false;
+            }
+            Ok(_) => known.fail(
+                io::ErrorKind::NotFound,
+                "the name has no address".to_owned(),
+            ),
+            Err(error) => known.fail(error.kind(), error.to_string()),
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+}
+
+impl Known {
+    fn fail(&mut self, kind: io::ErrorKind, text: String) {
+        self.failures += 1;
+        self.failure = Some((kind, text));
+    }
+
+    fn last_failure(&self) -> io::Error {
+        match &self.failure {
+            Some((kind, text)) => io::Error::new(*kind, text.clone()),
+            None => io::ErrorKind::NotFound.into(),
+        }
+    }
+}
+
+impl Resolver for Names {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        _: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let host = uri.host().ok_or(ureq::Error::HostNotFound)?;
+        let port = uri.port_u16().unwrap_or(match uri.scheme_str() {
+            Some("https") => 443,
+            Some("http") | None => 80,
+            // Every other scheme that can come here is one of a SOCKS proxy.
+            Some(_) => 1080,
+        });
+        let found = self.find(host, port, Instant::now(), *timeout.after);
+        let found = found.map_err(|unresolved| match unresolved {
+            Unresolved::TimedOut => ureq::Error::Timeout(Timeout::Resolve),
+            Unresolved::Interrupted => super::failure::interrupted(),
+            Unresolved::Failed(error) => ureq::Error::Io(error),
+        })?;
+        let mut addresses = self.empty();
+        for address in found.into_iter().take(MOST_ADDRESSES) {
+            addresses.push(address);
+        }
+        Ok(addresses)
+    }
+}
+
+impl fmt::Debug for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Names").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,65 @@
+//! Keeps the key out of sight of `ureq`, which at its most talkative logs a request's head byte for byte.
+//!
+//! `ureq` gets asterisks for a key, as many as the key has characters. They are overwritten in the buffer that goes
+//! to the socket. `ureq` does all its work on the thread that asks for it, so this is where the key waits meanwhile.
+
+use std::{cell::RefCell, marker::PhantomData};
+
+use ureq::http::{HeaderValue, header::InvalidHeaderValue};
+
+pub(super) const HEADER: &str = "x-api-key";
+
+thread_local! {
+    static WAITING: RefCell<Option<Secret>> = const { RefCell::new(None) };
+}
+
+struct Secret {
+    key: String,
+    /// The line of the head as `ureq` writes it.
+    line: Vec<u8>,
+}
+
+/// The key waits as long as this lives, or until it is sent.
+pub(super) struct Lent {
+    stays_on_its_thread: PhantomData<*const ()>,
+}
+
+/// The value to give to `ureq` in place of the key.
+pub(super) fn lend(key: &str) -> Result<(HeaderValue, Lent), InvalidHeaderValue> {
+    // The key goes to the socket unseen by any other check.
+    HeaderValue::from_str(key)?;
+    let stars = "*".repeat(key.len());
+    let mut value = HeaderValue::from_str(&stars)?;
+    value.set_sensitive(true);
+    let secret = Secret {
+        key: key.to_owned(),
+        line: format!("{HEADER}: {stars}\r\n").into_bytes(),
+    };
+    WAITING.set(Some(secret));
+    let lent = Lent {
+        stays_on_its_thread: PhantomData,
+    };
+    Ok((value, lent))
+}
+
+/// Puts the key where its asterisks are. It is done once for each request: what follows is the body's.
+pub(super) fn insert(output: &mut [u8]) {
+    WAITING.with_borrow_mut(|waiting| {
+        let Some(secret) = waiting else { return };
+        let found = output
+            .windows(secret.line.len())
+            .position(|bytes| bytes == secret.line);
+        if let Some(start) = found {
+            let start = start + HEADER.len() + ": ".len();
+            output[start..start + secret.key.len()].copy_from_slice(secret.key.as_bytes());
+            *waiting = None;
+        }
+    });
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        // A thread that is ending has nothing waiting any more.
+        let _ = WAITING.try_with(|waiting| waiting.take());
+    }
+}

@@ -1,0 +1,73 @@
+//! The transport against servers of the test's own.
+
+mod child;
+mod interrupts;
+mod keep_alive;
+mod names;
+mod proxies;
+mod secrets;
+mod server;
+mod stale_connections;
+mod strange_answers;
+mod time_outs;
+
+#[cfg(any(
+    feature = "rustls",
+    feature = "rustls-no-provider",
+    feature = "native-tls"
+))]
+mod certificates;
+
+use std::time::{Duration, Instant};
+
+use super::{HttpSettings, HttpTransport, resolver::Names};
+use crate::delivery::transport::{Request, Response, Transport, TransportError};
+
+const KEY: &str = "QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ";
+
+/// What a test may take when nothing goes wrong, on a busy machine.
+const AMPLE: Duration = Duration::from_secs(20);
+
+fn settings(host: &str) -> HttpSettings<'_> {
+    HttpSettings {
+        host,
+        connect_timeout: AMPLE,
+        request_timeout: AMPLE,
+        proxy: None,
+        root_certificates: None,
+    }
+}
+
+fn transport(host: &str) -> HttpTransport {
+    HttpTransport::new(&settings(host)).expect("usable settings")
+}
+
+/// Asks a made-up name server, which says that every name is this machine.
+fn transport_with_names(host: &str) -> HttpTransport {
+    let names = Names::asking(AMPLE, |_, port| Ok(vec![([127, 0, 0, 1], port).into()]));
+    HttpTransport::with_names(&settings(host), names).expect("usable settings")
+}
+
+fn post(transport: &HttpTransport, url: &str) -> Result<Response, TransportError> {
+    post_within(transport, url, b"[]", AMPLE)
+}
+
+fn post_within(
+    transport: &HttpTransport,
+    url: &str,
+    body: &[u8],
+    time: Duration,
+) -> Result<Response, TransportError> {
+    let url = format!("{url}/publish_events");
+    transport.send(&Request::new(&url, KEY, body, Instant::now() + time))
+}
+
+/// The cause of a failure, in words.
+#[track_caller]
+fn cause(outcome: Result<Response, TransportError>) -> String {
+    let error = outcome.expect_err("a failure");
+    let cause = std::error::Error::source(&error).expect("a cause");
+    let words = cause.to_string();
+    assert!(!words.contains(KEY), "{words}");
+    words
+}

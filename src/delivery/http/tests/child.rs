@@ -1,0 +1,40 @@
+//! Runs a test in a process of its own, for what is the whole process's: environment, logger, number of threads.
+
+use std::{env, process::Command};
+
+const MARK: &str = "TRUBRICS_TEST_IN_CHILD";
+
+const PROXY_VARIABLES: [&str; 8] = [
+    "http_proxy",
+    "HTTP_PROXY",
+    "https_proxy",
+    "HTTPS_PROXY",
+    "all_proxy",
+    "ALL_PROXY",
+    "no_proxy",
+    "NO_PROXY",
+];
+
+/// Whether this is that process. Otherwise the test has run in one, with these variables and no proxy's but these, and
+/// has passed there.
+#[track_caller]
+pub(super) fn is_this(module: &str, test: &str, variables: &[(&str, &str)]) -> bool {
+    if env::var_os(MARK).is_some() {
+        return true;
+    }
+    let module = module.split_once("::").expect("a path").1;
+    let mut command = Command::new(env::current_exe().expect("a path"));
+    command.args([&format!("{module}::{test}"), "--exact", "--nocapture"]);
+    for name in PROXY_VARIABLES {
+        command.env_remove(name);
+    }
+    command.env(MARK, "1").envs(variables.iter().copied());
+    let output = command.output().expect("a process");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{said}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    false
+}

@@ -1,0 +1,93 @@
+//! A build that can speak TLS.
+
+use ureq::{
+    config::ConfigBuilder,
+    tls::{PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem},
+    typestate::AgentScope,
+};
+
+use crate::error::ConfigError;
+
+/// How servers are checked.
+#[derive(Debug)]
+pub(in crate::delivery::http) struct Trust {
+    roots: RootCerts,
+}
+
+impl Trust {
+    /// In the certificates of this PEM text and no others, or else in those of the operating system.
+    pub(in crate::delivery::http) fn new(
+        root_certificates: Option<&[u8]>,
+    ) -> Result<Self, ConfigError> {
+        let roots = match root_certificates {
+            None => RootCerts::PlatformVerifier,
+            Some(pem) => given(pem)?,
+        };
+        Ok(Self { roots })
+    }
+
+    pub(in crate::delivery::http) fn apply(
+        &self,
+        config: ConfigBuilder<AgentScope>,
+    ) -> ConfigBuilder<AgentScope> {
+        let provider = if super::BY_RUSTLS {
+            TlsProvider::Rustls
+        } else {
+            TlsProvider::NativeTls
+        };
+        let tls = TlsConfig::builder()
+            .provider(provider)
+            .root_certs(self.roots.clone());
+        config.tls_config(tls.build())
+    }
+
+    /// What to trust after this failure, when it is that the operating system has no certificates: rustls cannot
+    /// even begin then. A certificate that is not trusted is another kind of error.
+    #[cfg(any(feature = "rustls", feature = "rustls-no-provider"))]
+    pub(in crate::delivery::http) fn instead(&self, error: &ureq::Error) -> Option<Self> {
+        match (&self.roots, error) {
+            (RootCerts::PlatformVerifier, ureq::Error::Rustls(_)) => Some(Self {
+                roots: RootCerts::WebPki,
+            }),
+            _ => None,
+        }
+    }
+
+    /// The library of the operating system comes with its certificates.
+    #[cfg(not(any(feature = "rustls", feature = "rustls-no-provider")))]
+    pub(in crate::delivery::http) fn instead(&self, _: &ureq::Error) -> Option<Self> {
+        None
+    }
+}
+
+fn given(pem: &[u8]) -> Result<RootCerts, ConfigError> {
+    let refused = |problem: &str| ConfigError::new("root_certificates", problem);
+    let mut certificates = Vec::new();
+    for item in parse_pem(pem) {
+        match item {
+            Ok(PemItem::Certificate(certificate)) if is_whole(certificate.der()) => {
+                certificates.push(certificate);
+            }
+            // TLS would leave it out in silence.
+            Ok(PemItem::Certificate(_)) | Err(_) => {
+                return Err(refused("must be whole certificates in PEM form"));
+            }
+            Ok(_) => {}
+        }
+    }
+    if certificates.is_empty() {
+        return Err(refused("must contain at least one certificate in PEM form"));
+    }
+    Ok(certificates.into())
+}
+
+/// Whether the outer length of a DER sequence is that of the bytes at hand.
+fn is_whole(der: &[u8]) -> bool {
+    let (length, rest) = match der {
+        [0x30, short @ 0..=0x7f, rest @ ..] => (usize::from(*short), rest),
+        [0x30, 0x81, a, rest @ ..] => (usize::from(*a), rest),
+        [0x30, 0x82, a, b, rest @ ..] => (usize::from(u16::from_be_bytes([*a, *b])), rest),
+        _ => return false,
+    };
+    rest.len() == length
+}

@@ -1,5 +1,7 @@
 //! smoke
 
+/// The README's table of settings, beside the constants.
+mod readme;
 /// The requests that every field and option lead to.
 mod wire;
 

@@ -328,7 +328,10 @@ impl TrubricsBuilder {
         let host = check_host(&self.host)?;
         self.check_numbers()?;
         if let Some(error) = self.default_error {
-            return Err(ConfigError::new("default_property", "cannot be used").caused_by(error));
+            return Err(ConfigError::new(
+                "default_property",
+                format!("is unusable: {error}"),
+            ));
         }
         let transport = match self.transport {
             Some(transport) => transport,

@@ -316,7 +316,7 @@ impl fmt::Display for FlushError {
         } = self;
         write!(
             f,
-            "not everything was delivered: {pending} records pending, {dropped} dropped since the last flush"
+            "not everything was delivered: {pending} pending, {dropped} dropped since the last flush"
         )
     }
 }

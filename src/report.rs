@@ -88,7 +88,7 @@ impl Report {
     pub(crate) fn end_episode(&self) {
         if self.dropping.load(Relaxed) && self.dropping.swap(false, SeqCst) {
             let total = self.books.dropped() - self.dropped_before.load(SeqCst);
-            logging(|| warn!(target: TARGET, "{total} records were dropped in all"));
+            logging(|| warn!(target: TARGET, "records dropped in all: {total}"));
         }
     }
 

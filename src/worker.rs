@@ -281,10 +281,10 @@ impl Worker {
         logging(|| {
             debug!(
                 target: TARGET,
-                "{} records, {} bytes to {}: {} after {} ms",
+                "{} (records: {}, bytes: {}): {} after {} ms",
+                lane.endpoint.path(),
                 records.len(),
                 self.body.len(),
-                lane.endpoint.path(),
                 outcome(&answer),
                 now.elapsed().as_millis(),
             );

@@ -1,1 +1,182 @@
+use super::*;
+use crate::{Request, Response, TransportError};
 
+fn accepts_all(_: &Request<'_>) -> Result<Response, TransportError> {
+    Ok(Response::new(200))
+}
+
+fn builder() -> TrubricsBuilder {
+    Trubrics::builder("key").transport(accepts_all)
+}
+
+#[track_caller]
+fn problem(builder: TrubricsBuilder) -> String {
+    builder.build().expect_err("a bad setting").to_string()
+}
+
+#[test]
+fn every_bad_setting_is_refused_in_words_that_name_it_and_what_is_allowed() {
+    let cases = [
+        (
+            problem(Trubrics::builder("")),
+            "api_key is empty: the project's API key is needed",
+        ),
+        (
+            problem(Trubrics::builder(" \n")),
+            "api_key is empty: the project's API key is needed",
+        ),
+        (
+            problem(Trubrics::builder("a\nb")),
+            "api_key has a character that no HTTP header may carry: printable ASCII is allowed",
+        ),
+        (
+            problem(Trubrics::builder("clé")),
+            "api_key has a character that no HTTP header may carry: printable ASCII is allowed",
+        ),
+        (
+            problem(builder().host("")),
+            "host must be a URL that begins with https:// or http://",
+        ),
+        (
+            problem(builder().host("ftp://example.com")),
+            "host must be a URL that begins with https:// or http://",
+        ),
+        (
+            problem(builder().host("https://")),
+            "host must be a valid URL with a host name and, if any, a port up to 65535",
+        ),
+        (
+            problem(builder().flush_interval(Duration::from_millis(999))),
+            "flush_interval is 999ms: at least 1s is allowed",
+        ),
+        (
+            problem(builder().flush_batch_size(0)),
+            "flush_batch_size is 0: 1 to 100 is allowed",
+        ),
+        (
+            problem(builder().flush_batch_size(101)),
+            "flush_batch_size is 101: 1 to 100 is allowed",
+        ),
+        (
+            problem(builder().max_batch_size(0)),
+            "max_batch_size is 0: 1 to 100 is allowed",
+        ),
+        (
+            problem(builder().max_batch_size(101)),
+            "max_batch_size is 101: 1 to 100 is allowed",
+        ),
+        (
+            problem(builder().max_batch_bytes(0)),
+            "max_batch_bytes is 0: at least 1 is allowed",
+        ),
+        (
+            problem(builder().queue_capacity(0)),
+            "queue_capacity is 0: at least 1 is allowed",
+        ),
+        (
+            problem(builder().queue_bytes(0)),
+            "queue_bytes is 0: at least 1 is allowed",
+        ),
+        (
+            problem(builder().request_timeout(Duration::ZERO)),
+            "request_timeout is 0: more than zero is allowed",
+        ),
+        (
+            problem(builder().connect_timeout(Duration::ZERO)),
+            "connect_timeout is 0: more than zero is allowed",
+        ),
+        (
+            problem(builder().initial_backoff(Duration::ZERO)),
+            "initial_backoff is 0ns: at least 1ms is allowed",
+        ),
+        (
+            problem(builder().max_backoff(Duration::from_millis(1))),
+            "max_backoff is 1ms: at least initial_backoff, 250ms, is allowed",
+        ),
+        (
+            problem(builder().default_property("score", f64::NAN)),
+            "default_property is unusable: property `score` cannot be sent: NaN and infinities are not JSON numbers",
+        ),
+        (
+            problem(Trubrics::builder("key").proxy("ftp://proxy")),
+            "proxy must be the URL of a proxy that begins with http://, https://, socks4://, socks4a:// or socks5://",
+        ),
+        (
+            problem(Trubrics::builder("key").root_certificates("no PEM")),
+            "root_certificates must contain at least one certificate in PEM form",
+        ),
+    ];
+    for (found, expected) in cases {
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn a_bad_setting_is_refused_even_for_a_disabled_client() {
+    assert_eq!(
+        problem(builder().disabled(true).max_batch_size(0)),
+        "max_batch_size is 0: 1 to 100 is allowed"
+    );
+}
+
+#[test]
+fn the_error_knows_the_name_of_the_setting() {
+    let error = builder().queue_bytes(0).build().expect_err("a bad setting");
+    assert_eq!(error.setting(), "queue_bytes");
+}
+
+#[test]
+fn every_bound_itself_is_allowed() {
+    let all = builder()
+        .flush_interval(Duration::from_secs(1))
+        .flush_batch_size(100)
+        .max_batch_size(1)
+        .max_batch_bytes(1)
+        .queue_capacity(1)
+        .queue_bytes(1)
+        .request_timeout(Duration::from_nanos(1))
+        .connect_timeout(Duration::MAX)
+        .give_up_after(Duration::ZERO)
+        .initial_backoff(Duration::from_millis(1))
+        .max_backoff(Duration::from_millis(1))
+        .shutdown_timeout(Duration::ZERO)
+        .build();
+    assert!(all.is_ok());
+    let endless = builder()
+        .flush_interval(Duration::MAX)
+        .max_batch_bytes(usize::MAX)
+        .queue_capacity(usize::MAX)
+        .queue_bytes(usize::MAX)
+        .request_timeout(Duration::MAX)
+        .give_up_after(Duration::MAX)
+        .max_backoff(Duration::MAX)
+        .shutdown_timeout(Duration::MAX)
+        .build();
+    assert!(endless.is_ok());
+}
+
+#[test]
+fn blanks_around_the_key_and_the_host_are_not_part_of_them() {
+    let client = Trubrics::builder(" key\n")
+        .host(" http://localhost/x/ ")
+        .transport(|request: &Request<'_>| {
+            assert_eq!(request.url(), "http://localhost/x/publish_events");
+            assert!(request.headers().contains(&("x-api-key", "key")));
+            Ok(Response::new(200))
+        })
+        .build()
+        .expect("good settings");
+    assert!(client.track_sync(crate::Event::new("u", "e")).is_ok());
+}
+
+#[test]
+fn debug_shows_neither_the_key_nor_the_properties() {
+    let builder = Trubrics::builder("secret-key")
+        .default_property("secret-name", "secret-value")
+        .proxy("http://secret:secret@proxy");
+    let client = Trubrics::builder("secret-key")
+        .build()
+        .expect("good settings");
+    let shown = format!("{builder:?} {client:?}");
+    assert!(!shown.contains("secret"), "{shown}");
+}

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use time::{Date, Month, OffsetDateTime, UtcOffset};
 use trubrics::{Event, LlmEvent, Record, Trubrics, TrubricsBuilder, testing};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::support::{LONG, NEVER, server};
 
 /// Names the environment variable with the host that the cases are sent to, in place of a server of our own.
 const MOCK_HOST: &str = "TRUBRICS_MOCK_HOST";
@@ -45,13 +45,13 @@ impl Case {
     fn deliver(&self, host: &str) {
         let builder = Trubrics::builder(testing::API_KEY)
             .host(host)
-            .flush_interval(Duration::from_secs(3600))
+            .flush_interval(NEVER)
             .flush_batch_size(100);
         let client = (self.configure)(builder).build().expect(self.name);
         for record in &self.records {
             client.try_track(record.clone()).expect(self.name);
         }
-        client.flush(PATIENCE).expect(self.name);
+        client.flush(LONG).expect(self.name);
         let accepted = client.stats().delivered;
         assert_eq!(accepted, self.records.len() as u64, "{}", self.name);
     }
@@ -80,14 +80,17 @@ fn llm_event() -> LlmEvent {
 /// Whatever JSON has to escape, or somebody might want to.
 const ODD_TEXT: &str = "\"'\\/ \0\u{1}\u{1f}\u{7f}\r\n\t \u{85}\u{2028}\u{2029}\u{feff}\u{fffd} né e\u{301} 日本語 🦀 👩‍👩‍👧 <b>&amp;</b> ${x} %s";
 
+/// An array of one object, which has these fields over its own.
+fn array_of(mut object: Value, mut fields: Value) -> Value {
+    let fields = fields.as_object_mut().unwrap();
+    object.as_object_mut().unwrap().append(fields);
+    json!([object])
+}
+
 fn event_cases() -> Vec<Case> {
-    let with = |fields: Value| {
-        let mut object = json!({ "user_id": "user_123", "event": "Sign up", "timestamp": MOMENT });
-        object
-            .as_object_mut()
-            .unwrap()
-            .extend(fields.as_object().unwrap().clone());
-        json!([object])
+    let with = |fields| {
+        let event = json!({ "user_id": "user_123", "event": "Sign up", "timestamp": MOMENT });
+        array_of(event, fields)
     };
     let east = UtcOffset::from_hms(5, 30, 0).unwrap();
     vec![
@@ -193,15 +196,9 @@ fn event_cases() -> Vec<Case> {
 }
 
 fn llm_event_cases() -> Vec<Case> {
-    let with = |fields: Value| {
-        let mut object = json!({
-            "user_id": "user_123", "prompt": "Why?", "generation": "Because.", "timestamp": MOMENT,
-        });
-        object
-            .as_object_mut()
-            .unwrap()
-            .extend(fields.as_object().unwrap().clone());
-        json!([object])
+    let with = |fields| {
+        let event = json!({ "user_id": "user_123", "prompt": "Why?", "generation": "Because.", "timestamp": MOMENT });
+        array_of(event, fields)
     };
     vec![
         Case::new("the fields alone", [llm_event()], with(json!({}))),
@@ -284,18 +281,13 @@ fn every_record_arrives_as_it_was_built() {
         ("/api/ingestion/publish_llm_events", llm_event_cases()),
     ] {
         for case in cases {
-            let server = testing::Server::start().unwrap();
+            let server = server();
             case.deliver(server.url());
 
             let requests = server.requests();
             assert_eq!(requests.len(), 1, "{}", case.name);
             let request = &requests[0];
-            assert_eq!(request.method(), "POST", "{}", case.name);
             assert_eq!(request.path(), path, "{}", case.name);
-            let json_type = Some("application/json");
-            assert_eq!(request.header("content-type"), json_type, "{}", case.name);
-            let key = Some(testing::API_KEY);
-            assert_eq!(request.header("x-api-key"), key, "{}", case.name);
             let body: Value = serde_json::from_slice(request.body()).expect(case.name);
             assert_eq!(body, case.expected, "{}", case.name);
         }
@@ -304,7 +296,7 @@ fn every_record_arrives_as_it_was_built() {
 
 #[test]
 fn every_record_is_accepted_by_the_mock_server_that_the_environment_names() {
-    let own = testing::Server::start().unwrap();
+    let own = server();
     let host = env::var(MOCK_HOST).unwrap_or_else(|_| own.url().to_owned());
     for case in event_cases().into_iter().chain(llm_event_cases()) {
         case.deliver(&host);

@@ -1,0 +1,173 @@
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use trubrics::{DropReason, Event, LlmEvent, Record, Trubrics};
+
+use crate::support::{LONG, assert_balanced, build, client_of, server};
+
+#[test]
+fn before_send_can_change_a_record_or_refuse_it() {
+    let server = server();
+    let client = build(client_of(&server).before_send(|record| match record {
+        Record::Event(event) => Some(event.property("seen", true).into()),
+        _ => None,
+    }));
+    client.track(Event::new("u", "e"));
+    client.track(LlmEvent::new("u", "p", "g"));
+    client
+        .try_track(LlmEvent::new("u", "p", "g"))
+        .expect("refused by the program itself");
+    let error = client.flush(LONG).expect_err("two were refused");
+    assert_eq!(error.dropped(), 2);
+    assert_eq!(server.events()[0]["properties"]["seen"], true);
+    assert!(server.llm_events().is_empty());
+    let stats = client.stats();
+    assert_eq!((stats.tracked, stats.delivered), (3, 1));
+    assert_eq!(stats.dropped_for(DropReason::Hook), 2);
+}
+
+#[test]
+fn before_send_runs_on_the_thread_that_tracks() {
+    let server = server();
+    let caller = std::thread::current().id();
+    let client = build(
+        client_of(&server)
+            .before_send(move |record| (std::thread::current().id() == caller).then_some(record)),
+    );
+    client.track(Event::new("u", "e"));
+    client.flush(LONG).expect("delivered");
+}
+
+#[test]
+fn a_panic_in_before_send_costs_its_record_and_nothing_else() {
+    let server = server();
+    let client = build(client_of(&server).before_send(|record| match record {
+        Record::LlmEvent(_) => panic!("on purpose"),
+        record => Some(record),
+    }));
+    client.track(Event::new("u", "e"));
+    client.track(LlmEvent::new("u", "p", "g"));
+    client.track(Event::new("u", "e"));
+    client.flush(LONG).expect_err("one was dropped");
+    assert_eq!(server.accepted(), 2);
+    assert_eq!(client.stats().dropped_for(DropReason::Hook), 1);
+}
+
+#[test]
+fn on_drop_is_told_of_every_drop_with_its_records() {
+    let server = server();
+    server.refuse(|record| record["event"] == "bad");
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let client = build(client_of(&server).queue_capacity(2).on_drop({
+        let told = told.clone();
+        move |dropped| {
+            let records: Vec<_> = dropped.records().map(str::to_owned).collect();
+            told.lock()
+                .expect("no panic")
+                .push((dropped.reason(), dropped.count(), records));
+        }
+    }));
+    client.track(Event::new("u", ""));
+    client.track(Event::new("u", "bad"));
+    client.track(Event::new("u", "good"));
+    client.track(Event::new("u", "too many"));
+    let error = client.flush(LONG).expect_err("three were dropped");
+    assert_eq!(error.dropped(), 3);
+    let told = std::mem::take(&mut *told.lock().expect("no panic"));
+    let kinds: Vec<_> = told
+        .iter()
+        .map(|(reason, count, records)| (*reason, *count, records.len()))
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            (DropReason::Invalid, 1, 0),
+            (DropReason::QueueFull, 1, 1),
+            (DropReason::Refused, 1, 1)
+        ]
+    );
+    assert!(told[1].2[0].contains("too many") && told[2].2[0].contains("bad"));
+    assert_balanced(client.stats());
+}
+
+#[test]
+fn a_panic_in_on_drop_is_swallowed() {
+    let server = server();
+    server.refuse(|record| record["event"] == "bad");
+    let calls = Arc::new(AtomicUsize::new(0));
+    let client = build(client_of(&server).on_drop({
+        let calls = calls.clone();
+        move |_| {
+            calls.fetch_add(1, Ordering::SeqCst);
+            panic!("on purpose")
+        }
+    }));
+    client.track(Event::new("u", "bad"));
+    client.flush(LONG).expect_err("one was refused");
+    client.track(Event::new("u", ""));
+    client.track(Event::new("u", "good"));
+    client.flush(LONG).expect_err("one was invalid");
+    assert_eq!((calls.load(Ordering::SeqCst), server.accepted()), (2, 1));
+    assert_balanced(client.stats());
+}
+
+#[test]
+fn flush_and_close_in_a_hook_return_an_error_instead_of_a_deadlock() {
+    let server = server();
+    server.refuse(|record| record["event"] == "bad");
+    let slot: Arc<Mutex<Option<Trubrics>>> = Arc::default();
+    let errors = Arc::new(AtomicUsize::new(0));
+    let call = {
+        let (slot, errors) = (slot.clone(), errors.clone());
+        move || {
+            let client = slot.lock().expect("no panic").clone().expect("a client");
+            let flush = client.flush(LONG).expect_err("called from a hook");
+            let close = client.close(LONG).expect_err("called from a hook");
+            assert!(flush.is_in_hook() && close.is_in_hook());
+            assert_eq!(
+                flush.to_string(),
+                "flush and close cannot be called from a hook or a transport"
+            );
+            errors.fetch_add(1, Ordering::SeqCst);
+        }
+    };
+    let client = build(
+        client_of(&server)
+            .on_drop({
+                let call = call.clone();
+                move |_| call()
+            })
+            .before_send(move |record| {
+                call();
+                Some(record)
+            }),
+    );
+    *slot.lock().expect("no panic") = Some(client.clone());
+    client.track(Event::new("u", "bad"));
+    client.flush(LONG).expect_err("one was refused");
+    assert_eq!(errors.load(Ordering::SeqCst), 2);
+    slot.lock().expect("no panic").take();
+}
+
+#[test]
+fn a_hook_that_tracks_does_not_call_itself_without_end() {
+    let server = server();
+    let slot: Arc<Mutex<Option<Trubrics>>> = Arc::default();
+    let calls = Arc::new(AtomicUsize::new(0));
+    let client = build(client_of(&server).on_drop({
+        let (slot, calls) = (slot.clone(), calls.clone());
+        move |_| {
+            calls.fetch_add(1, Ordering::SeqCst);
+            let client = slot.lock().expect("no panic").clone().expect("a client");
+            client.track(Event::new("u", ""));
+        }
+    }));
+    *slot.lock().expect("no panic") = Some(client.clone());
+    client.track(Event::new("u", ""));
+    let stats = client.stats();
+    assert_eq!((calls.load(Ordering::SeqCst), stats.dropped), (1, 2));
+    assert_balanced(stats);
+    slot.lock().expect("no panic").take();
+}

@@ -1,0 +1,163 @@
+use std::{sync::mpsc, thread, time::Duration};
+
+use trubrics::{DropReason, Event, Overflow, Trubrics};
+
+use crate::support::{Gate, LONG, NEVER, assert_balanced, build, client_of, server};
+
+#[test]
+fn a_full_queue_drops_the_newest_and_counts_it() {
+    let (gate, transport) = Gate::new();
+    let client = build(
+        Trubrics::builder("key")
+            .transport(transport)
+            .queue_capacity(5),
+    );
+    for index in 0..8 {
+        client.track(Event::new("u", format!("event {index}")));
+    }
+    let body = gate.next_request();
+    assert!(
+        body.contains("event 4") && !body.contains("event 5"),
+        "{body}"
+    );
+    let stats = client.stats();
+    assert_eq!((stats.tracked, stats.pending, stats.dropped), (8, 5, 3));
+    assert_eq!(stats.dropped_for(DropReason::QueueFull), 3);
+    gate.answer(200);
+    client.flush(LONG).expect_err("three were dropped");
+    client.track(Event::new("u", "there is room again"));
+    gate.answer(200);
+    client.flush(LONG).expect("delivered");
+    assert_balanced(client.stats());
+}
+
+#[test]
+fn the_queue_is_bounded_in_bytes_too() {
+    let (gate, transport) = Gate::new();
+    let client = build(
+        Trubrics::builder("key")
+            .transport(transport)
+            .queue_bytes(10_000),
+    );
+    for _ in 0..4 {
+        client.track(Event::new("u", "e").text("x".repeat(3_000)));
+    }
+    assert_eq!(client.stats().dropped_for(DropReason::QueueFull), 1);
+    gate.next_request();
+    gate.answer(200);
+    client.flush(LONG).expect_err("one was dropped");
+    assert_eq!(client.stats().delivered, 3);
+}
+
+#[test]
+fn a_record_larger_than_the_queue_is_invalid_in_words() {
+    let server = server();
+    for overflow in [Overflow::DropNewest, Overflow::Block] {
+        let client = build(client_of(&server).queue_bytes(1_000).overflow(overflow));
+        let event = Event::new("u", "e")
+            .timestamp(time::OffsetDateTime::UNIX_EPOCH)
+            .text("x".repeat(1_000));
+        let error = client.try_track(event.clone()).expect_err("too large");
+        let problem = error.invalid().expect("a reason").to_string();
+        assert_eq!(
+            problem,
+            "record is 1092 bytes of JSON: queue_bytes allows 1000"
+        );
+        client.track(event);
+        assert_eq!(client.stats().dropped_for(DropReason::Invalid), 1);
+    }
+}
+
+#[test]
+fn block_waits_for_room_and_loses_nothing() {
+    let server = server();
+    let client = build(
+        client_of(&server)
+            .queue_capacity(10)
+            .overflow(Overflow::Block),
+    );
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..500 {
+                    client.track(Event::new("u", "e"));
+                }
+            });
+        }
+    });
+    client.flush(LONG).expect("delivered");
+    assert_eq!(server.accepted(), 2_000);
+    let stats = client.stats();
+    assert_eq!(
+        (stats.tracked, stats.delivered, stats.dropped),
+        (2_000, 2_000, 0)
+    );
+}
+
+#[test]
+fn block_waits_for_bytes_too_even_when_nothing_else_would_send() {
+    let server = server();
+    let client = build(
+        client_of(&server)
+            .flush_interval(NEVER)
+            .queue_bytes(3_000)
+            .overflow(Overflow::Block),
+    );
+    for size in [100, 2_800, 100, 2_800, 2_800] {
+        client.track(Event::new("u", "e").text("x".repeat(size)));
+    }
+    client.flush(LONG).expect("delivered");
+    assert_eq!(server.accepted(), 5);
+}
+
+#[test]
+fn try_track_never_waits_whatever_overflow_says() {
+    let (gate, transport) = Gate::new();
+    let client = build(
+        Trubrics::builder("key")
+            .transport(transport)
+            .queue_capacity(1)
+            .overflow(Overflow::Block),
+    );
+    client
+        .try_track(Event::new("u", "e"))
+        .expect("there is room");
+    assert!(
+        client
+            .try_track(Event::new("u", "e"))
+            .expect_err("there is none")
+            .is_full()
+    );
+    gate.answer(200);
+    client.flush(LONG).expect("delivered");
+}
+
+#[test]
+fn a_caller_that_waits_for_room_is_let_go_by_a_close() {
+    let (gate, transport) = Gate::new();
+    let client = build(
+        Trubrics::builder("key")
+            .transport(transport)
+            .queue_capacity(1)
+            .overflow(Overflow::Block),
+    );
+    client.track(Event::new("u", "first"));
+    gate.next_request();
+    let (done, waiting) = mpsc::channel();
+    let caller = thread::spawn({
+        let client = client.clone();
+        move || {
+            client.track(Event::new("u", "second"));
+            done.send(()).expect("the test waits");
+        }
+    });
+    client
+        .close(Duration::from_millis(50))
+        .expect_err("nobody answers");
+    waiting.recv_timeout(LONG).expect("the caller returns");
+    caller.join().expect("no panic");
+    gate.answer(200);
+    let _ = client.flush(LONG);
+    assert_balanced(client.stats());
+    assert_eq!(client.stats().dropped_for(DropReason::Closed), 1);
+}

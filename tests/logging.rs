@@ -1,0 +1,195 @@
+//! What is logged, and what never is. A binary of its own, since a program has one logger.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use trubrics::{
+    Event, LlmEvent, Trubrics, TrubricsBuilder,
+    testing::{Reply, Server},
+};
+
+const LONG: Duration = Duration::from_secs(30);
+
+/// Everything logged at any level, by anybody, with its target.
+struct Lines(Mutex<Vec<(Level, String, String)>>);
+
+static LINES: Lines = Lines(Mutex::new(Vec::new()));
+
+impl Log for Lines {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        let line = (
+            record.level(),
+            record.target().to_owned(),
+            record.args().to_string(),
+        );
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(line);
+    }
+
+    fn flush(&self) {}
+}
+
+/// One test at a time, each with an empty log.
+fn fresh_log() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let _ = log::set_logger(&LINES);
+    log::set_max_level(LevelFilter::Trace);
+    LINES
+        .0
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clear();
+    turn
+}
+
+fn lines() -> Vec<(Level, String, String)> {
+    LINES
+        .0
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone()
+}
+
+/// Our own lines of this level.
+fn ours(level: Level) -> Vec<String> {
+    let ours = lines()
+        .into_iter()
+        .filter(|line| line.0 == level && line.1 == "trubrics");
+    ours.map(|line| line.2).collect()
+}
+
+fn client_of(server: &Server) -> TrubricsBuilder {
+    Trubrics::builder(server.api_key())
+        .host(server.url())
+        .initial_backoff(Duration::from_millis(1))
+        .max_backoff(Duration::from_millis(1))
+}
+
+#[test]
+fn a_healthy_client_logs_nothing_but_its_attempts() {
+    let _turn = fresh_log();
+    let server = Server::start().expect("a free port");
+    let client = client_of(&server).build().expect("good settings");
+    client.track(Event::new("u", "e"));
+    client.close(LONG).expect("delivered");
+    let all: Vec<_> = lines()
+        .into_iter()
+        .filter(|line| line.1 == "trubrics")
+        .collect();
+    assert!(matches!(&all[..], [(Level::Debug, _, text)]
+        if text.starts_with("/publish_events (records: 1, bytes: ") && text.contains("): status 200 after ")));
+}
+
+#[test]
+fn neither_the_key_nor_anything_of_the_user_is_logged_at_any_level() {
+    let _turn = fresh_log();
+    let server = Server::with_api_key("secret-key").expect("a free port");
+    server.refuse(|record| record["event"] == "secret-bad");
+    server.script([
+        Reply::status(503),
+        Reply::close(),
+        Reply::status(401).body(r#"{"detail":"secret-key?"}"#),
+    ]);
+    let client = client_of(&server)
+        .queue_capacity(3)
+        .build()
+        .expect("good settings");
+    for round in 0..3 {
+        client.track(
+            Event::new("secret-user", "secret-name")
+                .property("secret-k", "secret-v")
+                .text("secret-text"),
+        );
+        client.track(LlmEvent::new(
+            "secret-user",
+            "secret-prompt",
+            "secret-generation",
+        ));
+        client.track(Event::new("secret-user", "secret-bad"));
+        client.track(Event::new("secret-user", "secret-overflow"));
+        client.track(Event::new("secret-user", ""));
+        client.track(Event::new("secret-user", "secret").property("secret-k", f64::NAN));
+        let error = client.flush(LONG).expect_err("some were dropped");
+        assert!(
+            !format!("{error:?} {error}").contains("secret"),
+            "round {round}"
+        );
+    }
+    let error = client
+        .track_sync(Event::new("secret-user", "secret-bad"))
+        .expect_err("refused");
+    assert!(!format!("{error:?} {error}").contains("secret"));
+    let _ = client.close(LONG);
+    client.track(Event::new("secret-user", "secret-late"));
+    let leaks: Vec<_> = lines()
+        .into_iter()
+        .filter(|line| line.2.contains("secret"))
+        .collect();
+    assert!(leaks.is_empty(), "{leaks:?}");
+}
+
+#[test]
+fn an_episode_of_drops_is_one_warning_and_a_total_at_its_end() {
+    let _turn = fresh_log();
+    let server = Server::start().expect("a free port");
+    let client = client_of(&server)
+        .queue_capacity(1)
+        .build()
+        .expect("good settings");
+    for _ in 0..50 {
+        client.track(Event::new("u", "e"));
+    }
+    let error = client.flush(LONG).expect_err("most were dropped");
+    assert_eq!(error.dropped(), 49);
+    client.track(Event::new("u", ""));
+    client.close(LONG).expect_err("one was dropped");
+    assert_eq!(
+        ours(Level::Warn),
+        [
+            "dropping records: the queue was full",
+            "records dropped in all: 49",
+            "dropping records: the record was invalid",
+            "records dropped in all: 1",
+        ]
+    );
+}
+
+#[test]
+fn a_refused_key_is_one_error_and_not_one_for_each_batch() {
+    let _turn = fresh_log();
+    let server = Server::start().expect("a free port");
+    let client = client_of(&server)
+        .max_batch_size(1)
+        .build()
+        .expect("good settings");
+    server.script([401, 403, 401].map(Reply::status));
+    for _ in 0..3 {
+        client.track(Event::new("u", "e"));
+    }
+    client.flush(LONG).expect_err("all were dropped");
+    client.track(Event::new("u", "e"));
+    client.flush(LONG).expect("delivered");
+    server.script([Reply::status(401)]);
+    client.track(Event::new("u", "e"));
+    client.flush(LONG).expect_err("dropped");
+    client.close(LONG).expect("nothing is left");
+    assert_eq!(
+        ours(Level::Error),
+        [
+            "the server refuses the API key (status 401): records are dropped",
+            "the server refuses the API key (status 401): records are dropped",
+        ]
+    );
+    let totals = ["records dropped in all: 3", "records dropped in all: 1"];
+    assert_eq!(ours(Level::Warn), totals);
+}

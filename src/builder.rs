@@ -21,7 +21,7 @@ use crate::{
     error::{ConfigError, EventError},
     hooks::{BeforeSend, Dropped, OnDrop},
     queue::{Limits, Overflow, Queue},
-    record::{Properties, Record},
+    record::{Endpoint, Properties, Record},
     report::Report,
     worker::{Knocker, Worker, WorkerSettings},
 };
@@ -40,6 +40,8 @@ pub const DEFAULT_MAX_BATCH_BYTES: usize = 1024 * 1024;
 pub const DEFAULT_QUEUE_CAPACITY: usize = 100_000;
 /// What an outage may cost in memory, at the most.
 pub const DEFAULT_QUEUE_BYTES: usize = 32 * 1024 * 1024;
+/// One request at a time keeps the order of the records.
+pub const DEFAULT_CONNECTIONS: usize = 1;
 /// Long enough for a slow server, short enough to notice a dead one.
 pub const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection that takes longer will hardly come about.
@@ -55,6 +57,8 @@ pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The server takes no larger array.
 const MAX_BATCH_SIZE: usize = 100;
+/// Each is a thread and a socket.
+const MAX_CONNECTIONS: usize = 64;
 const MIN_FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Settings for a client; from [`Trubrics::builder`]. Nothing is checked before [`build`](Self::build). `Debug` shows
@@ -82,6 +86,7 @@ pub struct TrubricsBuilder {
     queue_capacity: usize,
     queue_bytes: usize,
     overflow: Overflow,
+    connections: usize,
     request_timeout: Duration,
     connect_timeout: Duration,
     give_up_after: Duration,
@@ -110,6 +115,7 @@ impl TrubricsBuilder {
             queue_capacity: DEFAULT_QUEUE_CAPACITY,
             queue_bytes: DEFAULT_QUEUE_BYTES,
             overflow: Overflow::default(),
+            connections: DEFAULT_CONNECTIONS,
             request_timeout: DEFAULT_REQUEST_TIMEOUT,
             connect_timeout: DEFAULT_CONNECT_TIMEOUT,
             give_up_after: DEFAULT_GIVE_UP_AFTER,
@@ -179,6 +185,17 @@ impl TrubricsBuilder {
     /// What [`track`](Trubrics::track) does when the queue is full. Default: [`Overflow::DropNewest`].
     pub fn overflow(mut self, overflow: Overflow) -> Self {
         self.overflow = overflow;
+        self
+    }
+
+    /// How many requests may be in flight at once; 1 to 64.
+    ///
+    /// With one, the worker thread makes the requests itself, and records arrive in their order. With more, each has a
+    /// thread of its own while the worker batches and decides, and the order holds within a request only: worth it
+    /// where the server is far away, since one connection carries [`max_batch_size`](Self::max_batch_size) records for
+    /// each round trip. Default: [`DEFAULT_CONNECTIONS`].
+    pub fn connections(mut self, connections: usize) -> Self {
+        self.connections = connections;
         self
     }
 
@@ -337,6 +354,7 @@ impl TrubricsBuilder {
             Some(transport) => transport,
             None => Box::new(HttpTransport::new(&HttpSettings {
                 host: &host,
+                connections: self.connections,
                 connect_timeout: self.connect_timeout,
                 request_timeout: self.request_timeout,
                 proxy: self.proxy.as_deref(),
@@ -360,7 +378,7 @@ impl TrubricsBuilder {
             knocker: Knocker::new(control),
             transport,
             api_key,
-            host,
+            urls: Endpoint::ALL.map(|endpoint| format!("{host}{}", endpoint.path())),
             overflow: self.overflow,
             defaults: self.defaults,
             before_send: self.before_send,
@@ -374,19 +392,20 @@ impl TrubricsBuilder {
                 records: self.max_batch_size,
                 bytes: self.max_batch_bytes,
             },
+            connections: self.connections,
             request_timeout: self.request_timeout,
             give_up_after: self.give_up_after,
             initial_backoff: self.initial_backoff,
             max_backoff: self.max_backoff,
         };
-        let worker = Worker::new(shared.clone(), settings, orders, records);
+        let not_started =
+            |error| ConfigError::new("worker", "thread could not be started").caused_by(error);
+        let worker = Worker::new(shared.clone(), settings, orders, records).map_err(not_started)?;
         let (alive, running) = bounded::<Infallible>(0);
         let thread = thread::Builder::new()
             .name("trubrics-worker".into())
             .spawn(move || worker.run(alive))
-            .map_err(|error| {
-                ConfigError::new("worker", "thread could not be started").caused_by(error)
-            })?;
+            .map_err(not_started)?;
         Ok(Trubrics::running(shared, thread, running))
     }
 
@@ -394,6 +413,7 @@ impl TrubricsBuilder {
         let second = MIN_FLUSH_INTERVAL;
         within("flush_batch_size", self.flush_batch_size, 1, MAX_BATCH_SIZE)?;
         within("max_batch_size", self.max_batch_size, 1, MAX_BATCH_SIZE)?;
+        within("connections", self.connections, 1, MAX_CONNECTIONS)?;
         at_least("max_batch_bytes", self.max_batch_bytes, 1)?;
         at_least("queue_capacity", self.queue_capacity, 1)?;
         at_least("queue_bytes", self.queue_bytes, 1)?;
@@ -471,6 +491,7 @@ impl fmt::Debug for TrubricsBuilder {
             .field("queue_capacity", &self.queue_capacity)
             .field("queue_bytes", &self.queue_bytes)
             .field("overflow", &self.overflow)
+            .field("connections", &self.connections)
             .field("request_timeout", &self.request_timeout)
             .field("connect_timeout", &self.connect_timeout)
             .field("give_up_after", &self.give_up_after)

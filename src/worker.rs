@@ -3,11 +3,13 @@
 //! It listens on the control channel alone. Callers put records into the data channel without waking anybody, and knock
 //! here when the first one waits and when a batch is full.
 
+mod lane;
+mod post;
 mod schedule;
 
 use std::{
-    collections::VecDeque,
     convert::Infallible,
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
@@ -17,20 +19,19 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, Sender};
-use log::{debug, error};
-use time::OffsetDateTime;
+use log::error;
 
-use self::schedule::{Schedule, Step, View};
+pub(crate) use self::post::Answer;
+use self::{
+    lane::Lane,
+    post::{Landed, Post},
+    schedule::{Schedule, Step, View},
+};
 use crate::{
-    batch::{self, BatchLimits, take_batch},
+    batch::{self, BatchLimits},
     client::Shared,
     deadline::after,
-    delivery::{
-        Delivery, Effect,
-        reply::{Verdict, judge},
-        retry::Backoff,
-        transport::{Request, Response, TransportError},
-    },
+    delivery::{Effect, reply::Verdict, retry::Backoff},
     record::{Encoded, Endpoint},
     report::{TARGET, logging},
     stats::DropReason,
@@ -44,6 +45,8 @@ pub(crate) enum Control {
     Flush { deadline: Instant, done: Sender<()> },
     /// Look at [`Shared::closing`].
     Close,
+    /// A request that another thread made has come to its end.
+    Answered(Answer),
 }
 
 /// The callers' end of the control channel.
@@ -78,6 +81,7 @@ impl Knocker {
 pub(crate) struct WorkerSettings {
     pub(crate) flush_interval: Duration,
     pub(crate) batch: BatchLimits,
+    pub(crate) connections: usize,
     pub(crate) request_timeout: Duration,
     pub(crate) give_up_after: Duration,
     pub(crate) initial_backoff: Duration,
@@ -89,39 +93,28 @@ pub(crate) struct Worker {
     settings: WorkerSettings,
     control: Receiver<Control>,
     records: Receiver<Encoded>,
+    /// How many records were taken out of the channel, ever.
     taken: u64,
+    /// The bytes of those that were taken and have no fate yet.
     in_hand_bytes: usize,
-    lanes: [Lane; 2],
+    lanes: [Lane; Endpoint::ALL.len()],
     /// The lane whose turn it is.
     turn: usize,
+    post: Post,
     schedule: Schedule,
     backoff: Backoff,
     flushes: Vec<Flush>,
-    body: Vec<u8>,
-}
-
-/// The records of one endpoint that are due, in their order.
-struct Lane {
-    endpoint: Endpoint,
-    url: String,
-    waiting: VecDeque<Encoded>,
-    delivery: Option<Delivery>,
-    /// How many came in, ever, and how many of them belong to batches that are done.
-    received: u64,
-    done: u64,
-    /// How many records the batch on its way began with.
-    batch: u64,
 }
 
 struct Flush {
     deadline: Instant,
     done: Sender<()>,
-    /// How many records of each lane have to be done.
-    targets: [u64; 2],
+    /// How many records of each lane have to be settled.
+    targets: [u64; Endpoint::ALL.len()],
 }
 
-/// A body buffer that grew beyond this is given back once its batch is done.
-const MAX_KEPT_BODY: usize = 256 * 1024;
+/// Longer than any thread takes that was let into the queue and has yet to put its record there.
+const ON_THE_WAY: Duration = Duration::from_secs(1);
 
 impl Worker {
     pub(crate) fn new(
@@ -129,29 +122,32 @@ impl Worker {
         settings: WorkerSettings,
         control: Receiver<Control>,
         records: Receiver<Encoded>,
-    ) -> Self {
+    ) -> io::Result<Self> {
         let limits = shared.queue.limits();
         let schedule = Schedule::new(
             settings.flush_interval,
             limits.trigger_records,
             limits.trigger_bytes,
         );
+        let post = match settings.connections {
+            1 => Post::on_worker(shared.clone()),
+            connections => Post::on_threads(&shared, connections)?,
+        };
         let (seed, _) = uuid::Uuid::new_v4().as_u64_pair();
-        let backoff = Backoff::new(settings.initial_backoff, settings.max_backoff, seed);
-        Self {
+        Ok(Self {
+            backoff: Backoff::new(settings.initial_backoff, settings.max_backoff, seed),
             settings,
             control,
             records,
             taken: 0,
             in_hand_bytes: 0,
-            lanes: Endpoint::ALL.map(|endpoint| Lane::new(endpoint, &shared.host)),
+            lanes: Endpoint::ALL.map(Lane::new),
             turn: 0,
+            post,
             schedule,
-            backoff,
             flushes: Vec::new(),
-            body: Vec::new(),
             shared,
-        }
+        })
     }
 
     /// Works until the client is closed. `_running` is let go at the very end, which is how the closer knows.
@@ -161,16 +157,16 @@ impl Worker {
                 || error!(target: TARGET, "the worker failed: records are dropped from here on"),
             );
             self.shared.shut_the_door();
-            self.flushes.clear();
         }
-        // After a failure or at the deadline: whatever is left is told of, and none is left behind.
-        let reason = if self.schedule.closing().is_some() {
+        // At the deadline, or after a failure: whatever is left is told of, and none is left behind.
+        let is_closing = self.schedule.closing().is_some();
+        self.abandon(if is_closing {
             DropReason::Deadline
         } else {
             DropReason::Internal
-        };
-        self.abandon(reason);
+        });
         self.shared.report.end_episode();
+        self.post.end();
     }
 
     fn work(&mut self) {
@@ -206,7 +202,7 @@ impl Worker {
             Control::Flush { deadline, done } => {
                 self.take(Instant::now());
                 self.schedule.hurry();
-                let targets = self.lanes.each_ref().map(|lane| lane.received);
+                let targets = self.lanes.each_ref().map(Lane::received);
                 self.flushes.push(Flush {
                     deadline,
                     done,
@@ -216,6 +212,11 @@ impl Worker {
             Control::Close => {
                 if let Some(closing) = self.shared.closing() {
                     self.schedule.close(closing.deadline);
+                }
+            }
+            Control::Answered(answer) => {
+                if let Some(landed) = self.post.land(answer) {
+                    self.apply(landed);
                 }
             }
         }
@@ -228,6 +229,8 @@ impl Worker {
             waiting_bytes: queue.pending_bytes().saturating_sub(self.in_hand_bytes),
             blocked: queue.has_blocked(),
             in_hand: self.lanes.iter().any(Lane::has_work),
+            in_flight: !self.post.is_idle(),
+            has_place: !self.post.is_full(),
         }
     }
 
@@ -239,7 +242,7 @@ impl Worker {
         if let Some(closing) = self.shared.closing() {
             // Nobody gets in any more, but some may be between the door and the channel.
             while self.taken < closing.accepted
-                && let Ok(record) = self.records.recv_deadline(closing.deadline)
+                && let Ok(record) = self.records.recv_timeout(ON_THE_WAY)
             {
                 self.take_one(record);
             }
@@ -252,70 +255,49 @@ impl Worker {
     fn take_one(&mut self, record: Encoded) {
         self.taken += 1;
         self.in_hand_bytes += record.json.len();
-        let lane = &mut self.lanes[record.endpoint as usize];
-        lane.received += 1;
-        lane.waiting.push_back(record);
+        self.lanes[record.endpoint as usize].push(record);
     }
 
     fn attempt(&mut self, now: Instant) {
+        let limits = self.settings.batch;
         if !self.lanes[self.turn].has_work() {
             self.turn = 1 - self.turn;
         }
-        let lane = &mut self.lanes[self.turn];
-        if lane.delivery.is_none() && lane.waiting.len() < self.settings.batch.records {
+        if self.lanes[self.turn].has_room(limits) {
             // There may be more by now, and a full batch costs no more than this one.
             self.take(now);
         }
-        let lane = &mut self.lanes[self.turn];
-        lane.start_delivery(self.settings.batch);
-        let Some(records) = lane.delivery.as_ref().and_then(Delivery::front) else {
+        let (turn, lane) = (self.turn, &mut self.lanes[self.turn]);
+        let Some(batch) = lane.next_batch(limits) else {
             return;
         };
-        batch::write_body(records, &mut self.body);
         let mut deadline = after(now, self.settings.request_timeout);
         if let Some(closing) = self.schedule.closing() {
             deadline = deadline.min(closing);
         }
-        let request = Request::new(&lane.url, &self.shared.api_key, &self.body, deadline);
-        let answer = self.shared.send(&request);
-        logging(|| {
-            debug!(
-                target: TARGET,
-                "{} (records: {}, bytes: {}): {} after {} ms",
-                lane.endpoint.path(),
-                records.len(),
-                self.body.len(),
-                outcome(&answer),
-                now.elapsed().as_millis(),
-            );
-        });
-        let verdict = answer
-            .ok()
-            .map(|answer| judge(&answer, OffsetDateTime::now_utc(), &self.shared.api_key));
-        self.apply(verdict);
+        self.turn = 1 - turn;
+        if let Some(landed) = self.post.attempt(turn, lane.endpoint, batch, deadline) {
+            self.apply(landed);
+        }
     }
 
-    fn apply(&mut self, verdict: Option<Verdict>) {
+    fn apply(&mut self, landed: Landed) {
+        let Landed {
+            lane,
+            mut batch,
+            verdict,
+        } = landed;
         let now = Instant::now();
-        let answered = !matches!(verdict, None | Some(Verdict::Later { .. }));
-        if answered {
+        if !matches!(verdict, None | Some(Verdict::Later { .. })) {
             self.backoff.reset();
             self.schedule.succeeded();
         }
-        let lane = &mut self.lanes[self.turn];
-        let Some(delivery) = &mut lane.delivery else {
-            return;
-        };
-        let effects = delivery.apply(verdict, now, self.settings.give_up_after);
-        let is_done = lane.finish_if_done();
+        let effects = batch
+            .delivery
+            .apply(verdict, now, self.settings.give_up_after);
+        self.lanes[lane].put_back(batch);
         for effect in effects {
             self.carry_out(effect, now);
-        }
-        if self.body.capacity() > MAX_KEPT_BODY {
-            self.body = Vec::new();
-        }
-        if is_done || !answered {
-            self.turn = 1 - self.turn;
         }
     }
 
@@ -357,84 +339,35 @@ impl Worker {
             flushes,
             lanes,
             schedule,
+            post,
             ..
         } = self;
         flushes.retain(|flush| {
             let is_done = lanes
                 .iter()
                 .zip(flush.targets)
-                .all(|(lane, target)| lane.done >= target);
+                .all(|(lane, target)| lane.settled() >= target);
             if is_done {
                 let _ = flush.done.try_send(());
             }
-            !is_done && !schedule.is_hopeless(now, flush.deadline)
+            let is_hopeless =
+                now >= flush.deadline || post.is_idle() && schedule.is_shut_until(flush.deadline);
+            !is_done && !is_hopeless
         });
     }
 
-    /// Drops everything that is left, here and in the channel.
+    /// Drops everything that is left, here, in flight and in the channel.
     fn abandon(&mut self, reason: DropReason) {
         self.take(Instant::now());
-        for lane in 0..self.lanes.len() {
-            let records = self.lanes[lane].take_all();
+        let in_flight: Vec<_> = self.post.recall().collect();
+        let mut left: Vec<_> = in_flight
+            .into_iter()
+            .map(|mut batch| batch.delivery.take_all())
+            .collect();
+        left.extend(self.lanes.iter_mut().map(Lane::take_all));
+        for records in left {
             self.shared.report.dropped(reason, None, &records);
             self.release(&records);
         }
-    }
-}
-
-impl Lane {
-    fn new(endpoint: Endpoint, host: &str) -> Self {
-        Self {
-            endpoint,
-            url: format!("{host}{}", endpoint.path()),
-            waiting: VecDeque::new(),
-            delivery: None,
-            received: 0,
-            done: 0,
-            batch: 0,
-        }
-    }
-
-    fn has_work(&self) -> bool {
-        self.delivery.is_some() || !self.waiting.is_empty()
-    }
-
-    /// Makes the next batch, unless one is on its way.
-    fn start_delivery(&mut self, limits: BatchLimits) {
-        if self.delivery.is_none() && !self.waiting.is_empty() {
-            let batch = take_batch(&mut self.waiting, limits);
-            self.batch = batch.len() as u64;
-            self.delivery = Some(Delivery::new(batch));
-        }
-    }
-
-    fn finish_if_done(&mut self) -> bool {
-        let is_done = self
-            .delivery
-            .as_ref()
-            .is_some_and(|delivery| delivery.front().is_none());
-        if is_done {
-            self.delivery = None;
-            self.done += self.batch;
-        }
-        is_done
-    }
-
-    fn take_all(&mut self) -> Vec<Encoded> {
-        let mut records = self
-            .delivery
-            .take()
-            .map(|mut delivery| delivery.take_all())
-            .unwrap_or_default();
-        records.extend(self.waiting.drain(..));
-        self.done = self.received;
-        records
-    }
-}
-
-fn outcome(answer: &Result<Response, TransportError>) -> String {
-    match answer {
-        Ok(answer) => format!("status {}", answer.status()),
-        Err(error) => error.cause_text(),
     }
 }

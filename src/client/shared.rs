@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use log::{Level, debug, log_enabled};
 use time::OffsetDateTime;
 
 use crate::{
@@ -18,8 +19,8 @@ use crate::{
     error::{DeliveryErrorKind, EventError, TrackErrorKind},
     hooks::{self, BeforeSend},
     queue::{Overflow, Queue, Refused},
-    record::{Encoded, Properties, Record},
-    report::Report,
+    record::{Encoded, Endpoint, Properties, Record},
+    report::{Report, TARGET, logging},
     stats::{DropReason, Stats},
     worker::{Control, Knocker},
 };
@@ -31,7 +32,8 @@ pub(crate) struct Shared {
     pub(crate) knocker: Knocker,
     pub(crate) transport: Box<dyn Transport>,
     pub(crate) api_key: String,
-    pub(crate) host: String,
+    /// The URL of each endpoint.
+    pub(crate) urls: [String; Endpoint::ALL.len()],
     pub(crate) overflow: Overflow,
     pub(crate) defaults: Properties,
     pub(crate) before_send: Option<BeforeSend>,
@@ -133,11 +135,10 @@ impl Shared {
         }
         let record = self.before_send(record).ok_or(DeliveryErrorKind::Hook)?;
         let encoded = self.encode(&record).map_err(DeliveryErrorKind::Invalid)?;
-        let url = format!("{}{}", self.host, encoded.endpoint.path());
         let mut body = Vec::new();
         write_body(std::slice::from_ref(&encoded), &mut body);
         let deadline = after(Instant::now(), self.request_timeout);
-        let request = Request::new(&url, &self.api_key, &body, deadline);
+        let request = Request::new(self.url(encoded.endpoint), &self.api_key, &body, deadline);
         let answer = self.send(&request).map_err(DeliveryErrorKind::NoAnswer)?;
         let (refusal, is_transient) = match judge(&answer, OffsetDateTime::now_utc(), &self.api_key)
         {
@@ -158,10 +159,40 @@ impl Shared {
         })
     }
 
+    /// Makes one attempt for the worker, and says what the answer means; nothing where there is none.
+    pub(crate) fn attempt(
+        &self,
+        endpoint: Endpoint,
+        records: usize,
+        body: &[u8],
+        deadline: Instant,
+    ) -> Option<Verdict> {
+        let start = Instant::now();
+        let request = Request::new(self.url(endpoint), &self.api_key, body, deadline);
+        let answer = self.send(&request);
+        logging(|| {
+            if log_enabled!(target: TARGET, Level::Debug) {
+                let outcome = match &answer {
+                    Ok(answer) => format!("status {}", answer.status()),
+                    Err(error) => error.cause_text(),
+                };
+                let (path, bytes, time) =
+                    (endpoint.path(), body.len(), start.elapsed().as_millis());
+                debug!(target: TARGET, "{path} (records: {records}, bytes: {bytes}): {outcome} after {time} ms");
+            }
+        });
+        let answer = answer.ok()?;
+        Some(judge(&answer, OffsetDateTime::now_utc(), &self.api_key))
+    }
+
     /// One call of the transport, which may be anybody's code: its panic is a missing answer.
-    pub(crate) fn send(&self, request: &Request<'_>) -> Result<Response, TransportError> {
+    fn send(&self, request: &Request<'_>) -> Result<Response, TransportError> {
         catch_unwind(AssertUnwindSafe(|| self.transport.send(request)))
             .unwrap_or_else(|_| Err(TransportError::new("the transport panicked")))
+    }
+
+    fn url(&self, endpoint: Endpoint) -> &str {
+        &self.urls[endpoint as usize]
     }
 
     pub(super) fn interrupt(&self) {

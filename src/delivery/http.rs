@@ -1,6 +1,6 @@
 //! The default transport, on `ureq`. No type of `ureq` leaves this folder.
 //!
-//! One agent with one idle connection serves a client. Requests are made on the thread that asks for them, each within
+//! One agent serves a client, with as many idle connections as requests may be in flight. Requests are made on the thread that asks for them, each within
 //! its deadline; redirects are not followed, and nothing is tried again but what was lost with a connection that
 //! had gone stale.
 
@@ -68,6 +68,8 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) struct HttpSettings<'a> {
     /// As [`check_host`] returns it.
     pub(crate) host: &'a str,
+    /// How many requests are made at once; so many connections are kept.
+    pub(crate) connections: usize,
     pub(crate) connect_timeout: Duration,
     pub(crate) request_timeout: Duration,
     pub(crate) proxy: Option<&'a str>,
@@ -105,6 +107,7 @@ impl HttpTransport {
         }
 
         let plan = Plan {
+            connections: settings.connections,
             connect_timeout: settings.connect_timeout.min(LONGEST),
             request_timeout: settings.request_timeout.min(LONGEST),
             proxy,
@@ -214,6 +217,7 @@ enum Kept {
 
 /// All that an agent is made from.
 struct Plan {
+    connections: usize,
     connect_timeout: Duration,
     request_timeout: Duration,
     proxy: Option<Proxy>,
@@ -228,8 +232,8 @@ impl Plan {
             .http_status_as_error(false)
             .max_redirects(0)
             .proxy(self.proxy.clone())
-            .max_idle_connections(1)
-            .max_idle_connections_per_host(1)
+            .max_idle_connections(self.connections)
+            .max_idle_connections_per_host(self.connections)
             .max_idle_age(MAX_IDLE_AGE)
             .output_buffer_size(OUTPUT_BUFFER)
             .input_buffer_size(INPUT_BUFFER)

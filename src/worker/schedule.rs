@@ -5,15 +5,18 @@ use std::time::{Duration, Instant};
 use crate::deadline::after;
 
 /// Where the records are.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct View {
     /// In the channel or on their way into it.
     pub(crate) waiting: u64,
     pub(crate) waiting_bytes: usize,
     /// Callers wait for room in the queue.
     pub(crate) blocked: bool,
-    /// The worker holds records that are due.
+    /// The worker holds records that are due, apart from those in flight.
     pub(crate) in_hand: bool,
+    pub(crate) in_flight: bool,
+    /// One more request may be in flight.
+    pub(crate) has_place: bool,
 }
 
 /// The next thing to do.
@@ -63,31 +66,31 @@ impl Schedule {
             if view.waiting > 0 {
                 return Step::Take;
             }
-            if !view.in_hand {
+            if !view.in_hand && !view.in_flight {
                 return Step::End;
             }
-            if now >= deadline || self.gate.is_shut_until(deadline) {
+            if now >= deadline || !view.in_flight && self.is_shut_until(deadline) {
                 return Step::Abandon;
             }
         }
+        let mut until = self.closing;
         if view.in_hand {
-            return match self.gate.until() {
-                Some(until) => Step::Listen(Some(until)),
-                None => Step::Attempt,
-            };
-        }
-        if view.waiting == 0 {
-            self.since = None;
-            return Step::Listen(None);
-        }
-        let due = after(*self.since.get_or_insert(now), self.flush_interval);
-        let enough =
-            view.waiting >= self.trigger_records || view.waiting_bytes >= self.trigger_bytes;
-        if enough || view.blocked || now >= due {
-            Step::Take
+            match self.gate.until() {
+                None if view.has_place => return Step::Attempt,
+                gate => until = [until, gate].into_iter().flatten().min(),
+            }
+        } else if view.waiting > 0 {
+            let due = after(*self.since.get_or_insert(now), self.flush_interval);
+            let enough =
+                view.waiting >= self.trigger_records || view.waiting_bytes >= self.trigger_bytes;
+            if enough || view.blocked || now >= due {
+                return Step::Take;
+            }
+            until = Some(due);
         } else {
-            Step::Listen(Some(due))
+            self.since = None;
         }
+        Step::Listen(until)
     }
 
     /// Everything that waited was taken in: whatever waits from here on came later.
@@ -133,8 +136,8 @@ impl Schedule {
     }
 
     /// Whether no attempt will be made before `deadline`.
-    pub(crate) fn is_hopeless(&self, now: Instant, deadline: Instant) -> bool {
-        now >= deadline || self.gate.is_shut_until(deadline)
+    pub(crate) fn is_shut_until(&self, deadline: Instant) -> bool {
+        self.gate.until().is_some_and(|until| until >= deadline)
     }
 }
 
@@ -152,10 +155,6 @@ struct Gate {
 impl Gate {
     fn until(&self) -> Option<Instant> {
         self.own.max(self.servers)
-    }
-
-    fn is_shut_until(&self, deadline: Instant) -> bool {
-        self.until().is_some_and(|until| until >= deadline)
     }
 
     fn pass(&mut self, now: Instant) {

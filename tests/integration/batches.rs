@@ -240,3 +240,56 @@ fn default_properties_are_sent_with_every_record_unless_it_has_its_own() {
         json!({"app": "1.0", "env": "test"})
     );
 }
+
+#[test]
+fn several_connections_carry_several_requests_at_once() {
+    let (gate, transport) = Gate::new();
+    let client = build(
+        Trubrics::builder("key")
+            .transport(transport)
+            .connections(3)
+            .flush_interval(NEVER),
+    );
+    for index in 0..300 {
+        client.track(Event::new("u", "e").property("index", index));
+    }
+    // None of them is answered before all three are made.
+    let mut found: Vec<_> = (0..3).flat_map(|_| indexes(&gate.next_request())).collect();
+    for _ in 0..10 {
+        gate.answer(200);
+    }
+    client.flush(LONG).expect("delivered");
+    found.extend(gate.requests.try_iter().flat_map(|body| indexes(&body)));
+    found.sort_unstable();
+    assert_eq!(found, (0..300).collect::<Vec<_>>());
+    client.close(LONG).expect("nothing is left");
+}
+
+#[test]
+fn several_connections_lose_and_double_nothing_when_some_requests_fail() {
+    let server = server();
+    server.refuse(|record| {
+        record["properties"]["index"]
+            .as_u64()
+            .is_some_and(|index| index % 97 == 0)
+    });
+    server.script([503, 200, 429, 503, 500].map(trubrics::testing::Reply::status));
+    let client = build(client_of(&server).connections(8).max_batch_size(10));
+    for index in 0..1_000 {
+        client.track(Event::new("u", "e").property("index", index));
+    }
+    // The scripted success takes a batch unseen, bad records and all.
+    let error = client.flush(LONG).expect_err("some were refused");
+    let stats = client.stats();
+    assert_eq!((stats.tracked, stats.pending), (1_000, 0));
+    assert_eq!(stats.dropped, error.dropped());
+    let mut found: Vec<_> = server
+        .events()
+        .iter()
+        .map(|event| event["properties"]["index"].as_u64().expect("an index"))
+        .collect();
+    assert_eq!(found.len() as u64, stats.delivered);
+    found.sort_unstable();
+    found.dedup();
+    assert_eq!(found.len() as u64, stats.delivered, "none twice");
+}

@@ -31,6 +31,7 @@ const AMPLE: Duration = Duration::from_secs(20);
 fn settings(host: &str) -> HttpSettings<'_> {
     HttpSettings {
         host,
+        connections: 1,
         connect_timeout: AMPLE,
         request_timeout: AMPLE,
         proxy: None,

@@ -12,23 +12,27 @@ fn schedule() -> Schedule {
 fn waiting(records: u64) -> View {
     View {
         waiting: records,
-        ..View::default()
+        ..NOTHING
     }
 }
 
 const IN_HAND: View = View {
+    in_hand: true,
+    ..NOTHING
+};
+
+const NOTHING: View = View {
     waiting: 0,
     waiting_bytes: 0,
     blocked: false,
-    in_hand: true,
+    in_hand: false,
+    in_flight: false,
+    has_place: true,
 };
 
 #[test]
 fn nothing_to_do_means_no_wake_up_at_all() {
-    assert_eq!(
-        schedule().next(Instant::now(), View::default()),
-        Step::Listen(None)
-    );
+    assert_eq!(schedule().next(Instant::now(), NOTHING), Step::Listen(None));
 }
 
 #[test]
@@ -59,7 +63,7 @@ fn records_that_came_during_a_request_wait_no_longer_than_the_interval_after_it_
 fn a_rest_in_between_starts_the_interval_anew() {
     let (mut schedule, start) = (schedule(), Instant::now());
     schedule.took(start);
-    schedule.next(start, View::default());
+    schedule.next(start, NOTHING);
     let later = start + 60 * SECOND;
     assert_eq!(
         schedule.next(later, waiting(1)),
@@ -162,7 +166,7 @@ fn closing_takes_what_waits_sends_it_and_ends() {
         Step::Attempt,
         "one attempt is made at once"
     );
-    assert_eq!(schedule.next(start, View::default()), Step::End);
+    assert_eq!(schedule.next(start, NOTHING), Step::End);
 }
 
 #[test]
@@ -177,7 +181,7 @@ fn closing_gives_up_early_when_no_attempt_is_left_in_time() {
     );
     schedule.failed(start, SECOND, Some(3_600 * SECOND), last_chance);
     assert_eq!(schedule.next(start, IN_HAND), Step::Abandon);
-    assert!(schedule.is_hopeless(start, deadline));
+    assert!(schedule.is_shut_until(deadline));
 }
 
 #[test]
@@ -189,6 +193,40 @@ fn closing_ends_at_its_deadline_and_the_latest_of_several_holds() {
     assert_eq!(schedule.next(start + 2 * SECOND, IN_HAND), Step::Abandon);
 }
 
+#[test]
+fn more_requests_are_made_while_there_are_places_for_them() {
+    let (mut schedule, now) = (schedule(), Instant::now());
+    let flying = View {
+        in_flight: true,
+        ..IN_HAND
+    };
+    assert_eq!(schedule.next(now, flying), Step::Attempt);
+    let full = View {
+        has_place: false,
+        ..flying
+    };
+    assert_eq!(schedule.next(now, full), Step::Listen(None));
+}
+
+#[test]
+fn closing_waits_for_what_is_in_flight_until_its_deadline() {
+    let (mut schedule, start) = (schedule(), Instant::now());
+    let deadline = start + SECOND;
+    schedule.close(deadline);
+    schedule.failed(start, 9 * SECOND, None, start + 300 * SECOND);
+    let flying = View {
+        in_flight: true,
+        ..NOTHING
+    };
+    assert_eq!(schedule.next(start, flying), Step::Listen(Some(deadline)));
+    let more = View {
+        in_hand: true,
+        ..flying
+    };
+    assert_eq!(schedule.next(start, more), Step::Listen(Some(deadline)));
+    assert_eq!(schedule.next(deadline, flying), Step::Abandon);
+}
+
 proptest! {
     #[test]
     fn records_never_wait_beyond_the_interval_and_nothing_is_sent_against_the_server(
@@ -198,7 +236,7 @@ proptest! {
         let mut now = Instant::now();
         let mut shut_until = now;
         let mut first_waiting = None;
-        let mut view = View::default();
+        let mut view = NOTHING;
         for (elapsed, arriving, event) in steps {
             now += Duration::from_millis(elapsed);
             view.waiting += arriving;
@@ -213,7 +251,7 @@ proptest! {
                     prop_assert!(view.waiting > 0);
                     schedule.took(now);
                     first_waiting = None;
-                    view = View { in_hand: true, ..View::default() };
+                    view = View { in_hand: true, ..NOTHING };
                 }
                 Step::Attempt => {
                     prop_assert!(view.in_hand && now >= shut_until);

@@ -1,0 +1,107 @@
+//! The records of one endpoint between the channel and the end of their fate, in their order.
+
+use std::collections::VecDeque;
+
+use crate::{
+    batch::{BatchLimits, take_batch},
+    delivery::Delivery,
+    record::{Encoded, Endpoint},
+};
+
+pub(super) struct Lane {
+    pub(super) endpoint: Endpoint,
+    waiting: VecDeque<Encoded>,
+    /// Batches that were attempted, and have to be again; oldest first.
+    parked: VecDeque<Batch>,
+    /// How many records came in, ever.
+    received: u64,
+    /// Where the batches begin that are not done, parked or in flight.
+    unsettled: Vec<u64>,
+}
+
+/// A batch on its way.
+pub(super) struct Batch {
+    /// How many records of its lane came before it.
+    start: u64,
+    pub(super) delivery: Delivery,
+}
+
+/// A queue that grew beyond this in a burst is given back when it is empty.
+const MAX_KEPT_CAPACITY: usize = 1024;
+
+impl Lane {
+    pub(super) fn new(endpoint: Endpoint) -> Self {
+        Self {
+            endpoint,
+            waiting: VecDeque::new(),
+            parked: VecDeque::new(),
+            received: 0,
+            unsettled: Vec::new(),
+        }
+    }
+
+    pub(super) fn push(&mut self, record: Encoded) {
+        self.received += 1;
+        self.waiting.push_back(record);
+    }
+
+    pub(super) fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Whether there is something to attempt, apart from what is in flight.
+    pub(super) fn has_work(&self) -> bool {
+        !self.parked.is_empty() || !self.waiting.is_empty()
+    }
+
+    /// Whether the next batch is a new one that has room for more than what waits.
+    pub(super) fn has_room(&self, limits: BatchLimits) -> bool {
+        self.parked.is_empty() && self.waiting.len() < limits.records
+    }
+
+    /// Takes the batch that is to be attempted next: one that was before, or else a new one.
+    pub(super) fn next_batch(&mut self, limits: BatchLimits) -> Option<Batch> {
+        if let Some(batch) = self.parked.pop_front() {
+            return Some(batch);
+        }
+        if self.waiting.is_empty() {
+            return None;
+        }
+        let start = self.received - self.waiting.len() as u64;
+        let delivery = Delivery::new(take_batch(&mut self.waiting, limits));
+        self.unsettled.push(start);
+        if self.waiting.is_empty() && self.waiting.capacity() > MAX_KEPT_CAPACITY {
+            self.waiting = VecDeque::new();
+        }
+        Some(Batch { start, delivery })
+    }
+
+    /// Takes a batch back after an attempt, to go on with it or to note its end.
+    pub(super) fn put_back(&mut self, batch: Batch) {
+        if batch.delivery.front().is_some() {
+            let place = self
+                .parked
+                .partition_point(|parked| parked.start < batch.start);
+            self.parked.insert(place, batch);
+        } else {
+            self.unsettled.retain(|start| *start != batch.start);
+        }
+    }
+
+    /// How many records from the first on have met their fate, counted in whole batches.
+    pub(super) fn settled(&self) -> u64 {
+        let waiting = self.received - self.waiting.len() as u64;
+        self.unsettled.iter().copied().min().unwrap_or(waiting)
+    }
+
+    /// Takes everything that has no fate yet and is not in flight.
+    pub(super) fn take_all(&mut self) -> Vec<Encoded> {
+        let parked = self
+            .parked
+            .drain(..)
+            .flat_map(|mut batch| batch.delivery.take_all());
+        let records = parked.chain(self.waiting.drain(..)).collect();
+        self.unsettled.clear();
+        records
+    }
+}

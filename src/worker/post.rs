@@ -1,0 +1,180 @@
+//! Who makes the requests: the worker itself, or threads of their own where it has to stay awake meanwhile.
+
+use std::{
+    io,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Instant,
+};
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+
+use super::{Control, lane::Batch};
+use crate::{batch::write_body, client::Shared, delivery::reply::Verdict, record::Endpoint};
+
+pub(super) struct Post {
+    shared: Arc<Shared>,
+    /// One place for each request that may be in flight.
+    places: Vec<Option<Flight>>,
+    /// None where the worker makes the requests itself.
+    senders: Option<Senders>,
+    /// The buffers of bodies that are not in flight.
+    bodies: Vec<Vec<u8>>,
+}
+
+/// What is in flight.
+struct Flight {
+    lane: usize,
+    batch: Batch,
+}
+
+/// What came of it; without a verdict, there was no answer.
+pub(super) struct Landed {
+    pub(super) lane: usize,
+    pub(super) batch: Batch,
+    pub(super) verdict: Option<Verdict>,
+}
+
+struct Senders {
+    jobs: Sender<Job>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+struct Job {
+    place: usize,
+    endpoint: Endpoint,
+    records: usize,
+    body: Vec<u8>,
+    deadline: Instant,
+}
+
+/// The answer to a [`Job`], with its buffer.
+pub(crate) struct Answer {
+    place: usize,
+    verdict: Option<Verdict>,
+    body: Vec<u8>,
+}
+
+/// A buffer that grew beyond this is not kept for the next body.
+const MAX_KEPT_BODY: usize = 256 * 1024;
+
+impl Post {
+    /// Requests are made one at a time, on the worker's own thread.
+    pub(super) fn on_worker(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            places: vec![None],
+            senders: None,
+            bodies: Vec::new(),
+        }
+    }
+
+    /// Up to `connections` requests are in flight, each on a thread of its own, while the worker goes on.
+    pub(super) fn on_threads(shared: &Arc<Shared>, connections: usize) -> io::Result<Self> {
+        let (jobs, next) = unbounded();
+        let spawn = |_| {
+            let (shared, next) = (shared.clone(), next.clone());
+            thread::Builder::new()
+                .name("trubrics-sender".into())
+                .spawn(move || send_all(&shared, &next))
+        };
+        let threads = (0..connections).map(spawn).collect::<io::Result<_>>()?;
+        Ok(Self {
+            shared: shared.clone(),
+            places: (0..connections).map(|_| None).collect(),
+            senders: Some(Senders { jobs, threads }),
+            bodies: Vec::new(),
+        })
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.places.iter().all(Option::is_some)
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.places.iter().all(Option::is_none)
+    }
+
+    /// Makes one attempt of the batch. Where a thread of its own makes it, the answer comes as [`Control::Answered`].
+    pub(super) fn attempt(
+        &mut self,
+        lane: usize,
+        endpoint: Endpoint,
+        batch: Batch,
+        deadline: Instant,
+    ) -> Option<Landed> {
+        let mut body = self.bodies.pop().unwrap_or_default();
+        let records = batch.delivery.front().unwrap_or_default();
+        write_body(records, &mut body);
+        let records = records.len();
+        let Some(senders) = &self.senders else {
+            let verdict = self.shared.attempt(endpoint, records, &body, deadline);
+            self.keep(body);
+            return Some(Landed {
+                lane,
+                batch,
+                verdict,
+            });
+        };
+        let place = self.places.iter().position(Option::is_none)?;
+        self.places[place] = Some(Flight { lane, batch });
+        let job = Job {
+            place,
+            endpoint,
+            records,
+            body,
+            deadline,
+        };
+        // The threads live as long as this end does.
+        let _ = senders.jobs.send(job);
+        None
+    }
+
+    /// Takes in what a thread of its own brought back.
+    pub(super) fn land(&mut self, answer: Answer) -> Option<Landed> {
+        self.keep(answer.body);
+        let Flight { lane, batch } = self.places.get_mut(answer.place)?.take()?;
+        let verdict = answer.verdict;
+        Some(Landed {
+            lane,
+            batch,
+            verdict,
+        })
+    }
+
+    /// Takes back what is in flight, for nobody will wait for its answer.
+    pub(super) fn recall(&mut self) -> impl Iterator<Item = Batch> {
+        self.places
+            .iter_mut()
+            .filter_map(|place| place.take().map(|flight| flight.batch))
+    }
+
+    /// Lets the threads end, and waits for them if none is in a request.
+    pub(super) fn end(self) {
+        let is_idle = self.is_idle();
+        if let Some(Senders { jobs, threads }) = self.senders {
+            drop(jobs);
+            for thread in threads.into_iter().filter(|_| is_idle) {
+                // A panic of the transport was caught where it happened.
+                let _ = thread.join();
+            }
+        }
+    }
+
+    fn keep(&mut self, body: Vec<u8>) {
+        if body.capacity() <= MAX_KEPT_BODY {
+            self.bodies.push(body);
+        }
+    }
+}
+
+fn send_all(shared: &Shared, jobs: &Receiver<Job>) {
+    for job in jobs {
+        let verdict = shared.attempt(job.endpoint, job.records, &job.body, job.deadline);
+        shared.knocker.tell(Control::Answered(Answer {
+            place: job.place,
+            verdict,
+            body: job.body,
+        }));
+    }
+}

@@ -10,5 +10,9 @@ mod faults;
 mod hooks;
 /// The queue's bounds, and what happens when they are reached.
 mod pressure;
+/// What the README says of settings, beside the constants.
+mod readme;
+/// Every field and option of a record, as a server gets to see it.
+mod wire;
 
 mod support;

@@ -7,7 +7,7 @@
 use std::{env, error::Error, process::ExitCode, time::Duration};
 
 use serde_json::Value;
-use trubrics::{DropReason, Event, LlmEvent, Trubrics, testing::Server};
+use trubrics::{Event, LlmEvent, Trubrics, testing::Server};
 
 fn main() -> ExitCode {
     if let Err(error) = run() {
@@ -56,13 +56,12 @@ fn track_all(client: &Trubrics) -> Result<(), Box<dyn Error>> {
     let latency = Duration::from_millis(1420);
     client.track(llm_event.assistant_id(model).latency(latency));
 
-    let flushed = client.flush(Duration::from_secs(10));
-    let stats = client.stats();
-    let reason = (DropReason::ALL.into_iter()).find(|reason| stats.dropped_for(*reason) > 0);
-    match (flushed, reason) {
-        (Err(error), Some(reason)) => Err(format!("{error}: {reason}").into()),
-        (flushed, _) => Ok(flushed?),
-    }
+    client
+        .close(Duration::from_secs(10))
+        .map_err(|error| match error.source() {
+            Some(cause) => format!("{error}: {cause}").into(),
+            None => error.into(),
+        })
 }
 
 fn print_fields(object: &Value) {

@@ -395,6 +395,7 @@ impl TrubricsBuilder {
             request_timeout: self.request_timeout,
             shutdown_timeout: self.shutdown_timeout,
             closing: Mutex::new(None),
+            last_failure: Mutex::new(None),
         });
         let settings = WorkerSettings {
             flush_interval: self.flush_interval,

@@ -162,7 +162,8 @@ impl Trubrics {
     ///
     /// # Errors
     ///
-    /// When time ran out, or records were dropped since the last flush; the error says how many of each. A call from a
+    /// When time ran out, or records were dropped since the last flush; the error says how many of each, and its source
+    /// why the last request failed, if it did. A call from a
     /// hook or a transport does nothing and says so.
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
         match &self.inner {
@@ -293,10 +294,14 @@ impl Inner {
         books.tell(dropped);
         let is_delivered = (is_settled || pending == 0) && dropped <= told;
         if is_delivered {
-            Ok(())
-        } else {
-            Err(FlushError::new(pending, dropped.saturating_sub(told)))
+            return Ok(());
         }
+        let cause = self.shared.last_failure().clone();
+        Err(FlushError::new(
+            pending,
+            dropped.saturating_sub(told),
+            cause,
+        ))
     }
 }
 

@@ -109,7 +109,10 @@ impl Report {
         let is_first = self.drops.add(Instant::now(), || self.books.dropped());
         self.books.count_dropped(reason, count as u64);
         if is_first && reason != DropReason::Unauthorized {
-            logging(|| warn!(target: TARGET, "dropping records: {reason}"));
+            let status = refusal
+                .map(|refusal| format!(" (status {})", refusal.status))
+                .unwrap_or_default();
+            logging(|| warn!(target: TARGET, "dropping records: {reason}{status}"));
         }
         if reason == DropReason::Unauthorized && !self.key_refused.swap(true, SeqCst) {
             let status = refusal.map(|refusal| refusal.status).unwrap_or_default();

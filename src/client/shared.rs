@@ -1,7 +1,7 @@
 //! What callers and the worker have in common, and what callers do with it: check, encode, queue, deliver at once.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -15,7 +15,7 @@ use crate::{
         reply::{Verdict, judge},
         transport::{Request, Response, Transport, TransportError},
     },
-    error::{DeliveryErrorKind, EventError, TrackErrorKind},
+    error::{DeliveryError, DeliveryErrorKind, EventError, TrackErrorKind},
     guard::caught,
     hooks::{self, BeforeSend, ClientId},
     queue::{Overflow, Queue, Refused},
@@ -41,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) request_timeout: Duration,
     pub(crate) shutdown_timeout: Duration,
     pub(crate) closing: Mutex<Option<Closing>>,
+    pub(crate) last_failure: Mutex<Option<Arc<DeliveryError>>>,
 }
 
 /// The client is being closed.
@@ -135,23 +136,17 @@ impl Shared {
         let deadline = after(Instant::now(), self.request_timeout);
         let request = Request::new(self.url(encoded.endpoint), &self.api_key, &body, deadline);
         let answer = self.send(&request).map_err(DeliveryErrorKind::NoAnswer)?;
-        let (refusal, is_transient) = match judge(&answer, OffsetDateTime::now_utc(), &self.api_key)
-        {
-            Verdict::Delivered => {
+        match judge(&answer, OffsetDateTime::now_utc(), &self.api_key).refusal() {
+            None => {
                 self.report.books().count_beside_queue(1);
                 self.report.delivered(1);
-                return Ok(());
+                Ok(())
             }
-            Verdict::Later { refusal, .. } => (refusal, true),
-            Verdict::Invalid { refusal, .. }
-            | Verdict::TooLarge { refusal }
-            | Verdict::Unauthorized { refusal }
-            | Verdict::Refused { refusal } => (refusal, false),
-        };
-        Err(DeliveryErrorKind::Answer {
-            refusal,
-            is_transient,
-        })
+            Some((refusal, is_transient)) => Err(DeliveryErrorKind::Answer {
+                refusal,
+                is_transient,
+            }),
+        }
     }
 
     /// Makes one attempt for the worker, and says what the answer means; nothing where there is none.
@@ -176,8 +171,27 @@ impl Shared {
                 debug!(target: TARGET, "{path} (records: {records}, bytes: {bytes}): {outcome} after {time} ms");
             }
         });
-        let answer = answer.ok()?;
-        Some(judge(&answer, OffsetDateTime::now_utc(), &self.api_key))
+        let (verdict, failure) = match answer {
+            Err(error) => (None, Some(DeliveryErrorKind::NoAnswer(error))),
+            Ok(answer) => {
+                let verdict = judge(&answer, OffsetDateTime::now_utc(), &self.api_key);
+                let failure = verdict.clone().refusal();
+                let failure = failure.map(|(refusal, is_transient)| DeliveryErrorKind::Answer {
+                    refusal,
+                    is_transient,
+                });
+                (Some(verdict), failure)
+            }
+        };
+        *self.last_failure() = failure.map(DeliveryError::new).map(Arc::new);
+        verdict
+    }
+
+    /// Why the last attempt of the worker failed, if it did.
+    pub(crate) fn last_failure(&self) -> MutexGuard<'_, Option<Arc<DeliveryError>>> {
+        self.last_failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One call of the transport, which may be anybody's code: its panic is a missing answer.

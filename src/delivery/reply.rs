@@ -9,7 +9,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 use super::transport::Response;
 
 /// What to do with the records of a request after its answer.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Verdict {
     /// The server has them.
     Delivered,
@@ -26,6 +26,20 @@ pub(crate) enum Verdict {
     Unauthorized { refusal: Refusal },
     /// Refused for good.
     Refused { refusal: Refusal },
+}
+
+impl Verdict {
+    /// Why the records were not taken, and whether they may be later.
+    pub(crate) fn refusal(self) -> Option<(Refusal, bool)> {
+        match self {
+            Self::Delivered => None,
+            Self::Later { refusal, .. } => Some((refusal, true)),
+            Self::Invalid { refusal, .. }
+            | Self::TooLarge { refusal }
+            | Self::Unauthorized { refusal }
+            | Self::Refused { refusal } => Some((refusal, false)),
+        }
+    }
 }
 
 /// A status that is no success, and the server's own words about it.

@@ -40,6 +40,7 @@ pub(crate) struct Shared {
     pub(crate) before_send: Option<BeforeSend>,
     pub(crate) request_timeout: Duration,
     pub(crate) shutdown_timeout: Duration,
+    pub(crate) has_spool: bool,
     pub(crate) closing: Mutex<Option<Closing>>,
     pub(crate) last_failure: Mutex<Option<Arc<DeliveryError>>>,
 }
@@ -236,9 +237,14 @@ impl Shared {
         *self.closing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Records that wait for delivery or are in flight, in the queue or on disk.
+    pub(crate) fn pending(&self) -> u64 {
+        self.queue.pending() + self.report.books().on_disk()
+    }
+
     pub(crate) fn stats(&self) -> Stats {
         self.report
             .books()
-            .stats(self.queue.accepted(), self.queue.pending())
+            .stats(self.queue.accepted(), self.pending())
     }
 }

@@ -12,6 +12,8 @@ mod hooks;
 mod pressure;
 /// What the README says of settings, beside the constants.
 mod readme;
+/// Records on disk: what a close, another process or a bad disk does to them.
+mod spool;
 /// Every field and option of a record, as a server gets to see it.
 mod wire;
 

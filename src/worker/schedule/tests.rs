@@ -28,6 +28,7 @@ const NOTHING: View = View {
     in_hand: false,
     in_flight: false,
     has_place: true,
+    spool: None,
 };
 
 #[test]
@@ -299,6 +300,7 @@ proptest! {
                 }
                 Step::Listen(None) => prop_assert!(!view.in_hand && view.waiting == 0),
                 Step::Abandon | Step::End => prop_assert!(false, "nobody closed"),
+                Step::Load { .. } | Step::Look => prop_assert!(false, "there is no spool"),
             }
         }
     }

@@ -4,15 +4,24 @@
 mod batches;
 /// What each call of the client does and returns, and what it never does.
 mod calls;
+/// Flush, close and drop return in time, whatever state the network is in.
+mod deadlines;
 /// Failures that pass, and records that are refused.
 mod faults;
 /// `before_send` and `on_drop`.
 mod hooks;
+/// A panic in the program's own code never leaves ours.
+mod panics;
 /// The queue's bounds, and what happens when they are reached.
 mod pressure;
 /// What the README says of settings, beside the constants.
 mod readme;
+/// Without threads or descriptors a client waits; and it leaves none of its own behind.
+#[cfg(target_os = "linux")]
+mod scarcity;
 /// Every field and option of a record, as a server gets to see it.
 mod wire;
 
+/// Runs a test in a process of its own.
+mod child;
 mod support;

@@ -2,6 +2,8 @@
 
 /// How records travel: batches, order, endpoints, headers.
 mod batches;
+/// Flush and close by several callers, from hooks, after a close, and while callers wait for room.
+mod callers;
 /// What each call of the client does and returns, and what it never does.
 mod calls;
 /// Flush, close and drop return in time, whatever state the network is in.
@@ -10,6 +12,8 @@ mod deadlines;
 mod faults;
 /// `before_send` and `on_drop`.
 mod hooks;
+/// A client used in destructors, inside tokio, in its own hooks, on its own worker.
+mod odd_places;
 /// A panic in the program's own code never leaves ours.
 mod panics;
 /// The queue's bounds, and what happens when they are reached.

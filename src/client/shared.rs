@@ -197,7 +197,7 @@ impl Shared {
 
     /// One call of the transport, which may be anybody's code: its panic is a missing answer.
     fn send(&self, request: &Request<'_>) -> Result<Response, TransportError> {
-        caught(|| self.transport.send(request))
+        hooks::transport(self.id, || self.transport.send(request))
             .unwrap_or_else(|| Err(TransportError::new("the transport panicked")))
     }
 

@@ -26,7 +26,7 @@ use self::{
     backlog::Backlog,
     lane::{Batch, Lane},
     post::{Landed, Post},
-    schedule::{Schedule, SpoolView, Step, View},
+    schedule::{Schedule, Step, View},
 };
 use crate::{
     batch::{self, BatchLimits},
@@ -289,16 +289,10 @@ impl Worker {
             in_hand: self.lanes.iter().any(Lane::has_work),
             in_flight: !self.post.is_idle(),
             has_place: !self.post.is_full(),
-            spool: self.backlog.as_ref().map(|backlog| {
-                let (held, held_bytes) = backlog.spool().held();
-                SpoolView {
-                    held,
-                    held_bytes,
-                    is_due: backlog.spool().has_sealed() || self.is_wanted && held > 0,
-                    has_found: backlog.spool().has_found(),
-                    next_look: backlog.next_look(),
-                }
-            }),
+            spool: self
+                .backlog
+                .as_ref()
+                .map(|backlog| backlog.view(self.is_wanted)),
         }
     }
 

@@ -8,6 +8,7 @@ use std::{
 
 use log::warn;
 
+use super::schedule::SpoolView;
 use crate::{
     batch::size,
     client::Shared,
@@ -127,12 +128,19 @@ impl Backlog {
         self.spool.is_expired(SystemTime::now())
     }
 
-    /// When to look for what others left.
-    pub(super) fn next_look(&self) -> Option<Instant> {
-        self.next_look
+    /// What is on disk; our own are due if they are wanted, however few they are.
+    pub(super) fn view(&self, is_wanted: bool) -> SpoolView {
+        let (held, held_bytes) = self.spool.held();
+        SpoolView {
+            held,
+            held_bytes,
+            is_due: self.spool.has_sealed() || is_wanted && held > 0,
+            has_found: self.spool.has_found(),
+            next_look: self.next_look,
+        }
     }
 
-    /// Looks for it, if it is time.
+    /// Looks for what others left, if it is time.
     pub(super) fn look(&mut self, now: Instant) {
         if self.next_look.is_none_or(|next| now < next) {
             return;

@@ -13,8 +13,9 @@ const MIB: f64 = 1024.0 * 1024.0;
 /// What the client may take beside the JSON that its queue may hold.
 const SLACK: usize = 4 * 1024 * 1024;
 
-/// What each record may take beside its JSON: its place in the channel, and the allocator's own share.
-const BESIDE_JSON: usize = 56;
+/// What each record may take beside its JSON: 32 bytes in the channel, up to twice 24 in the worker's hands after a flush,
+/// and the allocator's own share.
+const BESIDE_JSON: usize = 96;
 
 const TRACKED: u64 = 1_000_000;
 
@@ -36,22 +37,23 @@ fn grow(text: usize) -> usize {
     let black_hole = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let host = format!("http://{}", black_hole.local_addr().expect("an address"));
     let text = "x".repeat(text);
-    let event = || Event::new("user", "Black hole").property("text", &text);
+    let event = Event::new("user", "Black hole").property("text", &text);
     // The first one pays for what every program has once: the transport, the thread, buffers.
     let client = Trubrics::builder("key")
         .host(host)
+        .request_timeout(Duration::from_millis(200))
         .build()
         .expect("a client");
-    client.track(event());
+    client.track(event.clone());
     let _ = client.flush(Duration::from_millis(100));
 
     let before = resident_bytes();
     for _ in 0..TRACKED {
-        client.track(event());
+        client.track(event.clone());
     }
     let full = resident_bytes() - before;
-    // Moves everything from the channel into the worker's hands.
-    let _ = client.flush(Duration::from_millis(100));
+    // Moves everything from the channel into the worker's hands, once it is out of its request.
+    let _ = client.flush(Duration::from_secs(1));
     let flushed = resident_bytes() - before;
     let stats = client.stats();
     let json = stats.pending as usize * json_bytes(text.len());

@@ -4,7 +4,7 @@
 //! default settings:
 //!
 //! ```text
-//! TRUBRICS_OUTAGE_SECONDS=60 cargo test --release --test integration outage -- --nocapture
+//! TRUBRICS_OUTAGE_SECONDS=60 cargo test --release --test integration outage:: -- --nocapture
 //! ```
 
 mod origin;
@@ -96,7 +96,7 @@ fn survive(outage: Outage) {
         .count();
     let doubled = arrivals.values().filter(|count| **count > 1).count();
     tell(&format!(
-        "{outage:?} for {lasted:.1?}: {EVENTS} events, {} pending at its end, {attempts} attempts seen failing, \
+        "{outage:?} for {lasted:.1?}: {EVENTS} events, {} pending at its end, {attempts} attempts reached the server in vain, \
          {lost} lost, {doubled} doubled, flushed {caught_up:.1?} after it",
         at_the_end.pending,
     ));

@@ -4,13 +4,13 @@
 //! A seed decides the settings, the faults and what each thread does; the threads' timing is the machine's. A long storm:
 //!
 //! ```text
-//! TRUBRICS_STORM_SEEDS=20 TRUBRICS_STORM_STEPS=10000 cargo test --release --test integration storm -- --nocapture
+//! TRUBRICS_STORM_SEEDS=20 TRUBRICS_STORM_STEPS=10000 cargo test --release --test integration storm:: -- --nocapture
 //! ```
 //!
 //! and the same seed once more, with the steps of its message:
 //!
 //! ```text
-//! TRUBRICS_STORM_SEED=7 TRUBRICS_STORM_STEPS=10000 cargo test --release --test integration storm -- --nocapture
+//! TRUBRICS_STORM_SEED=7 TRUBRICS_STORM_STEPS=10000 cargo test --release --test integration storm:: -- --nocapture
 //! ```
 
 #![expect(clippy::print_stdout, reason = "a long storm tells its figures")]

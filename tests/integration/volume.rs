@@ -3,7 +3,7 @@
 //! The full count, which would take a debug build too long:
 //!
 //! ```text
-//! TRUBRICS_VOLUME=1000000 cargo test --release --test integration volume -- --nocapture
+//! TRUBRICS_VOLUME=1000000 cargo test --release --test integration volume:: -- --nocapture
 //! ```
 
 use std::{

@@ -47,14 +47,14 @@ fn an_outage_that_answers_503_loses_none_and_doubles_none() {
 fn survive(outage: Outage) {
     let asked = env::var("TRUBRICS_OUTAGE_SECONDS").ok();
     let asked = asked.map(|seconds| Duration::from_secs(seconds.parse().expect("a number")));
-    let length = asked.unwrap_or(Duration::from_millis(400));
+    let length = asked.unwrap_or(Duration::from_millis(800));
     let origin = Origin::start();
     let mut settings = Trubrics::builder("key")
         .host(origin.url())
         .flush_batch_size(100);
     if asked.is_none() {
         settings = settings
-            .request_timeout(Duration::from_millis(100))
+            .request_timeout(Duration::from_millis(300))
             .initial_backoff(Duration::from_millis(2))
             .max_backoff(Duration::from_millis(20));
     }

@@ -17,13 +17,13 @@ use super::chance::Chance;
 
 /// Far above any delay of an answer, or an accepted record would be sent again; only faults that never answer wait for
 /// it to pass.
-const REQUEST_TIMEOUT: Duration = Duration::from_millis(400);
+const REQUEST_TIMEOUT: Duration = Duration::from_millis(800);
 
 /// Longer than any storm: with it nothing is given up.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// How many faults of a storm may take their time: a time-out, or a second under `Retry-After`.
-const SLOW_FAULTS: u64 = 6;
+/// In so many steps, one more fault may take its time: a time-out, or a second under `Retry-After`.
+const STEPS_FOR_A_SLOW_FAULT: u64 = 2_000;
 
 /// How the storm of one seed goes.
 pub(super) struct Weather {
@@ -80,7 +80,7 @@ impl Weather {
         if let Some(bytes) = self.body_limit {
             server.body_limit(bytes);
         }
-        let mut slow = SLOW_FAULTS;
+        let mut slow = 1 + steps / STEPS_FOR_A_SLOW_FAULT;
         let mut replies = 50 + steps / 5;
         while !over.load(SeqCst) {
             server.name_indexes(chance.one_in(2));

@@ -103,8 +103,9 @@ impl fmt::Display for Figures {
             "{handed} handed over = {returned} returned + {} delivered + {} dropped (",
             stats.delivered, stats.dropped
         )?;
-        let reasons = DropReason::ALL.map(|reason| (reason, stats.dropped_for(reason)));
-        for (index, (reason, count)) in reasons.iter().filter(|(_, count)| *count > 0).enumerate() {
+        let reasons = DropReason::ALL.iter();
+        let reasons = reasons.map(|reason| (reason, stats.dropped_for(*reason)));
+        for (index, (reason, count)) in reasons.filter(|(_, count)| *count > 0).enumerate() {
             let comma = if index > 0 { ", " } else { "" };
             write!(f, "{comma}{reason:?} {count}")?;
         }
@@ -193,7 +194,7 @@ pub(super) fn settle(
     equal("delivered", arrived, stats.delivered);
     equal("dropped", told.len() as u64, stats.dropped);
     equal("pending", 0, stats.pending);
-    for reason in DropReason::ALL {
+    for &reason in DropReason::ALL {
         let count = told.iter().filter(|(_, other)| *other == reason).count();
         let name = format!("dropped for {reason:?}");
         equal(&name, count as u64, stats.dropped_for(reason));

@@ -39,7 +39,7 @@ impl Weather {
         Self {
             capacity: chance.pick(&[1, 8, 64, 1_000, 100_000, 100_000]),
             // Any six seeds in a row see both with each of the three ends.
-            overflow: if seed / 3 % 2 == 0 {
+            overflow: if (seed / 3).is_multiple_of(2) {
                 Overflow::Block
             } else {
                 Overflow::DropNewest

@@ -19,9 +19,6 @@ use super::chance::Chance;
 /// it to pass.
 const REQUEST_TIMEOUT: Duration = Duration::from_millis(800);
 
-/// Longer than any storm: with it nothing is given up.
-const PATIENCE: Duration = Duration::from_secs(600);
-
 /// In so many steps, one more fault may take its time: a time-out, or a second under `Retry-After`.
 const STEPS_FOR_A_SLOW_FAULT: u64 = 2_000;
 
@@ -113,7 +110,7 @@ impl Weather {
         match chance.below(20) {
             0..=5 => Reply::accept(),
             6..=7 => self.success(chance),
-            8..=11 => self.later(chance),
+            8..=11 => later(chance),
             12 => Reply::close(),
             13 => Reply::close().delay(Duration::from_millis(chance.below(5))),
             14 => Reply::raw("\0\u{1}SSH-2.0 garbage\r\n\r\n").close_after(),
@@ -145,22 +142,22 @@ impl Weather {
             None => Reply::status(chance.pick(&[200, 201, 202, 204])),
         }
     }
+}
 
-    /// Puts the client off, in every form there is.
-    fn later(&self, chance: &mut Chance) -> Reply {
-        let reply = Reply::status(chance.pick(&[408, 425, 429, 500, 502, 503, 504, 599]));
-        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
-        match chance.below(9) {
-            0 => reply.header("retry-after", "0"),
-            1 => reply.header("retry-after", date),
-            2 => reply.header("retry-after", date).header("date", date),
-            3 => reply.header("retry-after", "soon"),
-            4 => reply.header("retry-after", "-1"),
-            5 if self.give_up_after < PATIENCE => reply.header("retry-after", "9".repeat(30)),
-            6 => reply.body(r#"{"detail":"busy"}"#).close_after(),
-            7 => reply.header("content-length", "64").close_after(),
-            _ => reply,
-        }
+/// Puts the client off, in every form there is but a long wait: a client keeps to it, and would outlast the storm.
+fn later(chance: &mut Chance) -> Reply {
+    let reply = Reply::status(chance.pick(&[408, 425, 429, 500, 502, 503, 504, 599]));
+    let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+    match chance.below(9) {
+        0 => reply.header("retry-after", "0"),
+        1 => reply.header("retry-after", date),
+        2 => reply.header("retry-after", date).header("date", date),
+        3 => reply.header("retry-after", "soon"),
+        4 => reply.header("retry-after", "-1"),
+        5 => reply.header("retry-after", "9".repeat(100)),
+        6 => reply.body(r#"{"detail":"busy"}"#).close_after(),
+        7 => reply.header("content-length", "64").close_after(),
+        _ => reply,
     }
 }
 

@@ -2,8 +2,6 @@
 //!
 //! `TRUBRICS_IDLE_SECONDS=10` watches the idle client for as long.
 
-#![cfg(target_os = "linux")]
-
 use std::{
     env, fs,
     path::PathBuf,
@@ -16,7 +14,7 @@ use trubrics::{
     DEFAULT_FLUSH_BATCH_SIZE, Event, Request, Response, TransportError, Trubrics, testing::Server,
 };
 
-use crate::alone::{is_alone, tell};
+use crate::child::{self, tell};
 
 const AMPLE: Duration = Duration::from_secs(30);
 
@@ -62,7 +60,7 @@ fn settled_switches() -> u64 {
 
 #[test]
 fn an_idle_client_never_wakes() {
-    if !is_alone("idle::an_idle_client_never_wakes") {
+    if !child::is_this(module_path!(), "an_idle_client_never_wakes") {
         return;
     }
     let seconds = env::var("TRUBRICS_IDLE_SECONDS")
@@ -88,7 +86,10 @@ fn an_idle_client_never_wakes() {
 
 #[test]
 fn tracking_wakes_the_worker_at_most_twice_for_each_batch() {
-    if !is_alone("idle::tracking_wakes_the_worker_at_most_twice_for_each_batch") {
+    if !child::is_this(
+        module_path!(),
+        "tracking_wakes_the_worker_at_most_twice_for_each_batch",
+    ) {
         return;
     }
     const BATCHES: u64 = 10;

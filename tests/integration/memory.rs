@@ -1,12 +1,10 @@
 //! What a client that cannot deliver costs in memory: what its queue may hold, and little more.
 
-#![cfg(target_os = "linux")]
-
 use std::{fs, net::TcpListener, time::Duration};
 
 use trubrics::{DEFAULT_QUEUE_BYTES, DEFAULT_QUEUE_CAPACITY, Event, Trubrics};
 
-use crate::alone::{is_alone, tell};
+use crate::child::{self, tell};
 
 const MIB: f64 = 1024.0 * 1024.0;
 
@@ -80,8 +78,9 @@ fn json_bytes(text: usize) -> usize {
 
 #[test]
 fn a_million_small_records_against_a_black_hole_stay_within_the_queues_bounds() {
-    if is_alone(
-        "memory::a_million_small_records_against_a_black_hole_stay_within_the_queues_bounds",
+    if child::is_this(
+        module_path!(),
+        "a_million_small_records_against_a_black_hole_stay_within_the_queues_bounds",
     ) {
         assert!(grow(20) <= DEFAULT_QUEUE_BYTES + SLACK);
     }
@@ -89,8 +88,9 @@ fn a_million_small_records_against_a_black_hole_stay_within_the_queues_bounds() 
 
 #[test]
 fn a_million_large_records_against_a_black_hole_stay_within_the_queues_bounds() {
-    if is_alone(
-        "memory::a_million_large_records_against_a_black_hole_stay_within_the_queues_bounds",
+    if child::is_this(
+        module_path!(),
+        "a_million_large_records_against_a_black_hole_stay_within_the_queues_bounds",
     ) {
         assert!(grow(2_000) <= DEFAULT_QUEUE_BYTES + SLACK);
     }
@@ -98,7 +98,10 @@ fn a_million_large_records_against_a_black_hole_stay_within_the_queues_bounds() 
 
 #[test]
 fn records_that_reach_both_bounds_at_once_cost_little_beside_their_json() {
-    if is_alone("memory::records_that_reach_both_bounds_at_once_cost_little_beside_their_json") {
+    if child::is_this(
+        module_path!(),
+        "records_that_reach_both_bounds_at_once_cost_little_beside_their_json",
+    ) {
         let text = DEFAULT_QUEUE_BYTES / DEFAULT_QUEUE_CAPACITY - json_bytes(0);
         // The bounds count JSON and records; what a record costs beside its JSON is in neither.
         assert!(grow(text) <= DEFAULT_QUEUE_BYTES + DEFAULT_QUEUE_CAPACITY * BESIDE_JSON);

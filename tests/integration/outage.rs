@@ -19,7 +19,7 @@ use crossbeam_channel::never;
 use trubrics::{Event, Trubrics};
 
 use self::origin::{Origin, Outage};
-use crate::alone::tell;
+use crate::child::tell;
 
 const EVENTS: usize = 2_000;
 

@@ -19,7 +19,7 @@ use trubrics::{
     testing::{ReceivedRequest, Server},
 };
 
-use crate::alone::tell;
+use crate::child::tell;
 
 const AMPLE: Duration = Duration::from_secs(300);
 

@@ -84,6 +84,10 @@ impl Trubrics {
         Self { inner: None }
     }
 
+    pub(crate) fn is_disabled(&self) -> bool {
+        self.inner.is_none()
+    }
+
     pub(crate) fn running(
         shared: Arc<Shared>,
         worker: JoinHandle<()>,

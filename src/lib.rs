@@ -2,6 +2,8 @@
 
 mod builder;
 mod client;
+mod llm_call;
+mod scope;
 
 mod batch;
 mod delivery;
@@ -28,6 +30,8 @@ pub use client::Trubrics;
 pub use delivery::transport::{Request, Response, Transport, TransportError};
 pub use error::{ConfigError, DeliveryError, EventError, FlushError, TrackError};
 pub use hooks::Dropped;
+pub use llm_call::{LlmCall, LlmStream, LlmTryStream};
 pub use queue::Overflow;
 pub use record::{Event, LlmEvent, Record, anonymous_id};
+pub use scope::Scope;
 pub use stats::{DropReason, Stats};

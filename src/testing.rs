@@ -26,6 +26,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod recorder;
 mod server;
 mod shared;
 
@@ -44,6 +45,7 @@ mod reply;
 mod tests;
 
 pub use received::ReceivedRequest;
+pub use recorder::Recorder;
 pub use reply::Reply;
 pub use server::{DEFAULT_BODY_LIMIT, Server};
 pub use shared::WaitError;

@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::{
     batch::BatchLimits,
     client::{Shared, Trubrics},
+    content::{Content, ContentRules},
     delivery::{
         http::{HttpSettings, HttpTransport, check_host},
         transport::Transport,
@@ -96,6 +97,8 @@ pub struct TrubricsBuilder {
     defaults: Properties,
     default_error: Option<EventError>,
     before_send: Option<BeforeSend>,
+    content: Content,
+    max_text_bytes: Option<usize>,
     on_drop: Option<OnDrop>,
     transport: Option<Box<dyn Transport>>,
     proxy: Option<String>,
@@ -125,6 +128,8 @@ impl TrubricsBuilder {
             defaults: Properties::default(),
             default_error: None,
             before_send: None,
+            content: Content::Full,
+            max_text_bytes: None,
             on_drop: None,
             transport: None,
             proxy: None,
@@ -275,6 +280,43 @@ impl TrubricsBuilder {
         self
     }
 
+    /// How much is sent of what was said: the prompt and the generation of an [`LlmEvent`](crate::LlmEvent), the `$text`
+    /// of an [`Event`](crate::Event), and the property `error.message`, which may quote them. Default:
+    /// [`Content::Full`].
+    ///
+    /// With [`Content::Off`] the prompt and the generation are empty, the two properties are left out, and the
+    /// properties `prompt_length`, `generation_length`, `text_length` and `error_length` say how many characters (Unicode
+    /// scalar values) there were. All else is sent as ever, other properties too. It goes by what
+    /// [`before_send`](Self::before_send) has left; a `$text` that is no text is taken as its JSON.
+    ///
+    /// ```
+    /// use trubrics::{Content, LlmEvent, Trubrics, testing::{API_KEY, Recorder}};
+    ///
+    /// let recorder = Recorder::new();
+    /// let client = Trubrics::builder(API_KEY)
+    ///     .llm_content(Content::redacted(|text| text.replace("Ada", "[name]")))
+    ///     .transport(recorder.clone())
+    ///     .build()?;
+    /// client.track(LlmEvent::new("user", "I am Ada", "Hello Ada!"));
+    /// client.flush(std::time::Duration::from_secs(5))?;
+    /// assert_eq!(recorder.llm_events()[0]["prompt"], "I am [name]");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn llm_content(mut self, content: Content) -> Self {
+        self.content = content;
+        self
+    }
+
+    /// The most bytes of UTF-8 that are sent of each text that [`llm_content`](Self::llm_content) is about, so that a
+    /// very long one is cut instead of refused by the server; at least 1. Default: no limit.
+    ///
+    /// The cut falls between two characters, and the record gets the property `truncated: true` and the length that the
+    /// text had in characters, in `prompt_length` and its like. A redaction comes first: the limit is for what is sent.
+    pub fn max_text_bytes(mut self, bytes: usize) -> Self {
+        self.max_text_bytes = Some(bytes);
+        self
+    }
+
     /// Is told of every drop, where it happens: on the worker thread, or inside `track` for a record that was not
     /// taken. Default: none.
     ///
@@ -382,6 +424,7 @@ impl TrubricsBuilder {
             overflow: self.overflow,
             defaults: self.defaults,
             before_send: self.before_send,
+            content: ContentRules::new(self.content, self.max_text_bytes),
             request_timeout: self.request_timeout,
             shutdown_timeout: self.shutdown_timeout,
             closing: Mutex::new(None),
@@ -415,6 +458,7 @@ impl TrubricsBuilder {
         within("max_batch_size", self.max_batch_size, 1, MAX_BATCH_SIZE)?;
         within("connections", self.connections, 1, MAX_CONNECTIONS)?;
         at_least("max_batch_bytes", self.max_batch_bytes, 1)?;
+        at_least("max_text_bytes", self.max_text_bytes.unwrap_or(1), 1)?;
         at_least("queue_capacity", self.queue_capacity, 1)?;
         at_least("queue_bytes", self.queue_bytes, 1)?;
         at_least("flush_interval", self.flush_interval, second)?;
@@ -498,6 +542,8 @@ impl fmt::Debug for TrubricsBuilder {
             .field("initial_backoff", &self.initial_backoff)
             .field("max_backoff", &self.max_backoff)
             .field("shutdown_timeout", &self.shutdown_timeout)
+            .field("llm_content", &self.content)
+            .field("max_text_bytes", &self.max_text_bytes)
             .field("disabled", &self.disabled)
             .finish_non_exhaustive()
     }

@@ -71,6 +71,11 @@ pub(crate) fn before_send(hook: &BeforeSend, record: Record) -> Option<Record> {
     guarded(|| hook(record)).flatten()
 }
 
+/// Runs a redaction; none if it panicked.
+pub(crate) fn redact(redact: impl Fn(&str) -> String, text: &str) -> Option<String> {
+    guarded(|| redact(text))
+}
+
 /// Runs `on_drop`, unless the drop happened inside a hook: it would be told of its own doing without end.
 pub(crate) fn on_drop(hook: &OnDrop, dropped: &Dropped<'_>) {
     if !is_running() {

@@ -6,6 +6,7 @@ mod llm_call;
 mod scope;
 
 mod batch;
+mod content;
 mod delivery;
 mod queue;
 mod record;
@@ -27,6 +28,7 @@ pub use builder::{
     DEFAULT_REQUEST_TIMEOUT, DEFAULT_SHUTDOWN_TIMEOUT, TrubricsBuilder,
 };
 pub use client::Trubrics;
+pub use content::Content;
 pub use delivery::transport::{Request, Response, Transport, TransportError};
 pub use error::{ConfigError, DeliveryError, EventError, FlushError, TrackError};
 pub use hooks::Dropped;

@@ -11,6 +11,7 @@ mod properties;
 mod timestamp;
 
 pub use event::Event;
+pub(crate) use event::TEXT;
 pub(crate) use finite::NOT_FINITE;
 pub use llm_event::LlmEvent;
 pub(crate) use properties::Properties;

@@ -4,6 +4,8 @@
 mod batches;
 /// What each call of the client does and returns, and what it never does.
 mod calls;
+/// What is sent of what was said: everything, redacted, cut or only its length.
+mod content;
 /// Failures that pass, and records that are refused.
 mod faults;
 /// `before_send` and `on_drop`.

@@ -21,6 +21,7 @@ use crate::{
     },
     error::{ConfigError, EventError},
     hooks::{BeforeSend, Dropped, OnDrop},
+    opt_out,
     queue::{Limits, Overflow, Queue},
     record::{Endpoint, Properties, Record},
     report::Report,
@@ -104,6 +105,7 @@ pub struct TrubricsBuilder {
     proxy: Option<String>,
     root_certificates: Option<Vec<u8>>,
     disabled: bool,
+    respect_opt_out: bool,
 }
 
 impl TrubricsBuilder {
@@ -135,6 +137,7 @@ impl TrubricsBuilder {
             proxy: None,
             root_certificates: None,
             disabled: false,
+            respect_opt_out: false,
         }
     }
 
@@ -377,6 +380,16 @@ impl TrubricsBuilder {
         self
     }
 
+    /// Whether the client is to be disabled when the environment asks for it: when `DO_NOT_TRACK` or
+    /// `TRUBRICS_DISABLED` has any value but an empty one, `0` or `false`.
+    ///
+    /// Off by default, for these speak for the person at the machine, and a server's events are not about that one. A
+    /// program that people run themselves should switch it on. The environment is read in [`build`](Self::build).
+    pub fn respect_opt_out(mut self, on: bool) -> Self {
+        self.respect_opt_out = on;
+        self
+    }
+
     /// Checks all settings and starts the worker thread. It does not connect: that is for the first record.
     ///
     /// # Errors
@@ -403,7 +416,7 @@ impl TrubricsBuilder {
                 root_certificates: self.root_certificates.as_deref(),
             })?),
         };
-        if self.disabled {
+        if self.disabled || (self.respect_opt_out && opt_out::is_asked_for()) {
             return Ok(Trubrics::disabled());
         }
 
@@ -545,6 +558,7 @@ impl fmt::Debug for TrubricsBuilder {
             .field("llm_content", &self.content)
             .field("max_text_bytes", &self.max_text_bytes)
             .field("disabled", &self.disabled)
+            .field("respect_opt_out", &self.respect_opt_out)
             .finish_non_exhaustive()
     }
 }

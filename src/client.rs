@@ -6,7 +6,7 @@ pub(crate) use shared::Shared;
 
 use std::{
     convert::Infallible,
-    env, fmt,
+    env, fmt, process,
     sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle, ThreadId},
     time::{Duration, Instant},
@@ -97,6 +97,7 @@ impl Trubrics {
         let inner = Inner {
             shared,
             worker_id,
+            process_id: process::id(),
             worker: Mutex::new(Some(worker)),
             running,
         };
@@ -192,6 +193,13 @@ impl Trubrics {
         }
     }
 
+    /// Closes it as the drop of its last handle does.
+    pub(crate) fn close_in_time(&self) {
+        if let Some(inner) = &self.inner {
+            inner.close_in_time();
+        }
+    }
+
     /// What became of all the records so far; takes no lock.
     pub fn stats(&self) -> Stats {
         self.inner
@@ -227,6 +235,7 @@ fn variable(name: &'static str) -> Result<Option<String>, ConfigError> {
 struct Inner {
     shared: Arc<Shared>,
     worker_id: ThreadId,
+    process_id: u32,
     worker: Mutex<Option<JoinHandle<()>>>,
     /// Disconnected when the worker has ended.
     running: Receiver<Infallible>,
@@ -237,7 +246,15 @@ impl Inner {
         thread::current().id() == self.worker_id
     }
 
+    /// Whether this is a process that was forked off the one with the worker: nobody here will answer.
+    fn is_forked(&self) -> bool {
+        process::id() != self.process_id
+    }
+
     fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
+        if self.is_forked() {
+            return self.outcome(false, self.shared.report.books().told());
+        }
         if hooks::is_running() || self.is_worker() {
             return Err(FlushError::in_hook(self.shared.queue.pending()));
         }
@@ -250,6 +267,9 @@ impl Inner {
     }
 
     fn close(&self, timeout: Duration) -> Result<(), FlushError> {
+        if self.is_forked() {
+            return self.outcome(false, self.shared.report.books().told());
+        }
         if hooks::is_running() || self.is_worker() {
             return Err(FlushError::in_hook(self.shared.queue.pending()));
         }
@@ -266,6 +286,17 @@ impl Inner {
             self.join();
         }
         self.outcome(false, told)
+    }
+
+    fn close_in_time(&self) {
+        let timeout = self.shared.shutdown_timeout;
+        if hooks::is_running() || self.is_worker() {
+            // It cannot wait for itself; the worker goes on until it is done.
+            self.shared.begin_close(after(Instant::now(), timeout));
+        } else {
+            // Nobody is there to be told; the report has logged what was dropped.
+            let _ = self.close(timeout);
+        }
     }
 
     /// Waits for the worker's end.
@@ -305,13 +336,6 @@ const INTERRUPT_GRACE: Duration = Duration::from_millis(100);
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        let timeout = self.shared.shutdown_timeout;
-        if hooks::is_running() || self.is_worker() {
-            // It cannot wait for itself; the worker goes on until it is done.
-            self.shared.begin_close(after(Instant::now(), timeout));
-        } else {
-            // Nobody is there to be told; the report has logged what was dropped.
-            let _ = self.close(timeout);
-        }
+        self.close_in_time();
     }
 }

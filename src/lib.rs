@@ -2,6 +2,7 @@
 
 mod builder;
 mod client;
+mod global;
 mod llm_call;
 mod scope;
 
@@ -13,8 +14,10 @@ mod record;
 mod worker;
 
 mod deadline;
+mod debug_transport;
 mod error;
 mod hooks;
+mod opt_out;
 mod report;
 mod stats;
 
@@ -29,8 +32,10 @@ pub use builder::{
 };
 pub use client::Trubrics;
 pub use content::Content;
+pub use debug_transport::DebugTransport;
 pub use delivery::transport::{Request, Response, Transport, TransportError};
 pub use error::{ConfigError, DeliveryError, EventError, FlushError, TrackError};
+pub use global::{Guard, InitError, client, flush, init, track};
 pub use hooks::Dropped;
 pub use llm_call::{LlmCall, LlmStream, LlmTryStream};
 pub use queue::Overflow;

@@ -15,7 +15,7 @@ use crate::{Request, Response, Transport, TransportError};
 /// A transport that keeps what it is given, and judges it as [`Server`](super::Server) does: no socket, no thread.
 ///
 /// Clones are handles of the same one: give one to [`transport`](crate::TrubricsBuilder::transport), and ask the other.
-/// The key that it accepts is [`API_KEY`].
+/// The key that it accepts is [`API_KEY`]. Once a client that was being closed has interrupted it, it answers no more.
 ///
 /// ```
 /// use std::time::Duration;
@@ -133,11 +133,14 @@ impl Transport for Recorder {
         self.shared.record(received, accepted);
 
         let delay = settings.latency.saturating_add(reply.delay);
-        self.shared.pause(delay.min(request.timeout()));
-        let answer = answer.ok_or_else(|| TransportError::new("scripted to give no answer"))?;
-        if delay > Duration::ZERO && request.timeout() == Duration::ZERO {
+        let timeout = request.timeout();
+        if !self.shared.pause(delay.min(timeout)) {
+            return Err(TransportError::new("interrupted"));
+        }
+        if delay > timeout {
             return Err(TransportError::new("scripted to answer too late"));
         }
+        let answer = answer.ok_or_else(|| TransportError::new("scripted to give no answer"))?;
         let mut response =
             Response::new(answer.status).body(reply.body.take().unwrap_or(answer.body));
         for (name, value) in reply.headers.into_iter().chain(answer.headers) {

@@ -17,7 +17,9 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use crate::{
     builder::TrubricsBuilder,
     deadline::after,
-    error::{ConfigError, DeliveryError, FlushError, TrackError, TrackErrorKind},
+    error::{
+        ConfigError, DeliveryError, DeliveryErrorKind, FlushError, TrackError, TrackErrorKind,
+    },
     hooks,
     queue::Overflow,
     record::Record,
@@ -29,7 +31,8 @@ use crate::{
 ///
 /// Clones are cheap and share that thread. When the last one is dropped the client is closed as by
 /// [`close`](Self::close), with the time that [`shutdown_timeout`](TrubricsBuilder::shutdown_timeout) allows. A client
-/// in a `static` is never dropped, and `std::process::exit` drops nothing: call `close` there.
+/// in a `static` is never dropped, and `std::process::exit` drops nothing: call `close` there, as the
+/// [recipes](crate::recipes) show.
 ///
 /// ```no_run
 /// use trubrics::{Event, Trubrics};
@@ -153,6 +156,8 @@ impl Trubrics {
     /// [`stats`](Self::stats). No answer does not mean that the server does not have it.
     pub fn track_sync(&self, record: impl Into<Record>) -> Result<(), DeliveryError> {
         match &self.inner {
+            // The connections are the parent's: two processes would talk at once on them.
+            Some(inner) if inner.is_forked() => Err(DeliveryError::new(DeliveryErrorKind::Closed)),
             Some(inner) => inner
                 .shared
                 .deliver_now(record.into())

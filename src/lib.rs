@@ -21,6 +21,9 @@ mod opt_out;
 mod report;
 mod stats;
 
+#[doc = include_str!("recipes.md")]
+pub mod recipes {}
+
 #[cfg(feature = "testing")]
 pub mod testing;
 

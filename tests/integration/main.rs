@@ -8,9 +8,15 @@ mod calls;
 mod content;
 /// Failures that pass, and records that are refused.
 mod faults;
+/// The client of the process.
+mod global;
 /// `before_send` and `on_drop`.
 mod hooks;
+/// Calls to a model, on a real clock.
+mod llm_calls;
 /// The queue's bounds, and what happens when they are reached.
 mod pressure;
+/// The recipes of the documentation, each a program of its own.
+mod recipes;
 
 mod support;

@@ -160,8 +160,11 @@ impl LlmCall {
     }
 
     /// See [`LlmEvent::properties`].
-    pub fn properties(self, properties: impl Serialize) -> Self {
-        self.with(|event| event.properties(properties))
+    pub fn properties(mut self, properties: impl Serialize) -> Self {
+        if let Some(open) = &mut self.open {
+            open.event.set_properties(&properties);
+        }
+        self
     }
 
     /// Says that the first token of a streamed generation is there. Only the first call counts.
@@ -207,8 +210,7 @@ impl LlmCall {
 
     fn with(mut self, change: impl FnOnce(LlmEvent) -> LlmEvent) -> Self {
         if let Some(open) = &mut self.open {
-            // Nothing in `change` panics: texts are made before, and a value that panics when it is serialised is
-            // caught. Otherwise the blank event would be what is tracked.
+            // `change` runs none of the caller's code, which might panic: the blank event would be what is tracked.
             let event = mem::replace(&mut open.event, LlmEvent::new("", "", ""));
             open.event = change(event);
         }

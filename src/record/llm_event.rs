@@ -148,8 +148,7 @@ impl LlmEvent {
 
     /// Sets many properties of both events, as [`Event::properties`](crate::Event::properties) does.
     pub fn properties(mut self, properties: impl Serialize) -> Self {
-        let result = self.properties.extend(&properties);
-        self.remember(result);
+        self.set_properties(&properties);
         self
     }
 
@@ -219,6 +218,11 @@ impl LlmEvent {
     /// Sets one property of both events, as [`property`](Self::property) does.
     pub fn set_property(&mut self, key: impl AsRef<str>, value: impl Serialize) {
         let result = self.properties.insert(key.as_ref(), &value);
+        self.remember(result);
+    }
+
+    pub(crate) fn set_properties(&mut self, properties: &impl Serialize) {
+        let result = self.properties.extend(properties);
         self.remember(result);
     }
 

@@ -3,7 +3,10 @@
 use std::{
     convert::Infallible,
     fmt,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -56,6 +59,9 @@ pub const DEFAULT_INITIAL_BACKOFF: Duration = Duration::from_millis(250);
 pub const DEFAULT_MAX_BACKOFF: Duration = Duration::from_secs(30);
 /// What a person at a terminal will wait for without wondering.
 pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Tells clients apart where hooks have to know their own.
+static NEXT_CLIENT: AtomicUsize = AtomicUsize::new(0);
 
 /// The server takes no larger array.
 const MAX_BATCH_SIZE: usize = 100;
@@ -260,8 +266,9 @@ impl TrubricsBuilder {
     /// Sees every record before it is encoded, on the thread that tracks it, and may change it or refuse it with
     /// `None`; a refused one is counted as [`DropReason::Hook`](crate::DropReason::Hook). Default: none.
     ///
-    /// A panic refuses the record. It must be quick, for it runs inside `track`, and must not call `flush` or `close`,
-    /// which return an error there.
+    /// A panic refuses the record, and so does the hook for records that it tracks itself. It must be quick, for it runs
+    /// inside `track`, must not call `flush` or `close`, which return an error there, and must not own a handle of its
+    /// client, which would then never be closed by itself.
     ///
     /// ```
     /// use trubrics::{Record, Trubrics};
@@ -353,7 +360,8 @@ impl TrubricsBuilder {
     }
 
     /// Carries the requests instead of the default transport, whose settings ([`connect_timeout`](Self::connect_timeout),
-    /// [`proxy`](Self::proxy), [`root_certificates`](Self::root_certificates)) then have no effect.
+    /// [`proxy`](Self::proxy), [`root_certificates`](Self::root_certificates)) then have no effect. It must not own a
+    /// handle of its client, which would then never be closed by itself.
     pub fn transport(mut self, transport: impl Transport) -> Self {
         self.transport = Some(Box::new(transport));
         self
@@ -427,9 +435,11 @@ impl TrubricsBuilder {
             trigger_bytes: self.max_batch_bytes.min(self.queue_bytes.div_ceil(2)),
         });
         let (control, orders) = unbounded();
+        let id = NEXT_CLIENT.fetch_add(1, Ordering::Relaxed);
         let shared = Arc::new(Shared {
             queue,
-            report: Report::new(self.on_drop),
+            id,
+            report: Report::new(id, self.on_drop),
             knocker: Knocker::new(control),
             transport,
             api_key,
@@ -441,6 +451,7 @@ impl TrubricsBuilder {
             request_timeout: self.request_timeout,
             shutdown_timeout: self.shutdown_timeout,
             closing: Mutex::new(None),
+            last_failure: Mutex::new(None),
         });
         let settings = WorkerSettings {
             flush_interval: self.flush_interval,

@@ -8,7 +8,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::{
-    hooks,
+    hooks::{self, ClientId},
     record::{LlmEvent, Record, TEXT, gen_ai},
 };
 
@@ -28,7 +28,7 @@ pub enum Content {
 impl Content {
     /// What this function makes of each text.
     ///
-    /// It runs inside `track`. A panic drops the record, counted as [`DropReason::Hook`](crate::DropReason::Hook):
+    /// It runs inside `track`, as [`before_send`](crate::TrubricsBuilder::before_send) does. A panic drops the record, counted as [`DropReason::Hook`](crate::DropReason::Hook):
     /// nothing is sent that was not redacted.
     pub fn redacted(redact: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
         Self::Redacted(Box::new(redact))
@@ -83,10 +83,10 @@ impl ContentRules {
     }
 
     /// The record as it may be sent; none if the redaction panicked.
-    pub(crate) fn apply(&self, record: &Record) -> Option<Record> {
+    pub(crate) fn apply(&self, client: ClientId, record: &Record) -> Option<Record> {
         let (mut copy, mut is_cut) = match record {
             Record::Event(event) => (event.clone().into(), false),
-            Record::LlmEvent(event) => self.apply_to_fields(event)?,
+            Record::LlmEvent(event) => self.apply_to_fields(client, event)?,
         };
         for (key, length_key) in TEXT_PROPERTIES {
             let Some(value) = copy.remove_property(key) else {
@@ -96,7 +96,7 @@ impl ContentRules {
                 Value::String(text) => text,
                 other => other.to_string(),
             };
-            let shown = self.show(&text)?;
+            let shown = self.show(client, &text)?;
             if let Some(text) = shown.text {
                 copy.set_property(key, text);
             }
@@ -109,9 +109,9 @@ impl ContentRules {
         Some(copy)
     }
 
-    fn apply_to_fields(&self, event: &LlmEvent) -> Option<(Record, bool)> {
-        let prompt = self.show(event.prompt())?;
-        let generation = self.show(event.generation())?;
+    fn apply_to_fields(&self, client: ClientId, event: &LlmEvent) -> Option<(Record, bool)> {
+        let prompt = self.show(client, event.prompt())?;
+        let generation = self.show(client, event.generation())?;
         let texts = (prompt.text, generation.text);
         let copy = event.with_texts(texts.0.unwrap_or_default(), texts.1.unwrap_or_default());
         let mut copy = copy.into();
@@ -120,10 +120,10 @@ impl ContentRules {
         Some((copy, prompt.is_cut || generation.is_cut))
     }
 
-    fn show(&self, text: &str) -> Option<Shown> {
+    fn show(&self, client: ClientId, text: &str) -> Option<Shown> {
         Some(match &self.content {
             Content::Full => self.cut(text),
-            Content::Redacted(redact) => self.cut(&hooks::redact(redact, text)?),
+            Content::Redacted(redact) => self.cut(&hooks::redact(client, redact, text)?),
             Content::Off => Shown {
                 text: None,
                 length: Some(text.chars().count()),

@@ -1,14 +1,11 @@
 //! The program's own code that runs inside ours: guarded, so that its panic costs a record at the most, and known, so
 //! that it cannot wait for itself.
 
-use std::{
-    cell::Cell,
-    fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-};
+use std::{cell::RefCell, fmt};
 
 use crate::{
     delivery::reply::Refusal,
+    guard::caught,
     record::{Encoded, Record},
     stats::DropReason,
 };
@@ -17,6 +14,8 @@ use crate::{
 pub(crate) type BeforeSend = Box<dyn Fn(Record) -> Option<Record> + Send + Sync>;
 /// See [`TrubricsBuilder::on_drop`](crate::TrubricsBuilder::on_drop).
 pub(crate) type OnDrop = Box<dyn Fn(&Dropped<'_>) + Send + Sync>;
+/// See [`Content::redacted`](crate::Content::redacted).
+pub(crate) type Redact = dyn Fn(&str) -> String + Send + Sync;
 
 /// Records that were dropped together; what [`on_drop`](crate::TrubricsBuilder::on_drop) is given. `Debug` hides the
 /// records.
@@ -66,37 +65,61 @@ impl fmt::Debug for Dropped<'_> {
     }
 }
 
-/// Runs `before_send`; a panic refuses the record.
-pub(crate) fn before_send(hook: &BeforeSend, record: Record) -> Option<Record> {
-    guarded(|| hook(record)).flatten()
+/// Which client a hook belongs to; any number that no other has.
+pub(crate) type ClientId = usize;
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    BeforeSend,
+    OnDrop,
+    Redaction,
 }
 
-/// Runs a redaction; none if it panicked.
-pub(crate) fn redact(redact: impl Fn(&str) -> String, text: &str) -> Option<String> {
-    guarded(|| redact(text))
+/// Runs `before_send`; a panic refuses the record. So does a record that comes out of `before_send` itself: it would
+/// call itself without end.
+pub(crate) fn before_send(client: ClientId, hook: &BeforeSend, record: Record) -> Option<Record> {
+    if running(|running| running.contains(&(client, Kind::BeforeSend))) {
+        return None;
+    }
+    guarded(client, Kind::BeforeSend, || hook(record)).flatten()
+}
+
+/// Runs a redaction; none if it panicked, and for a record that comes out of a redaction.
+pub(crate) fn redact(client: ClientId, redact: &Redact, text: &str) -> Option<String> {
+    if running(|running| running.contains(&(client, Kind::Redaction))) {
+        return None;
+    }
+    guarded(client, Kind::Redaction, || redact(text))
 }
 
 /// Runs `on_drop`, unless the drop happened inside a hook: it would be told of its own doing without end.
-pub(crate) fn on_drop(hook: &OnDrop, dropped: &Dropped<'_>) {
-    if !is_running() {
-        guarded(|| hook(dropped));
+pub(crate) fn on_drop(client: ClientId, hook: &OnDrop, dropped: &Dropped<'_>) {
+    if !is_inside(client) {
+        guarded(client, Kind::OnDrop, || hook(dropped));
     }
 }
 
+/// Whether a hook of this client is running on this thread.
+pub(crate) fn is_inside(client: ClientId) -> bool {
+    running(|running| running.iter().any(|(of, _)| *of == client))
+}
+
 thread_local! {
-    static RUNNING: Cell<bool> = const { Cell::new(false) };
+    /// The hooks that are running on this thread, each inside the one before.
+    static RUNNING: RefCell<Vec<(ClientId, Kind)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Whether a hook is running on this thread.
-pub(crate) fn is_running() -> bool {
-    RUNNING.try_with(Cell::get).unwrap_or_default()
+fn running<T: Default>(look: impl FnOnce(&mut Vec<(ClientId, Kind)>) -> T) -> T {
+    RUNNING
+        .try_with(|running| look(&mut running.borrow_mut()))
+        .unwrap_or_default()
 }
 
-fn guarded<T>(hook: impl FnOnce() -> T) -> Option<T> {
-    let outer = RUNNING
-        .try_with(|running| running.replace(true))
-        .unwrap_or_default();
-    let result = catch_unwind(AssertUnwindSafe(hook));
-    let _ = RUNNING.try_with(|running| running.set(outer));
-    result.ok()
+fn guarded<T>(client: ClientId, kind: Kind, hook: impl FnOnce() -> T) -> Option<T> {
+    running(|running| running.push((client, kind)));
+    let result = caught(hook);
+    running(|running| {
+        running.pop();
+    });
+    result
 }

@@ -169,14 +169,18 @@ impl LlmCall {
 
     /// Says that the first token of a streamed generation is there. Only the first call counts.
     pub fn first_token(&mut self) {
-        self.first_token_at(Instant::now());
+        if self.open.is_some() {
+            self.first_token_at(Instant::now());
+        }
     }
 
     /// Tracks the call as finished, with the time that it took as its `latency`.
     pub fn finish(self, generation: impl Into<String>) {
-        let now = Instant::now();
-        let generation = generation.into();
-        self.end_at(Outcome::Finished, generation, now);
+        if self.open.is_some() {
+            let now = Instant::now();
+            let generation = generation.into();
+            self.end_at(Outcome::Finished, generation, now);
+        }
     }
 
     /// Tracks the call as failed: the error's text is the property `error.message`, and the generation is empty.
@@ -184,9 +188,11 @@ impl LlmCall {
     /// The text is sent as it is, so look at what your model's errors quote;
     /// [`llm_content`](crate::TrubricsBuilder::llm_content) treats it like a prompt.
     pub fn fail(self, error: impl Display) {
-        let now = Instant::now();
-        let error = error.to_string();
-        self.end_at(Outcome::Failed(error), String::new(), now);
+        if self.open.is_some() {
+            let now = Instant::now();
+            let error = error.to_string();
+            self.end_at(Outcome::Failed(error), String::new(), now);
+        }
     }
 
     /// Passes a model's chunks of text through, and tracks the call when they end: see [`LlmStream`].

@@ -1,6 +1,7 @@
 //! The books: every record that `track` was given ends in exactly one of delivered, dropped or pending.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -35,7 +36,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: &'static [Self] = &[
         Self::QueueFull,
         Self::Closed,
         Self::Invalid,
@@ -48,6 +49,8 @@ impl DropReason {
         Self::Internal,
     ];
 }
+
+const REASONS: usize = DropReason::ALL.len();
 
 impl fmt::Display for DropReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -71,7 +74,7 @@ impl fmt::Display for DropReason {
 /// `tracked == delivered + dropped + pending` whenever no record is on the move. A record that
 /// [`try_track`](crate::Trubrics::try_track) gave back, or for which [`track_sync`](crate::Trubrics::track_sync)
 /// returned an error, is its caller's and in none of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Stats {
     /// Records that were taken, or dropped at the door by `track`.
@@ -82,7 +85,7 @@ pub struct Stats {
     pub dropped: u64,
     /// Records that wait for delivery or are in flight.
     pub pending: u64,
-    reasons: [u64; DropReason::ALL.len()],
+    reasons: [u64; REASONS],
 }
 
 impl Stats {
@@ -97,6 +100,30 @@ impl Stats {
     pub fn dropped_for(&self, reason: DropReason) -> u64 {
         self.reasons[reason as usize]
     }
+
+    /// Each reason for which records were dropped, with their number.
+    pub fn drops(&self) -> impl Iterator<Item = (DropReason, u64)> {
+        let counts = DropReason::ALL.iter().zip(self.reasons);
+        counts
+            .filter(|(_, count)| *count > 0)
+            .map(|(reason, count)| (*reason, count))
+    }
+}
+
+impl fmt::Debug for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let drops: BTreeMap<_, _> = self
+            .drops()
+            .map(|(reason, count)| (format!("{reason:?}"), count))
+            .collect();
+        f.debug_struct("Stats")
+            .field("tracked", &self.tracked)
+            .field("delivered", &self.delivered)
+            .field("dropped", &self.dropped)
+            .field("pending", &self.pending)
+            .field("drops", &drops)
+            .finish()
+    }
 }
 
 /// The counters behind [`Stats`]; what is pending, and how many were taken, the queue counts itself.
@@ -105,7 +132,7 @@ pub(crate) struct Books {
     /// Tracked without the queue: dropped at the door, or delivered by the caller's own thread.
     beside_queue: AtomicU64,
     delivered: AtomicU64,
-    dropped: [AtomicU64; DropReason::ALL.len()],
+    dropped: [AtomicU64; REASONS],
     /// How many of the dropped a flush has told of.
     told: AtomicU64,
 }

@@ -10,7 +10,6 @@ mod schedule;
 use std::{
     convert::Infallible,
     io,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::SeqCst},
@@ -32,6 +31,7 @@ use crate::{
     client::Shared,
     deadline::after,
     delivery::{Effect, reply::Verdict, retry::Backoff},
+    guard::caught,
     record::{Encoded, Endpoint},
     report::{TARGET, logging},
     stats::DropReason,
@@ -54,6 +54,8 @@ pub(crate) struct Knocker {
     control: Sender<Control>,
     /// A wake is on its way. More of them would say nothing new.
     waking: AtomicBool,
+    /// Somebody wants everything to be sent, but does not wait for it.
+    hurrying: AtomicBool,
 }
 
 impl Knocker {
@@ -61,6 +63,7 @@ impl Knocker {
         Self {
             control,
             waking: AtomicBool::new(false),
+            hurrying: AtomicBool::new(false),
         }
     }
 
@@ -68,6 +71,12 @@ impl Knocker {
         if !self.waking.swap(true, SeqCst) {
             self.tell(Control::Wake);
         }
+    }
+
+    /// Wants what waits to be sent now. However often this is called, the worker hears it once.
+    pub(crate) fn hurry(&self) {
+        self.hurrying.store(true, SeqCst);
+        self.wake();
     }
 
     /// A worker that is gone has nothing left to do: nobody needs to know.
@@ -91,6 +100,8 @@ pub(crate) struct WorkerSettings {
 pub(crate) struct Worker {
     shared: Arc<Shared>,
     settings: WorkerSettings,
+    /// The bounds of a request, as the server takes it.
+    limits: BatchLimits,
     control: Receiver<Control>,
     records: Receiver<Encoded>,
     /// How many records were taken out of the channel, ever.
@@ -113,9 +124,6 @@ struct Flush {
     targets: [u64; Endpoint::ALL.len()],
 }
 
-/// Longer than any thread takes that was let into the queue and has yet to put its record there.
-const ON_THE_WAY: Duration = Duration::from_secs(1);
-
 impl Worker {
     pub(crate) fn new(
         shared: Arc<Shared>,
@@ -136,6 +144,7 @@ impl Worker {
         let (seed, _) = uuid::Uuid::new_v4().as_u64_pair();
         Ok(Self {
             backoff: Backoff::new(settings.initial_backoff, settings.max_backoff, seed),
+            limits: settings.batch,
             settings,
             control,
             records,
@@ -152,7 +161,7 @@ impl Worker {
 
     /// Works until the client is closed. `_running` is let go at the very end, which is how the closer knows.
     pub(crate) fn run(mut self, _running: Sender<Infallible>) {
-        if catch_unwind(AssertUnwindSafe(|| self.work())).is_err() {
+        if caught(|| self.work()).is_none() {
             logging(
                 || error!(target: TARGET, "the worker failed: records are dropped from here on"),
             );
@@ -165,7 +174,7 @@ impl Worker {
         } else {
             DropReason::Internal
         });
-        self.shared.report.end_episode();
+        self.shared.report.end();
         self.post.end();
     }
 
@@ -198,7 +207,13 @@ impl Worker {
     fn hear(&mut self, control: Control) {
         match control {
             // Taken back before the queue is looked at, so that a later knock is not lost.
-            Control::Wake => self.shared.knocker.waking.store(false, SeqCst),
+            Control::Wake => {
+                self.shared.knocker.waking.store(false, SeqCst);
+                if self.shared.knocker.hurrying.swap(false, SeqCst) {
+                    self.take(Instant::now());
+                    self.schedule.hurry();
+                }
+            }
             Control::Flush { deadline, done } => {
                 self.take(Instant::now());
                 self.schedule.hurry();
@@ -242,11 +257,10 @@ impl Worker {
         if let Some(closing) = self.shared.closing() {
             // Nobody gets in any more, but some may be between the door and the channel.
             while self.taken < closing.accepted
-                && let Ok(record) = self.records.recv_timeout(ON_THE_WAY)
+                && let Ok(record) = self.records.recv()
             {
                 self.take_one(record);
             }
-            self.taken = closing.accepted;
         }
         self.shared.queue.set_taken(self.taken);
         self.schedule.took(now);
@@ -259,7 +273,7 @@ impl Worker {
     }
 
     fn attempt(&mut self, now: Instant) {
-        let limits = self.settings.batch;
+        let limits = self.limits;
         if !self.lanes[self.turn].has_work() {
             self.turn = 1 - self.turn;
         }
@@ -276,7 +290,7 @@ impl Worker {
             deadline = deadline.min(closing);
         }
         self.turn = 1 - turn;
-        if let Some(landed) = self.post.attempt(turn, lane.endpoint, batch, deadline) {
+        if let Some(landed) = self.post.attempt(turn, lane.endpoint, batch, now, deadline) {
             self.apply(landed);
         }
     }
@@ -285,6 +299,8 @@ impl Worker {
         let Landed {
             lane,
             mut batch,
+            began,
+            bytes,
             verdict,
         } = landed;
         let now = Instant::now();
@@ -292,16 +308,28 @@ impl Worker {
             self.backoff.reset();
             self.schedule.succeeded();
         }
+        let max = self.settings.batch.bytes;
+        match verdict {
+            // What the server finds too large once, it will find too large again.
+            Some(Verdict::TooLarge { .. }) if batch.records() > 1 => {
+                self.limits.bytes = self.limits.bytes.min(bytes / 2);
+            }
+            // But it may change its mind, or have spoken of a single large record.
+            Some(Verdict::Delivered) => {
+                self.limits.bytes = (self.limits.bytes + self.limits.bytes / 8 + 1).min(max)
+            }
+            _ => {}
+        }
         let effects = batch
             .delivery
             .apply(verdict, now, self.settings.give_up_after);
         self.lanes[lane].put_back(batch);
         for effect in effects {
-            self.carry_out(effect, now);
+            self.carry_out(effect, began, now);
         }
     }
 
-    fn carry_out(&mut self, effect: Effect, now: Instant) {
+    fn carry_out(&mut self, effect: Effect, began: Instant, now: Instant) {
         match effect {
             Effect::Delivered(records) => {
                 self.shared.report.delivered(records.len());
@@ -321,8 +349,11 @@ impl Worker {
                 at_least,
                 last_chance,
             } => {
-                self.schedule
-                    .failed(now, self.backoff.next_delay(), at_least, last_chance);
+                let own_delay = self
+                    .schedule
+                    .is_news(began)
+                    .then(|| self.backoff.next_delay());
+                self.schedule.failed(now, own_delay, at_least, last_chance);
             }
         }
     }

@@ -220,6 +220,8 @@ fn a_disabled_client_asks_for_nothing() {
     call.first_token();
     let chunks: Vec<_> = call.stream([Panicking]).collect();
     assert_eq!(chunks.len(), 1);
+    client.llm_call(Panicking, Panicking).finish(Panicking);
+    client.llm_call(Panicking, Panicking).fail(Panicking);
 }
 
 #[test]

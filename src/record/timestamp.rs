@@ -1,15 +1,13 @@
 //! Instants as the server wants them: RFC 3339, UTC, always 24 bytes, as in `2024-10-09T13:21:46.182Z`.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use time::{OffsetDateTime, UtcOffset};
 
-use crate::error::EventError;
+use crate::{error::EventError, guard::caught};
 
 /// Converts what the caller gave. A `SystemTime` far outside the calendar panics in its conversion; here it is an
 /// error like any other.
 pub(super) fn convert(timestamp: impl Into<OffsetDateTime>) -> Result<OffsetDateTime, EventError> {
-    catch_unwind(AssertUnwindSafe(|| timestamp.into())).map_err(|_| out_of_range())
+    caught(|| timestamp.into()).ok_or_else(out_of_range)
 }
 
 /// Appends the instant in UTC; what is finer than a millisecond is cut off.

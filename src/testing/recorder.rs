@@ -142,9 +142,9 @@ impl Transport for Recorder {
         }
         let answer = answer.ok_or_else(|| TransportError::new("scripted to give no answer"))?;
         let mut response =
-            Response::new(answer.status).body(reply.body.take().unwrap_or(answer.body));
+            Response::new(answer.status).with_body(reply.body.take().unwrap_or(answer.body));
         for (name, value) in reply.headers.into_iter().chain(answer.headers) {
-            response = response.header(name, value);
+            response = response.with_header(name, value);
         }
         Ok(response)
     }

@@ -26,6 +26,13 @@ pub(super) struct Batch {
     pub(super) delivery: Delivery,
 }
 
+impl Batch {
+    /// How many records the next attempt carries.
+    pub(super) fn records(&self) -> usize {
+        self.delivery.front().map_or(0, <[Encoded]>::len)
+    }
+}
+
 /// A queue that grew beyond this in a burst is given back when it is empty.
 const MAX_KEPT_CAPACITY: usize = 1024;
 

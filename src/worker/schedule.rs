@@ -4,6 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::deadline::after;
 
+/// The most that a server may ask us to wait; beyond it, asking again is no harm.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
+
 /// Where the records are.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct View {
@@ -98,21 +101,35 @@ impl Schedule {
         self.since = Some(now);
     }
 
-    /// The server answered with something else than "later".
+    /// The server answered with something else than "later". What it asked for in another answer still holds.
     pub(crate) fn succeeded(&mut self) {
-        self.gate = Gate::default();
+        self.gate.own = None;
+        self.gate.hurried = false;
     }
 
-    /// Nothing may be sent for a while.
+    /// Whether a failure of a request that began then tells something new: of several that were in flight together, the
+    /// first one has shut the gate for all.
+    pub(crate) fn is_news(&self, began: Instant) -> bool {
+        self.gate.shut_at.is_none_or(|shut_at| began >= shut_at)
+    }
+
+    /// Nothing may be sent for a while: for our own delay if this failure is news, and for what the server asks for.
     pub(crate) fn failed(
         &mut self,
         now: Instant,
-        own_delay: Duration,
+        own_delay: Option<Duration>,
         at_least: Option<Duration>,
-        last_chance: Instant,
+        last_chance: Option<Instant>,
     ) {
-        self.gate.own = Some(after(now, own_delay).min(last_chance));
-        self.gate.servers = at_least.map(|delay| after(now, delay).min(last_chance));
+        let until =
+            |delay| Some(after(now, delay).min(last_chance.unwrap_or_else(|| after(now, delay))));
+        if let Some(delay) = own_delay {
+            self.gate.own = until(delay);
+            self.gate.shut_at = Some(now);
+        }
+        if let Some(delay) = at_least {
+            self.gate.servers = self.gate.servers.max(until(delay.min(MAX_RETRY_AFTER)));
+        }
     }
 
     /// Somebody waits: one attempt is made at once, but not against the server's word, and only one for each delay that
@@ -148,6 +165,8 @@ struct Gate {
     own: Option<Instant>,
     /// What the server asked for.
     servers: Option<Instant>,
+    /// When our own back-off began.
+    shut_at: Option<Instant>,
     /// A back-off was cut short, and none has run its course since.
     hurried: bool,
 }

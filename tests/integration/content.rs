@@ -250,3 +250,25 @@ fn a_hook_reads_and_changes_what_a_record_holds() {
     assert_eq!(record["prompt"], "I am (mail)");
     assert_eq!(record["properties"], json!({"kept": 1}));
 }
+
+#[test]
+fn a_redaction_that_tracks_does_not_call_itself_without_end() {
+    use std::sync::{Arc, Mutex};
+
+    let server = server();
+    let slot: Arc<Mutex<Option<Trubrics>>> = Arc::default();
+    let client = build(client_of(&server).llm_content(Content::redacted({
+        let slot = slot.clone();
+        move |text| {
+            let client = slot.lock().expect("no panic").clone().expect("a client");
+            client.track(LlmEvent::new("u", text, text));
+            text.to_owned()
+        }
+    })));
+    *slot.lock().expect("no panic") = Some(client.clone());
+    client.track(LlmEvent::new("u", "p", "g"));
+    slot.lock().expect("no panic").take();
+    client.flush(LONG).expect_err("what the redaction tracked");
+    assert_eq!(server.accepted(), 1);
+    assert_eq!(client.stats().dropped_for(DropReason::Hook), 2);
+}

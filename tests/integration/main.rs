@@ -16,7 +16,11 @@ mod hooks;
 mod llm_calls;
 /// The queue's bounds, and what happens when they are reached.
 mod pressure;
+/// What the README says of settings, beside the constants.
+mod readme;
 /// The recipes of the documentation, each a program of its own.
 mod recipes;
+/// Every field and option of a record, as a server gets to see it.
+mod wire;
 
 mod support;

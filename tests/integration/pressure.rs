@@ -43,7 +43,8 @@ fn the_queue_is_bounded_in_bytes_too() {
         client.track(Event::new("u", "e").text("x".repeat(3_000)));
     }
     assert_eq!(client.stats().dropped_for(DropReason::QueueFull), 1);
-    gate.next_request();
+    // They may have been sent as one batch or as two.
+    gate.answer(200);
     gate.answer(200);
     client.flush(LONG).expect_err("one was dropped");
     assert_eq!(client.stats().delivered, 3);

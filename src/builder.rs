@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     fmt,
+    path::PathBuf,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -28,6 +29,7 @@ use crate::{
     queue::{Limits, Overflow, Queue},
     record::{Endpoint, Properties, Record},
     report::Report,
+    spool::SpoolSettings,
     worker::{Knocker, Worker, WorkerSettings},
 };
 
@@ -63,8 +65,15 @@ pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Tells clients apart where hooks have to know their own.
 static NEXT_CLIENT: AtomicUsize = AtomicUsize::new(0);
 
+/// Enough for a day of a busy tool, and not noticed on a disk.
+pub const DEFAULT_SPOOL_MAX_BYTES: u64 = 64 * 1024 * 1024;
+/// Older records tell little about the users of today.
+pub const DEFAULT_SPOOL_MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
 /// The server takes no larger array.
 const MAX_BATCH_SIZE: usize = 100;
+/// Less would not hold a segment of a few records.
+const MIN_SPOOL_BYTES: u64 = 4 * 1024;
 /// Each is a thread and a socket.
 const MAX_CONNECTIONS: usize = 64;
 const MIN_FLUSH_INTERVAL: Duration = Duration::from_secs(1);
@@ -110,6 +119,10 @@ pub struct TrubricsBuilder {
     transport: Option<Box<dyn Transport>>,
     proxy: Option<String>,
     root_certificates: Option<Vec<u8>>,
+    spool: Option<PathBuf>,
+    spool_max_bytes: u64,
+    spool_max_age: Duration,
+    spool_sync: bool,
     disabled: bool,
     respect_opt_out: bool,
 }
@@ -142,6 +155,10 @@ impl TrubricsBuilder {
             transport: None,
             proxy: None,
             root_certificates: None,
+            spool: None,
+            spool_max_bytes: DEFAULT_SPOOL_MAX_BYTES,
+            spool_max_age: DEFAULT_SPOOL_MAX_AGE,
+            spool_sync: false,
             disabled: false,
             respect_opt_out: false,
         }
@@ -382,6 +399,46 @@ impl TrubricsBuilder {
         self
     }
 
+    /// Keeps records in this folder until they are delivered, so that neither a kill nor a dead network costs one: a
+    /// record is on disk within milliseconds of [`track`](Trubrics::track), and whoever opens the folder next delivers
+    /// what is left. Default: none.
+    ///
+    /// [`close`](Trubrics::close) leaves there what it cannot deliver in time; with `Duration::ZERO` it returns as soon
+    /// as everything is on disk. What is on disk is not given up after [`give_up_after`](Self::give_up_after), needs no
+    /// place in the queue, and survives the end of the process, but not that of the machine: see
+    /// [`spool_sync`](Self::spool_sync). Several processes may share a folder; each record is delivered by one of them.
+    /// A process that is killed after the server took a batch, and before that is written down, doubles that one batch.
+    /// The order of records holds within a segment of the spool only.
+    ///
+    /// The folder is made with mode 0700 and its files with 0600. When the disk fails or is full, records wait in
+    /// memory, which is logged once. The client has one more thread, so that a request does not keep records from the
+    /// disk.
+    pub fn spool(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.spool = Some(folder.into());
+        self
+    }
+
+    /// The most that the folder of the [`spool`](Self::spool) may hold; at least 4 KiB. The oldest records go first, as
+    /// [`DropReason::SpoolFull`](crate::DropReason::SpoolFull). Default: [`DEFAULT_SPOOL_MAX_BYTES`].
+    pub fn spool_max_bytes(mut self, bytes: u64) -> Self {
+        self.spool_max_bytes = bytes;
+        self
+    }
+
+    /// How old a record in the [`spool`](Self::spool) may get; more than zero. Older ones are dropped as
+    /// [`DropReason::Expired`](crate::DropReason::Expired). Default: [`DEFAULT_SPOOL_MAX_AGE`].
+    pub fn spool_max_age(mut self, age: Duration) -> Self {
+        self.spool_max_age = age;
+        self
+    }
+
+    /// Has the disk confirm each write to the [`spool`](Self::spool), so that records survive a power cut too. It costs
+    /// the worker milliseconds for each, and callers nothing. Default: false.
+    pub fn spool_sync(mut self, sync: bool) -> Self {
+        self.spool_sync = sync;
+        self
+    }
+
     /// Makes a client as from [`Trubrics::disabled`]; the other settings are checked all the same. Default: false.
     pub fn disabled(mut self, disabled: bool) -> Self {
         self.disabled = disabled;
@@ -450,6 +507,7 @@ impl TrubricsBuilder {
             content: ContentRules::new(self.content, self.max_text_bytes),
             request_timeout: self.request_timeout,
             shutdown_timeout: self.shutdown_timeout,
+            has_spool: self.spool.is_some(),
             closing: Mutex::new(None),
             last_failure: Mutex::new(None),
         });
@@ -464,6 +522,12 @@ impl TrubricsBuilder {
             give_up_after: self.give_up_after,
             initial_backoff: self.initial_backoff,
             max_backoff: self.max_backoff,
+            spool: self.spool.map(|folder| SpoolSettings {
+                folder,
+                max_bytes: self.spool_max_bytes,
+                max_age: self.spool_max_age,
+                sync: self.spool_sync,
+            }),
         };
         let not_started =
             |error| ConfigError::new("worker", "thread could not be started").caused_by(error);
@@ -486,6 +550,23 @@ impl TrubricsBuilder {
         at_least("queue_capacity", self.queue_capacity, 1)?;
         at_least("queue_bytes", self.queue_bytes, 1)?;
         at_least("flush_interval", self.flush_interval, second)?;
+        at_least("spool_max_bytes", self.spool_max_bytes, MIN_SPOOL_BYTES)?;
+        more_than_zero("spool_max_age", self.spool_max_age)?;
+        match &self.spool {
+            Some(folder) if folder.as_os_str().is_empty() => {
+                return Err(ConfigError::new(
+                    "spool",
+                    "is empty: the path of a folder is needed",
+                ));
+            }
+            Some(folder) if folder.exists() && !folder.is_dir() => {
+                return Err(ConfigError::new(
+                    "spool",
+                    "is the path of something that is no folder",
+                ));
+            }
+            _ => {}
+        }
         more_than_zero("request_timeout", self.request_timeout)?;
         more_than_zero("connect_timeout", self.connect_timeout)?;
         at_least(

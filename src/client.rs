@@ -263,7 +263,7 @@ impl Inner {
             return self.outcome(false, self.shared.report.books().told());
         }
         if self.is_inside() {
-            return Err(FlushError::in_hook(self.shared.queue.pending()));
+            return Err(FlushError::in_hook(self.shared.pending()));
         }
         let deadline = after(Instant::now(), timeout);
         let told = self.shared.report.books().told();
@@ -282,7 +282,7 @@ impl Inner {
             return self.outcome(false, self.shared.report.books().told());
         }
         if self.is_inside() {
-            return Err(FlushError::in_hook(self.shared.queue.pending()));
+            return Err(FlushError::in_hook(self.shared.pending()));
         }
         let now = Instant::now();
         let told = self.shared.report.books().told();
@@ -293,7 +293,13 @@ impl Inner {
         if !self.has_ended(last_call) && self.shared.is_last_call(last_call) {
             self.shared.interrupt();
         }
-        if self.has_ended(deadline) {
+        // What is not on disk yet is worth a moment more.
+        let grace = if self.shared.has_spool {
+            SPOOL_GRACE
+        } else {
+            Duration::ZERO
+        };
+        if self.has_ended(deadline.max(now + grace)) {
             self.join();
         }
         self.outcome(false, told)
@@ -328,7 +334,7 @@ impl Inner {
     }
 
     fn outcome(&self, is_settled: bool, told: u64) -> Result<(), FlushError> {
-        let pending = self.shared.queue.pending();
+        let pending = self.shared.pending();
         let books = self.shared.report.books();
         let dropped = books.dropped();
         books.tell(dropped);
@@ -348,6 +354,9 @@ impl Inner {
 /// How long before its deadline a close interrupts the request in flight: enough for the worker to notice, drop what is
 /// left, and end on a busy machine.
 const INTERRUPT_GRACE: Duration = Duration::from_millis(100);
+
+/// How long a close waits for the disk, however little time it was given. It takes a millisecond or two.
+const SPOOL_GRACE: Duration = Duration::from_secs(1);
 
 impl Drop for Inner {
     fn drop(&mut self) {

@@ -73,6 +73,7 @@ enum Kind {
     BeforeSend,
     OnDrop,
     Redaction,
+    Transport,
 }
 
 /// Runs `before_send`; a panic refuses the record. So does a record that comes out of `before_send` itself: it would
@@ -94,18 +95,24 @@ pub(crate) fn redact(client: ClientId, redact: &Redact, text: &str) -> Option<St
 
 /// Runs `on_drop`, unless the drop happened inside a hook: it would be told of its own doing without end.
 pub(crate) fn on_drop(client: ClientId, hook: &OnDrop, dropped: &Dropped<'_>) {
-    if !is_inside(client) {
+    let in_hook = |(of, kind): &_| *of == client && *kind != Kind::Transport;
+    if !running(|running| running.iter().any(in_hook)) {
         guarded(client, Kind::OnDrop, || hook(dropped));
     }
 }
 
-/// Whether a hook of this client is running on this thread.
+/// Runs a transport, on whatever thread; after a panic there is nothing.
+pub(crate) fn transport<T>(client: ClientId, send: impl FnOnce() -> T) -> Option<T> {
+    guarded(client, Kind::Transport, send)
+}
+
+/// Whether a hook or the transport of this client is running on this thread.
 pub(crate) fn is_inside(client: ClientId) -> bool {
     running(|running| running.iter().any(|(of, _)| *of == client))
 }
 
 thread_local! {
-    /// The hooks that are running on this thread, each inside the one before.
+    /// What is running on this thread, each inside the one before.
     static RUNNING: RefCell<Vec<(ClientId, Kind)>> = const { RefCell::new(Vec::new()) };
 }
 

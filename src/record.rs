@@ -125,6 +125,7 @@ impl Record {
             Ok(Encoded {
                 json: json.as_slice().into(),
                 endpoint,
+                entry: 0,
             })
         })
     }
@@ -163,6 +164,8 @@ impl Endpoint {
 pub(crate) struct Encoded {
     pub(crate) json: Box<[u8]>,
     pub(crate) endpoint: Endpoint,
+    /// Its number in the segment of the spool that holds it; 0 for a record that is in memory alone.
+    pub(crate) entry: u32,
 }
 
 /// A buffer that grew beyond this is not kept for the next record.

@@ -73,6 +73,16 @@ impl Report {
         self.count(reason, refusal, records.len(), records);
     }
 
+    /// Records that cannot be shown are dropped.
+    pub(crate) fn lost(&self, reason: DropReason, records: u64) {
+        self.count(
+            reason,
+            None,
+            usize::try_from(records).unwrap_or(usize::MAX),
+            &[],
+        );
+    }
+
     /// A record is dropped before it came into the queue; its JSON is there if it got so far.
     pub(crate) fn turned_away(&self, reason: DropReason, record: Option<&Encoded>) {
         self.books.count_beside_queue(1);

@@ -30,6 +30,13 @@ pub enum DropReason {
     GaveUp,
     /// The client was closed and its time ran out.
     Deadline,
+    /// It had to go to make room in a [`spool`](crate::TrubricsBuilder::spool) that held too much.
+    SpoolFull,
+    /// It was in a [`spool`](crate::TrubricsBuilder::spool) for longer than
+    /// [`spool_max_age`](crate::TrubricsBuilder::spool_max_age) allows.
+    Expired,
+    /// It was in a [`spool`](crate::TrubricsBuilder::spool) and can no longer be read.
+    Damaged,
     /// The worker failed; please report it.
     Internal,
 }
@@ -46,6 +53,9 @@ impl DropReason {
         Self::TooLarge,
         Self::GaveUp,
         Self::Deadline,
+        Self::SpoolFull,
+        Self::Expired,
+        Self::Damaged,
         Self::Internal,
     ];
 }
@@ -64,6 +74,9 @@ impl fmt::Display for DropReason {
             Self::TooLarge => "it was too large for the server",
             Self::GaveUp => "the server could not be reached for too long",
             Self::Deadline => "the client was closed before it could be delivered",
+            Self::SpoolFull => "the spool was full",
+            Self::Expired => "it was in the spool for too long",
+            Self::Damaged => "it could not be read from the spool",
             Self::Internal => "the worker failed",
         })
     }
@@ -71,7 +84,8 @@ impl fmt::Display for DropReason {
 
 /// What became of the records that a client was given, since it was made; from [`stats`](crate::Trubrics::stats).
 ///
-/// `tracked == delivered + dropped + pending` whenever no record is on the move. A record that
+/// `tracked + recovered == delivered + dropped + pending + spooled` whenever no record is on the move; without a
+/// [`spool`](crate::TrubricsBuilder::spool), `recovered` and `spooled` are 0. A record that
 /// [`try_track`](crate::Trubrics::try_track) gave back, or for which [`track_sync`](crate::Trubrics::track_sync)
 /// returned an error, is its caller's and in none of them.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
@@ -85,6 +99,10 @@ pub struct Stats {
     pub dropped: u64,
     /// Records that wait for delivery or are in flight.
     pub pending: u64,
+    /// Records that were found in the spool, left there by an earlier run or another process.
+    pub recovered: u64,
+    /// Records that were left in the spool for the next run.
+    pub spooled: u64,
     reasons: [u64; REASONS],
 }
 
@@ -121,6 +139,8 @@ impl fmt::Debug for Stats {
             .field("delivered", &self.delivered)
             .field("dropped", &self.dropped)
             .field("pending", &self.pending)
+            .field("recovered", &self.recovered)
+            .field("spooled", &self.spooled)
             .field("drops", &drops)
             .finish()
     }
@@ -135,6 +155,10 @@ pub(crate) struct Books {
     dropped: [AtomicU64; REASONS],
     /// How many of the dropped a flush has told of.
     told: AtomicU64,
+    recovered: AtomicU64,
+    spooled: AtomicU64,
+    /// Records in the spool that are this client's to deliver.
+    on_disk: AtomicU64,
 }
 
 impl Books {
@@ -149,6 +173,32 @@ impl Books {
 
     pub(crate) fn count_dropped(&self, reason: DropReason, records: u64) {
         self.dropped[reason as usize].fetch_add(records, Ordering::Relaxed);
+    }
+
+    /// Records of ours went to the disk, and need no place in the queue any more.
+    pub(crate) fn count_stored(&self, records: u64) {
+        self.on_disk.fetch_add(records, Ordering::Relaxed);
+    }
+
+    /// Records that others left are ours to deliver.
+    pub(crate) fn count_recovered(&self, records: u64) {
+        self.recovered.fetch_add(records, Ordering::Relaxed);
+        self.on_disk.fetch_add(records, Ordering::Relaxed);
+    }
+
+    /// Records on disk have met their fate.
+    pub(crate) fn count_settled(&self, records: u64) {
+        self.on_disk.fetch_sub(records, Ordering::Relaxed);
+    }
+
+    /// Records on disk are left to whoever comes next.
+    pub(crate) fn count_left(&self, records: u64) {
+        self.spooled.fetch_add(records, Ordering::Relaxed);
+        self.on_disk.fetch_sub(records, Ordering::Relaxed);
+    }
+
+    pub(crate) fn on_disk(&self) -> u64 {
+        self.on_disk.load(Ordering::Relaxed)
     }
 
     pub(crate) fn dropped(&self) -> u64 {
@@ -178,6 +228,8 @@ impl Books {
             delivered: self.delivered.load(Ordering::Relaxed),
             dropped: reasons.iter().sum(),
             pending,
+            recovered: self.recovered.load(Ordering::Relaxed),
+            spooled: self.spooled.load(Ordering::Relaxed),
             reasons,
         }
     }

@@ -42,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) content: Option<ContentRules>,
     pub(crate) request_timeout: Duration,
     pub(crate) shutdown_timeout: Duration,
+    pub(crate) has_spool: bool,
     pub(crate) closing: Mutex<Option<Closing>>,
     pub(crate) last_failure: Mutex<Option<Arc<DeliveryError>>>,
 }
@@ -222,7 +223,7 @@ impl Shared {
 
     /// One call of the transport, which may be anybody's code: its panic is a missing answer.
     fn send(&self, request: &Request<'_>) -> Result<Response, TransportError> {
-        caught(|| self.transport.send(request))
+        hooks::transport(self.id, || self.transport.send(request))
             .unwrap_or_else(|| Err(TransportError::new("the transport panicked")))
     }
 
@@ -262,9 +263,14 @@ impl Shared {
         *self.closing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Records that wait for delivery or are in flight, in the queue or on disk.
+    pub(crate) fn pending(&self) -> u64 {
+        self.queue.pending() + self.report.books().on_disk()
+    }
+
     pub(crate) fn stats(&self) -> Stats {
         self.report
             .books()
-            .stats(self.queue.accepted(), self.queue.pending())
+            .stats(self.queue.accepted(), self.pending())
     }
 }

@@ -45,7 +45,8 @@ pub trait Transport: Send + Sync + 'static {
     /// Ends the calls that are under way, and lets later ones fail at once.
     ///
     /// Called at most a few times, from another thread, when [`close`](crate::Trubrics::close) runs out of time.
-    /// Without it (the default does nothing) such a call goes on in the background after `close` has returned.
+    /// Without it (the default does nothing) such a call goes on in the background after `close` has returned. It runs on
+    /// the thread that closes, which waits for it: it must not block.
     fn interrupt(&self) {}
 }
 

@@ -14,6 +14,7 @@ fn record(size: usize) -> Encoded {
     Encoded {
         json: vec![b'x'; size].into(),
         endpoint: Endpoint::Events,
+        entry: 0,
     }
 }
 

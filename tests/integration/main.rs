@@ -2,10 +2,14 @@
 
 /// How records travel: batches, order, endpoints, headers.
 mod batches;
+/// Flush and close by several callers, from hooks, after a close, and while callers wait for room.
+mod callers;
 /// What each call of the client does and returns, and what it never does.
 mod calls;
 /// What is sent of what was said: everything, redacted, cut or only its length.
 mod content;
+/// Flush, close and drop return in time, whatever state the network is in.
+mod deadlines;
 /// Failures that pass, and records that are refused.
 mod faults;
 /// The client of the process.
@@ -14,13 +18,24 @@ mod global;
 mod hooks;
 /// Calls to a model, on a real clock.
 mod llm_calls;
+/// A client used in destructors, inside tokio, in its own hooks, on its own worker.
+mod odd_places;
+/// A panic in the program's own code never leaves ours.
+mod panics;
 /// The queue's bounds, and what happens when they are reached.
 mod pressure;
 /// What the README says of settings, beside the constants.
 mod readme;
 /// The recipes of the documentation, each a program of its own.
 mod recipes;
+/// Without threads or descriptors a client waits; and it leaves none of its own behind.
+#[cfg(target_os = "linux")]
+mod scarcity;
+/// Records on disk: what a close, another process or a bad disk does to them.
+mod spool;
 /// Every field and option of a record, as a server gets to see it.
 mod wire;
 
+/// Runs a test in a process of its own.
+mod child;
 mod support;

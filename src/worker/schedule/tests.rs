@@ -28,6 +28,7 @@ const NOTHING: View = View {
     in_hand: false,
     in_flight: false,
     has_place: true,
+    spool: None,
 };
 
 #[test]
@@ -254,6 +255,29 @@ fn of_several_failures_in_flight_together_only_the_first_is_news() {
     assert!(schedule.is_news(start + 2 * SECOND));
 }
 
+#[test]
+fn closing_delivers_what_is_full_on_disk_but_not_what_others_left() {
+    let (mut schedule, start) = (schedule(), Instant::now());
+    schedule.close(start + SECOND);
+    let found = SpoolView {
+        has_found: true,
+        ..SpoolView::default()
+    };
+    let full = SpoolView {
+        is_due: true,
+        ..found
+    };
+    let on_disk = |spool| View {
+        spool: Some(spool),
+        ..NOTHING
+    };
+    assert_eq!(
+        schedule.next(start, on_disk(full)),
+        Step::Load { is_due: true }
+    );
+    assert_eq!(schedule.next(start, on_disk(found)), Step::End);
+}
+
 proptest! {
     #[test]
     fn records_never_wait_beyond_the_interval_and_nothing_is_sent_against_the_server(
@@ -299,6 +323,7 @@ proptest! {
                 }
                 Step::Listen(None) => prop_assert!(!view.in_hand && view.waiting == 0),
                 Step::Abandon | Step::End => prop_assert!(false, "nobody closed"),
+                Step::Load { .. } | Step::Look => prop_assert!(false, "there is no spool"),
             }
         }
     }

@@ -285,7 +285,8 @@ impl TrubricsBuilder {
     ///
     /// A panic refuses the record, and so does the hook for records that it tracks itself. It must be quick, for it runs
     /// inside `track`, must not call `flush` or `close`, which return an error there, and must not own a handle of its
-    /// client, which would then never be closed by itself.
+    /// client, which would then never be closed by itself. [`Record`] has the readers and setters, and an example that
+    /// redacts; for prompts and generations alone there is [`llm_content`](Self::llm_content).
     ///
     /// ```
     /// use trubrics::{Record, Trubrics};

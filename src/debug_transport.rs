@@ -102,6 +102,25 @@ mod tests {
     }
 
     #[test]
+    fn a_writer_that_fails_is_no_answer() {
+        struct Full;
+        impl Write for Full {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let client = crate::Trubrics::builder("key").transport(DebugTransport::new(Full));
+        let client = client.build().expect("good settings");
+        let error = client
+            .track_sync(crate::Event::new("u", "e"))
+            .expect_err("not written");
+        assert!(error.is_transient());
+    }
+
+    #[test]
     fn what_is_no_array_has_no_items() {
         for body in ["", "[", "[]", "x", "[x]", "{}"] {
             assert_eq!(items(body.as_bytes()).count(), 0, "{body}");

@@ -46,6 +46,10 @@
 //!   a `static` ever dropped: [`close`](Trubrics::close) it before.
 //! - **The key stays in its header**: in no URL, error, log line or `Debug`. What users said is not logged either.
 //!
+//! [`Trubrics::llm_call`] times a call to a model and tracks how it ended, also when it streams its answer.
+//! [`Trubrics::for_user`] gives a handle with presets, for a conversation that does not repeat itself. [`init`] makes a
+//! client the one of the process, and the [`recipes`] say what to do before a program ends.
+//!
 //! Settings and their defaults are those of [`TrubricsBuilder`]. Your own tests can have a server to talk to: see
 #![cfg_attr(feature = "testing", doc = "[`testing`].")]
 #![cfg_attr(not(feature = "testing"), doc = "the feature `testing`.")]

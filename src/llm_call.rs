@@ -26,15 +26,17 @@ impl Trubrics {
     /// use trubrics::{Trubrics, testing::Recorder};
     ///
     /// # fn ask_model(prompt: &str) -> Result<String, std::io::Error> { Ok(prompt.to_uppercase()) }
-    /// # let recorder = Recorder::new();
-    /// # let client = Trubrics::builder("test-key").transport(recorder.clone()).build()?;
+    /// let recorder = Recorder::new();
+    /// let client = Trubrics::builder("test-key").transport(recorder.clone()).build()?;
+    ///
     /// let call = client.llm_call("user_123", "What is a cohort?").assistant_id("gpt-4o");
     /// match ask_model("What is a cohort?") {
     ///     Ok(answer) => call.output_tokens(42).finish(answer),
     ///     Err(error) => call.fail(error),
     /// }
-    /// # client.flush(std::time::Duration::from_secs(5))?;
-    /// # let event = &recorder.llm_events()[0];
+    /// client.flush(std::time::Duration::from_secs(5))?;
+    ///
+    /// let event = &recorder.llm_events()[0];
     /// assert!(event["latency"].is_number());
     /// assert_eq!(event["properties"]["outcome"], "finished");
     /// assert_eq!(event["properties"]["gen_ai.usage.output_tokens"], 42);

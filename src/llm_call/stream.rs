@@ -17,15 +17,17 @@ use super::{LlmCall, Outcome};
 /// ```
 /// use trubrics::{Trubrics, testing::Recorder};
 ///
-/// # let recorder = Recorder::new();
-/// # let client = Trubrics::builder("test-key").transport(recorder.clone()).build()?;
 /// # fn ask_model(_: &str) -> impl Iterator<Item = &'static str> { ["A group ", "of users."].into_iter() }
+/// let recorder = Recorder::new();
+/// let client = Trubrics::builder("test-key").transport(recorder.clone()).build()?;
+///
 /// let mut shown = String::new();
 /// for chunk in client.llm_call("user_123", "What is a cohort?").stream(ask_model("What is a cohort?")) {
 ///     shown.push_str(chunk);
 /// }
-/// # client.flush(std::time::Duration::from_secs(5))?;
-/// # let event = &recorder.llm_events()[0];
+/// client.flush(std::time::Duration::from_secs(5))?;
+///
+/// let event = &recorder.llm_events()[0];
 /// assert_eq!(event["generation"], "A group of users.");
 /// assert!(event["properties"]["gen_ai.response.time_to_first_chunk"].is_number());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -43,13 +45,15 @@ pub struct LlmStream<I> {
 /// ```
 /// use trubrics::{Trubrics, testing::Recorder};
 ///
-/// # let recorder = Recorder::new();
-/// # let client = Trubrics::builder("test-key").transport(recorder.clone()).build()?;
+/// let recorder = Recorder::new();
+/// let client = Trubrics::builder("test-key").transport(recorder.clone()).build()?;
+///
 /// let chunks = [Ok("A gr"), Err("connection reset")];
 /// let answer: Result<String, &str> = client.llm_call("user_123", "What is a cohort?").try_stream(chunks).collect();
 /// assert_eq!(answer, Err("connection reset"));
-/// # client.flush(std::time::Duration::from_secs(5))?;
-/// # let event = &recorder.llm_events()[0];
+/// client.flush(std::time::Duration::from_secs(5))?;
+///
+/// let event = &recorder.llm_events()[0];
 /// assert_eq!(event["generation"], "A gr");
 /// assert_eq!(event["properties"]["outcome"], "failed");
 /// assert_eq!(event["properties"]["error.message"], "connection reset");

@@ -313,6 +313,16 @@ fn chunks_that_are_all_good_finish_the_call() {
 }
 
 #[test]
+fn a_call_and_its_streams_may_go_to_another_thread() {
+    fn goes<T: Send>() {}
+    goes::<LlmCall>();
+    goes::<LlmStream<std::vec::IntoIter<String>>>();
+    goes::<LlmTryStream<std::vec::IntoIter<Result<String, fmt::Error>>>>();
+    goes::<crate::Scope>();
+    goes::<crate::Guard>();
+}
+
+#[test]
 fn debug_shows_nothing_of_a_call() {
     let bench = Bench::new();
     let call = bench.call();

@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde_json::Value;
-use trubrics::{Event, Trubrics, testing::Server};
+use trubrics::{Event, Request, Response, TransportError, Trubrics, testing::Server};
 
 use crate::support::{Gate, LONG, NEVER, build, server};
 
@@ -47,10 +47,15 @@ fn the_program_of_a_recipe() {
         Ok("signal") => program_with_a_signal(),
         Ok("panic") => program_with_a_panic_hook(),
         Ok("abort") => program_that_aborts(),
+        Ok("panic inside") => program_that_panics_inside(),
         Ok("static") => program_with_a_static(),
         Ok("process") => program_with_a_client_of_the_process(),
         #[cfg(unix)]
         Ok("fork") => program_that_forks(),
+        #[cfg(unix)]
+        Ok("fork with a client of the process") => {
+            program_that_forks_with_a_client_of_the_process();
+        }
         Ok("opt out") => program_that_asks(),
         Ok(other) => panic!("no such recipe: {other}"),
         Err(_) => {}
@@ -182,6 +187,42 @@ fn a_program_that_panics_or_aborts_tells_of_it_and_loses_nothing() {
     }
 }
 
+/// Its hook would wait for ever if it waited for the thread that it runs on.
+fn program_that_panics_inside() {
+    let client = build(
+        Trubrics::builder("key")
+            .before_send(|record| match record.user_id() {
+                "nobody" => panic!("on purpose, in a hook"),
+                _ => Some(record),
+            })
+            .transport(|_: &Request<'_>| -> Result<Response, TransportError> {
+                panic!("on purpose, in the transport")
+            }),
+    );
+    let (tell, told) = std::sync::mpsc::channel();
+    panic::set_hook(Box::new({
+        let client = client.clone();
+        move |_| {
+            let error = client.flush(LONG).expect_err("called from inside");
+            let _ = tell.send(error.is_in_hook());
+        }
+    }));
+    client.track(Event::new("nobody", "e"));
+    assert_eq!(told.recv_timeout(LONG), Ok(true), "in a hook");
+    client.track(Event::new("user_123", "e"));
+    // It makes the worker send, and so panic.
+    let _ = client.flush(Duration::from_millis(500));
+    assert_eq!(told.recv_timeout(LONG), Ok(true), "on the worker");
+    process::exit(9);
+}
+
+#[test]
+fn a_panic_hook_that_flushes_does_not_wait_for_itself() {
+    let output = run("panic inside", &server());
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(9), "{complaint}");
+}
+
 fn program_with_a_static() {
     static CLIENT: OnceLock<Trubrics> = OnceLock::new();
     let analytics =
@@ -235,22 +276,6 @@ fn an_async_program_runs_on_while_it_flushes() {
     delivered.expect("delivered");
 }
 
-#[test]
-fn a_client_is_made_used_and_dropped_inside_a_runtime() {
-    let server = server();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .expect("a runtime");
-    runtime.block_on(async {
-        let client = build(crate::support::client_of(&server));
-        client.track(Event::new("user_123", "Report made"));
-        client
-            .track_sync(Event::new("user_123", "At once"))
-            .expect("delivered");
-    });
-    assert_eq!(names(&server), ["At once", "Report made"]);
-}
-
 #[cfg(unix)]
 fn program_that_forks() {
     let mut client = from_env();
@@ -278,19 +303,35 @@ fn program_that_forks() {
 }
 
 #[cfg(unix)]
+fn program_that_forks_with_a_client_of_the_process() {
+    let mut guard = trubrics::init(from_env()).expect("the first");
+    trubrics::track(Event::new("user_123", "Before the fork"));
+    if let fork::Fork::Parent(child) = fork::fork().expect("a child") {
+        fork::waitpid(child).expect("its end");
+        trubrics::track(Event::new("user_123", "After the fork"));
+    } else {
+        drop(guard);
+        guard = trubrics::init(from_env()).expect("the first of the child");
+        trubrics::track(Event::new("user_123", "In the child"));
+        drop(guard);
+        process::exit(7);
+    }
+    drop(guard);
+}
+
+#[cfg(unix)]
 #[test]
 fn after_a_fork_both_processes_deliver_what_is_theirs_once() {
-    let server = server();
-    let output = run("fork", &server);
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    assert_eq!(
-        names(&server),
-        ["After the fork", "Before the fork", "In the child"]
-    );
+    for recipe in ["fork", "fork with a client of the process"] {
+        let server = server();
+        let output = run(recipe, &server);
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{complaint}");
+        assert_eq!(
+            names(&server),
+            ["After the fork", "Before the fork", "In the child"]
+        );
+    }
 }
 
 fn program_that_asks() {

@@ -52,7 +52,7 @@ fn serve_one(
         connection: number,
     };
     let answer = match reply.kind {
-        Kind::Judge if too_large => Some(Answer::detail(413, "Request body too large")),
+        Kind::Judge if too_large => Some(rules::too_large()),
         Kind::Judge => Some(rules::judge(&request, shared.api_key(), &settings)),
         Kind::Status(status) => Some(rules::scripted(&request, status)),
         Kind::Raw(_) | Kind::Close | Kind::Hang => None,

@@ -101,6 +101,11 @@ pub(super) fn judge(request: &ReceivedRequest, api_key: &str, settings: &Setting
     }
 }
 
+/// The answer to a body that is longer than the server takes.
+pub(super) fn too_large() -> Answer {
+    Answer::detail(413, "Request body too large")
+}
+
 /// The answer to a request whose status is scripted; the records of a 2xx count without further checks.
 pub(super) fn scripted(request: &ReceivedRequest, status: u16) -> Answer {
     let accepted = if (200..300).contains(&status) {

@@ -136,6 +136,23 @@ impl Server {
         self.shared.records(Some(Endpoint::LlmEvents))
     }
 
+    /// Those of [`events`](Self::events) that have this name.
+    pub fn events_named(&self, name: &str) -> Vec<Value> {
+        self.shared.records_with(Endpoint::Events, "event", name)
+    }
+
+    /// Those of [`events`](Self::events) that are this user's.
+    pub fn events_of(&self, user_id: &str) -> Vec<Value> {
+        self.shared
+            .records_with(Endpoint::Events, "user_id", user_id)
+    }
+
+    /// Those of [`llm_events`](Self::llm_events) that are this user's.
+    pub fn llm_events_of(&self, user_id: &str) -> Vec<Value> {
+        self.shared
+            .records_with(Endpoint::LlmEvents, "user_id", user_id)
+    }
+
     /// How many records of both kinds were accepted.
     pub fn accepted(&self) -> usize {
         self.shared.lock().accepted

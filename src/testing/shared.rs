@@ -115,6 +115,13 @@ impl Shared {
             .collect()
     }
 
+    /// The accepted records of one endpoint in which a field is this text.
+    pub(super) fn records_with(&self, of: Endpoint, field: &str, text: &str) -> Vec<Value> {
+        let mut records = self.records(Some(of));
+        records.retain(|record| record[field] == text);
+        records
+    }
+
     /// Waits until `count` reaches `wanted`.
     pub(super) fn wait_until(
         &self,

@@ -6,15 +6,21 @@ mod batches;
 mod callers;
 /// What each call of the client does and returns, and what it never does.
 mod calls;
+/// What is sent of what was said: everything, redacted, cut or only its length.
+mod content;
 /// Flush, close and drop return in time, whatever state the network is in.
 mod deadlines;
 /// Failures that pass, and records that are refused.
 mod faults;
+/// The client of the process.
+mod global;
 /// `before_send` and `on_drop`.
 mod hooks;
 /// How often the worker wakes.
 #[cfg(target_os = "linux")]
 mod idle;
+/// Calls to a model, on a real clock.
+mod llm_calls;
 /// What a client that cannot deliver costs.
 #[cfg(target_os = "linux")]
 mod memory;
@@ -30,6 +36,8 @@ mod pressure;
 mod racing_close;
 /// What the README says of settings, beside the constants.
 mod readme;
+/// The recipes of the documentation, each a program of its own.
+mod recipes;
 /// Without threads or descriptors a client waits; and it leaves none of its own behind.
 #[cfg(target_os = "linux")]
 mod scarcity;

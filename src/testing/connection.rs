@@ -1,6 +1,7 @@
 //! Serves one connection: request in, judgement, answer out, until one side ends it.
 
 use std::io::{self, Read, Write};
+use std::mem;
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,27 +50,30 @@ fn serve_one(
         head: Arc::new(opening.head),
         body: Arc::new(body.unwrap_or_default()),
         status: None,
+        answer: Arc::default(),
         connection: number,
     };
-    let answer = match reply.kind {
+    let mut answer = match reply.kind {
         Kind::Judge if too_large => Some(Answer::detail(413, "Request body too large")),
         Kind::Judge => Some(rules::judge(&request, shared.api_key(), &settings)),
         Kind::Status(status) => Some(rules::scripted(&request, status)),
         Kind::Raw(_) | Kind::Close | Kind::Hang => None,
     };
-    let accepted = answer.as_ref().and_then(|answer| answer.accepted);
-    request.status = answer.as_ref().map(|answer| answer.status);
+    let mut accepted = None;
+    if let Some(answer) = &mut answer {
+        answer.headers.append(&mut reply.headers);
+        answer.body = reply.body.take().unwrap_or(mem::take(&mut answer.body));
+        accepted = answer.accepted;
+        request.status = Some(answer.status);
+        request.answer = Arc::new(answer.body.clone());
+    }
     shared.record(request, accepted);
 
     if !shared.pause(settings.latency.saturating_add(reply.delay)) {
         return Ok(false);
     }
     let bytes = match (answer, reply.kind) {
-        (Some(mut answer), _) => {
-            answer.headers.append(&mut reply.headers);
-            answer.body = reply.body.unwrap_or(answer.body);
-            render(answer, !keep_alive)
-        }
+        (Some(answer), _) => render(answer, !keep_alive),
         (None, Kind::Raw(bytes)) => bytes,
         (None, Kind::Hang) => {
             wait_until_gone(stream);

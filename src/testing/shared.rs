@@ -35,6 +35,7 @@ pub(super) struct State {
 
 #[derive(Clone)]
 pub(super) struct Settings {
+    pub(super) any_api_key: bool,
     pub(super) name_indexes: bool,
     pub(super) unavailable: bool,
     pub(super) latency: Duration,
@@ -48,6 +49,7 @@ impl Shared {
             api_key,
             state: Mutex::new(State {
                 settings: Settings {
+                    any_api_key: false,
                     name_indexes: true,
                     unavailable: false,
                     latency: Duration::ZERO,
@@ -137,6 +139,17 @@ impl Shared {
             });
         }
         Ok(())
+    }
+
+    /// Waits for a request, then takes all of them off the books, with what they brought.
+    pub(super) fn take_requests(&self, timeout: Duration) -> Vec<ReceivedRequest> {
+        let (mut state, _) = self
+            .changed
+            .wait_timeout_while(self.lock(), timeout, |state| state.requests.is_empty())
+            .unwrap_or_else(PoisonError::into_inner);
+        state.accepted = 0;
+        state.batches.clear();
+        std::mem::take(&mut state.requests)
     }
 
     /// Lets the time pass; says false, and at once, when the server is being dropped.

@@ -12,7 +12,7 @@ let most = 10000; // How many entries are kept.
 let entries = []; // The latest last.
 let counts = { event: 0, llm: 0, refused: 0 };
 let limit = STEP;
-let paused = 0; // How many entries there were when the page was paused, or 0.
+let frozen = null; // While paused: the entries to show, and how many had come.
 let due = false;
 
 // From the feed
@@ -25,6 +25,7 @@ feed.addEventListener("hello", (message) => {
   most = hello.most;
   entries = [];
   counts = { ...hello.gone };
+  if (frozen) pause();
   $("setup").textContent = `export TRUBRICS_HOST=${hello.host}\nexport TRUBRICS_API_KEY=${hello.api_key}`;
   state("live", "live");
   draw();
@@ -41,7 +42,7 @@ feed.onmessage = (message) => {
 };
 
 function read(told) {
-  const users = [...new Set(told.records.map((record) => text(record.user_id)))];
+  const users = [...new Set(told.records.map((record) => text(record?.user_id)))];
   const names = [...new Set(told.records.flatMap(namesOf))];
   suggest("users", users);
   suggest("events", names);
@@ -87,12 +88,11 @@ function draw() {
 }
 
 function drawNow() {
-  const kept = entries.slice(-most);
+  const kept = frozen?.kept ?? entries.slice(-most);
   const all = counts.event + counts.llm + counts.refused;
   for (const [kind, count] of Object.entries({ all, ...counts })) $(`count-${kind}`).textContent = count.toLocaleString("en");
   $("count-refused").closest("label").classList.toggle("some", counts.refused > 0);
-  $("pause").textContent = paused ? `Resume (${(all - paused).toLocaleString("en")} new)` : "Pause";
-  if (paused) return;
+  $("pause").textContent = frozen ? `Resume (${(all - frozen.all).toLocaleString("en")} new)` : "Pause";
 
   const passes = condition();
   const passing = kept.filter(passes);
@@ -103,7 +103,7 @@ function drawNow() {
   $("none").hidden = kept.length === 0 || rows.length > 0;
   $("more").hidden = rows.length === passing.length;
   let words = `${passing.length.toLocaleString("en")} of ${kept.length.toLocaleString("en")}`;
-  if (all > kept.length && all > most) words += `, the latest of ${all.toLocaleString("en")}`;
+  if (all > most && !frozen) words += `, the latest of ${all.toLocaleString("en")}`;
   $("shown").textContent = kept.length ? words : "";
 }
 
@@ -233,8 +233,8 @@ function filtered() {
 
 function pause() {
   const all = counts.event + counts.llm + counts.refused;
-  paused = paused ? 0 : Math.max(all, 1);
-  $("pause").setAttribute("aria-pressed", String(paused > 0));
+  frozen = frozen ? null : { kept: entries.slice(-most), all };
+  $("pause").setAttribute("aria-pressed", String(frozen !== null));
   drawNow();
 }
 
@@ -247,7 +247,7 @@ $("pause").addEventListener("click", pause);
 $("clear").addEventListener("click", () => {
   entries = [];
   counts = { event: 0, llm: 0, refused: 0 };
-  if (paused) pause();
+  if (frozen) pause();
   drawNow();
 });
 $("more").addEventListener("click", () => {

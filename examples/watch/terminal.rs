@@ -83,7 +83,10 @@ impl Terminal {
     pub(crate) fn sum_up(&self) -> io::Result<()> {
         let [events, llm_events, refused] = self.counts;
         write(&format!(
-            "\n{events} events, {llm_events} LLM events, {refused} refused requests\n"
+            "\n{}, {}, {}\n",
+            counted(events, "event"),
+            counted(llm_events, "LLM event"),
+            counted(refused, "refused request"),
         ))
     }
 
@@ -143,6 +146,11 @@ impl Terminal {
     fn line(&self, lines: &mut String, line: &str) {
         let _ = writeln!(lines, "{}", truncate_str(line, self.width, "…"));
     }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
 }
 
 /// On one line, and without the control characters by which a text could rewrite the screen.

@@ -25,6 +25,8 @@ mod readme;
 mod scarcity;
 /// Records on disk: what a close, another process or a bad disk does to them.
 mod spool;
+/// The example `watch`: what it prints, and its page in a browser.
+mod watch;
 /// Every field and option of a record, as a server gets to see it.
 mod wire;
 

@@ -102,7 +102,8 @@ function drawNow() {
   $("empty").hidden = kept.length > 0;
   $("none").hidden = kept.length === 0 || rows.length > 0;
   $("more").hidden = rows.length === passing.length;
-  let words = `${passing.length.toLocaleString("en")} of ${kept.length.toLocaleString("en")}`;
+  let words = `${kept.length.toLocaleString("en")} ${kept.length === 1 ? "entry" : "entries"}`;
+  if (passing.length < kept.length) words = `${passing.length.toLocaleString("en")} of ${words}`;
   if (all > most && !frozen) words += `, the latest of ${all.toLocaleString("en")}`;
   $("shown").textContent = kept.length ? words : "";
 }
@@ -148,7 +149,7 @@ function head(entry, record) {
     return element(
       "summary", "", time(entry.received), element("span", "status", String(entry.status)),
       element("span", "name", "Refused"),
-      element("span", "brief", `${entry.reasons.join("; ")} (${entry.records.length ? words : entry.request})`),
+      element("span", "brief", `${entry.reasons.join("; ").slice(0, 300)} (${entry.records.length ? words.slice(0, 100) : entry.request})`),
     );
   }
   const fields = Object.entries(entry.kind === "llm" ? about(record) : record.properties ?? {});

@@ -148,7 +148,7 @@ fn the_page_keeps_the_latest_ten_thousand_and_stays_quick() {
     browser.wait("document.querySelector('#count-all').innerText === '10,500'");
     assert_eq!(
         browser.run("return document.querySelector('#shown').innerText"),
-        "10,000 of 10,000, the latest of 10,500"
+        "10,000 entries, the latest of 10,500"
     );
     assert_eq!(
         browser.run("return document.querySelectorAll('#list > li').length"),
@@ -181,7 +181,7 @@ fn the_page_keeps_the_latest_ten_thousand_and_stays_quick() {
     // A page that opens late is told the same.
     browser.run("location.reload()");
     browser.wait(
-        "document.querySelector('#shown').innerText === '10,000 of 10,000, the latest of 10,500'",
+        "document.querySelector('#shown').innerText === '10,000 entries, the latest of 10,500'",
     );
 
     browser.press("p");

@@ -181,8 +181,8 @@ function body(entry, record) {
     acts.append(button);
     return button;
   };
-  if (entry.users.length === 1) act("Only this user", () => set("user", entry.users[0]));
-  if (entry.names.length) act(entry.kind === "llm" ? "Only this prompt" : "Only this event", () => set("event", entry.names[0]));
+  if (entry.users.length === 1 && entry.users[0]) act("Only this user", () => set("user", entry.users[0]));
+  if (entry.names[0]) act(entry.kind === "llm" ? "Only this prompt" : "Only this event", () => set("event", entry.names[0]));
   const copy = act("Copy JSON", () => {
     const records = entry.kind === "refused" ? entry.records : record;
     navigator.clipboard.writeText(JSON.stringify(records, null, 2)).then(() => (copy.textContent = "Copied"), () => (copy.textContent = "Cannot copy"));

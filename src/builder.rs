@@ -198,7 +198,8 @@ impl TrubricsBuilder {
         self
     }
 
-    /// The most bytes of JSON that wait or are in flight; at least 1. A record that is larger is invalid.
+    /// The most memory that records which wait or are in flight may take: their JSON, and 48 bytes for each. At least 1.
+    /// A record that takes more alone is invalid.
     /// Default: [`DEFAULT_QUEUE_BYTES`].
     pub fn queue_bytes(mut self, bytes: usize) -> Self {
         self.queue_bytes = bytes;

@@ -102,6 +102,16 @@ pub(crate) struct Encoded {
     pub(crate) entry: u32,
 }
 
+/// What a waiting record takes in memory beside its JSON: its place in the channel and what the allocator adds.
+pub(crate) const RECORD_OVERHEAD: usize = 48;
+
+impl Encoded {
+    /// What the record takes in memory.
+    pub(crate) fn cost(&self) -> usize {
+        self.json.len() + RECORD_OVERHEAD
+    }
+}
+
 /// A buffer that grew beyond this is not kept for the next record.
 const MAX_KEPT_SCRATCH: usize = 64 * 1024;
 

@@ -19,7 +19,7 @@ use crate::{
     guard::caught,
     hooks::{self, BeforeSend, ClientId},
     queue::{Overflow, Queue, Refused},
-    record::{Encoded, Endpoint, Properties, Record},
+    record::{Encoded, Endpoint, Properties, RECORD_OVERHEAD, Record},
     report::{Report, TARGET, logging},
     stats::{DropReason, Stats},
     worker::{Control, Knocker},
@@ -117,11 +117,12 @@ impl Shared {
     fn encode(&self, record: &Record) -> Result<Encoded, EventError> {
         let encoded = record.encode(&self.defaults, OffsetDateTime::now_utc())?;
         let (size, max) = (encoded.json.len(), self.queue.limits().bytes);
-        if size > max {
-            return Err(EventError::new(
-                "record",
-                format!("is {size} bytes of JSON: queue_bytes allows {max}"),
-            ));
+        if encoded.cost() > max {
+            let problem = format!(
+                "is {size} bytes of JSON: queue_bytes allows {}",
+                max.saturating_sub(RECORD_OVERHEAD)
+            );
+            return Err(EventError::new("record", problem));
         }
         Ok(encoded)
     }

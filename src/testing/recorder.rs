@@ -5,8 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::received::Head;
-use super::reply::Kind;
-use super::rules::{self, Endpoint};
+use super::rules::Endpoint;
 use super::server::PREFIX;
 use super::shared::Shared;
 use super::{API_KEY, ReceivedRequest, Reply, WaitError};
@@ -122,15 +121,10 @@ impl Transport for Recorder {
         let (mut reply, settings) = self.shared.next_reply();
         let mut received = received(request);
         let too_large = request.body().len() > settings.body_limit;
-        let answer = match reply.kind {
-            Kind::Judge if too_large => Some(rules::too_large()),
-            Kind::Judge => Some(rules::judge(&received, self.shared.api_key(), &settings)),
-            Kind::Status(status) => Some(rules::scripted(&received, status)),
-            Kind::Raw(_) | Kind::Close | Kind::Hang => None,
-        };
-        received.status = answer.as_ref().map(|answer| answer.status);
-        let accepted = answer.as_ref().and_then(|answer| answer.accepted);
-        self.shared.record(received, accepted);
+        let answer = self
+            .shared
+            .answer(&mut received, &mut reply, &settings, too_large);
+        self.shared.record(received, answer.as_ref());
 
         let delay = settings.latency.saturating_add(reply.delay);
         let timeout = request.timeout();
@@ -141,9 +135,8 @@ impl Transport for Recorder {
             return Err(TransportError::new("scripted to answer too late"));
         }
         let answer = answer.ok_or_else(|| TransportError::new("scripted to give no answer"))?;
-        let mut response =
-            Response::new(answer.status).with_body(reply.body.take().unwrap_or(answer.body));
-        for (name, value) in reply.headers.into_iter().chain(answer.headers) {
+        let mut response = Response::new(answer.status).with_body(answer.body);
+        for (name, value) in answer.headers {
             response = response.with_header(name, value);
         }
         Ok(response)
@@ -168,6 +161,7 @@ fn received(request: &Request<'_>) -> ReceivedRequest {
         }),
         body: Arc::new(request.body().to_vec()),
         status: None,
+        answer: Arc::default(),
         connection: 0,
     }
 }

@@ -47,6 +47,8 @@ mod spool;
 mod storm;
 /// Many records, and how they are put into requests.
 mod volume;
+/// The example `watch`: what it prints, and its page in a browser.
+mod watch;
 /// Every field and option of a record, as a server gets to see it.
 mod wire;
 

@@ -7,6 +7,7 @@ mod event;
 mod finite;
 mod llm_event;
 mod properties;
+mod text;
 mod timestamp;
 
 pub use event::Event;
@@ -18,6 +19,7 @@ use std::cell::RefCell;
 
 use time::OffsetDateTime;
 
+use self::text::write_text;
 use crate::error::EventError;
 
 /// Anything that can be tracked; made from an [`Event`] or an [`LlmEvent`] by `into()`.
@@ -117,7 +119,7 @@ fn with_scratch<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     result
 }
 
-/// Appends `"name":"text"` with what JSON asks to be escaped.
+/// Appends `"name":"text"`.
 fn write_text_field(json: &mut Vec<u8>, name: &str, text: &str) {
     json.push(b'"');
     json.extend_from_slice(name.as_bytes());
@@ -125,15 +127,9 @@ fn write_text_field(json: &mut Vec<u8>, name: &str, text: &str) {
     write_text(json, text);
 }
 
-fn write_text(json: &mut Vec<u8>, text: &str) {
-    // Writing a string into memory has no way to fail.
-    let written = serde_json::to_writer(json, text);
-    debug_assert!(written.is_ok(), "a str is always valid JSON text");
-}
-
 fn write_timestamp_field(json: &mut Vec<u8>, timestamp: OffsetDateTime) -> Result<(), EventError> {
     json.extend_from_slice(b",\"timestamp\":\"");
-    timestamp::write_rfc3339(json, timestamp)?;
+    json.extend_from_slice(&timestamp::rfc3339(timestamp)?);
     json.push(b'"');
     Ok(())
 }

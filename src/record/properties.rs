@@ -8,7 +8,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::{finite::Finite, write_text};
+use super::{finite::Finite, text::write_text};
 use crate::error::EventError;
 
 /// Properties as they go on the wire, without the braces.

@@ -12,11 +12,8 @@ pub(super) fn convert(timestamp: impl Into<OffsetDateTime>) -> Result<OffsetDate
     catch_unwind(AssertUnwindSafe(|| timestamp.into())).map_err(|_| out_of_range())
 }
 
-/// Appends the instant in UTC; what is finer than a millisecond is cut off.
-pub(super) fn write_rfc3339(
-    out: &mut Vec<u8>,
-    timestamp: OffsetDateTime,
-) -> Result<(), EventError> {
+/// The instant in UTC; what is finer than a millisecond is cut off.
+pub(super) fn rfc3339(timestamp: OffsetDateTime) -> Result<[u8; 24], EventError> {
     let utc = timestamp
         .checked_to_offset(UtcOffset::UTC)
         .ok_or_else(out_of_range)?;
@@ -27,21 +24,15 @@ pub(super) fn write_rfc3339(
         .filter(|year| *year <= 9999)
         .ok_or_else(out_of_range)?;
 
-    out.extend_from_slice(&digits::<4>(year));
-    out.push(b'-');
-    out.extend_from_slice(&digits::<2>(u8::from(month).into()));
-    out.push(b'-');
-    out.extend_from_slice(&digits::<2>(day.into()));
-    out.push(b'T');
-    out.extend_from_slice(&digits::<2>(hour.into()));
-    out.push(b':');
-    out.extend_from_slice(&digits::<2>(minute.into()));
-    out.push(b':');
-    out.extend_from_slice(&digits::<2>(second.into()));
-    out.push(b'.');
-    out.extend_from_slice(&digits::<3>(millisecond));
-    out.push(b'Z');
-    Ok(())
+    let mut text = *b"yyyy-mm-ddThh:mm:ss.fffZ";
+    write_digits(&mut text[0..4], year);
+    write_digits(&mut text[5..7], u8::from(month).into());
+    write_digits(&mut text[8..10], day.into());
+    write_digits(&mut text[11..13], hour.into());
+    write_digits(&mut text[14..16], minute.into());
+    write_digits(&mut text[17..19], second.into());
+    write_digits(&mut text[20..23], millisecond);
+    Ok(text)
 }
 
 fn out_of_range() -> EventError {
@@ -51,11 +42,9 @@ fn out_of_range() -> EventError {
     )
 }
 
-fn digits<const N: usize>(mut number: u16) -> [u8; N] {
-    let mut text = [b'0'; N];
+fn write_digits(text: &mut [u8], mut number: u16) {
     for digit in text.iter_mut().rev() {
-        *digit += (number % 10) as u8;
+        *digit = b'0' + (number % 10) as u8;
         number /= 10;
     }
-    text
 }

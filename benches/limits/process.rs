@@ -21,7 +21,7 @@ pub(crate) fn play(role: &str, arguments: &[&str]) {
     match (role, arguments) {
         ("paced", [url]) => caller::paced_child(url),
         ("idle", [who, url]) => idle::child(who, url),
-        ("instructions", [calls]) => instructions::child(number(calls)),
+        ("instructions", [who, calls]) => instructions::child(who, number(calls)),
         ("memory", [who, records]) => memory::child(who, number(records)),
         ("start", [who, url]) => start::child(who, url),
         _ => panic!("no such role: {role} {arguments:?}"),

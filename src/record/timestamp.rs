@@ -24,15 +24,20 @@ pub(super) fn rfc3339(timestamp: OffsetDateTime) -> Result<[u8; 24], EventError>
         .filter(|year| *year <= 9999)
         .ok_or_else(out_of_range)?;
 
-    let mut text = *b"yyyy-mm-ddThh:mm:ss.fffZ";
-    write_digits(&mut text[0..4], year);
-    write_digits(&mut text[5..7], u8::from(month).into());
-    write_digits(&mut text[8..10], day.into());
-    write_digits(&mut text[11..13], hour.into());
-    write_digits(&mut text[14..16], minute.into());
-    write_digits(&mut text[17..19], second.into());
-    write_digits(&mut text[20..23], millisecond);
-    Ok(text)
+    let two = |number: u8| [b'0' + number / 10, b'0' + number % 10];
+    let [y1, y2] = two((year / 100) as u8);
+    let [y3, y4] = two((year % 100) as u8);
+    let [m1, m2] = two(month.into());
+    let [d1, d2] = two(day);
+    let [h1, h2] = two(hour);
+    let [min1, min2] = two(minute);
+    let [s1, s2] = two(second);
+    let f1 = b'0' + (millisecond / 100) as u8;
+    let [f2, f3] = two((millisecond % 100) as u8);
+    Ok([
+        y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', min1, min2, b':', s1, s2,
+        b'.', f1, f2, f3, b'Z',
+    ])
 }
 
 fn out_of_range() -> EventError {
@@ -40,11 +45,4 @@ fn out_of_range() -> EventError {
         "timestamp",
         "is out of range: the years 0 to 9999 in UTC are allowed",
     )
-}
-
-fn write_digits(text: &mut [u8], mut number: u16) {
-    for digit in text.iter_mut().rev() {
-        *digit = b'0' + (number % 10) as u8;
-        number /= 10;
-    }
 }

@@ -3,6 +3,7 @@
 //! `track` encodes a record once, on the caller's thread; from there on it is an [`Encoded`], and nothing looks into
 //! it again. A retry sends the same bytes.
 
+mod bare_text;
 mod event;
 mod finite;
 mod llm_event;

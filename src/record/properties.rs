@@ -8,7 +8,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::{finite::Finite, text::write_text};
+use super::{bare_text::BareText, finite::Finite, text::write_text};
 use crate::error::EventError;
 
 /// Properties as they go on the wire, without the braces.
@@ -116,6 +116,9 @@ impl Properties {
 }
 
 fn write_value(json: &mut Vec<u8>, value: &impl Serialize) -> serde_json::Result<()> {
+    if value.serialize(BareText(json)).is_ok() {
+        return Ok(());
+    }
     value.serialize(Finite(&mut serde_json::Serializer::new(json)))
 }
 

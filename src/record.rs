@@ -52,18 +52,23 @@ impl Record {
         defaults: &Properties,
         now: OffsetDateTime,
     ) -> Result<Encoded, EventError> {
-        with_scratch(|json| {
-            let endpoint = match self {
-                Self::Event(event) => event.encode(defaults, now, json).map(|()| Endpoint::Events),
-                Self::LlmEvent(event) => event
-                    .encode(defaults, now, json)
-                    .map(|()| Endpoint::LlmEvents),
-            }?;
-            Ok(Encoded {
-                json: json.as_slice().into(),
-                endpoint,
-            })
-        })
+        let (endpoint, length) = match self {
+            Self::Event(event) => (Endpoint::Events, event.text_length()),
+            Self::LlmEvent(event) => (Endpoint::LlmEvents, event.text_length()),
+        };
+        let write = |json: &mut Vec<u8>| match self {
+            Self::Event(event) => event.encode(defaults, now, json),
+            Self::LlmEvent(event) => event.encode(defaults, now, json),
+        };
+        let json = if length < MAX_KEPT_SCRATCH / 2 {
+            with_scratch(|json| write(json).map(|()| json.as_slice().into()))?
+        } else {
+            // With room for what is escaped: moving a large record costs more than giving back what was too much.
+            let mut json = Vec::with_capacity(length + length / 16 + 1024);
+            write(&mut json)?;
+            json.into_boxed_slice()
+        };
+        Ok(Encoded { json, endpoint })
     }
 }
 

@@ -113,6 +113,11 @@ impl Event {
         }
     }
 
+    /// Nearly all of what is written, if it is much.
+    pub(super) fn text_length(&self) -> usize {
+        self.properties.length()
+    }
+
     pub(super) fn encode(
         &self,
         defaults: &Properties,

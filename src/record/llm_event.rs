@@ -120,6 +120,11 @@ impl LlmEvent {
         }
     }
 
+    /// Nearly all of what is written, if it is much.
+    pub(super) fn text_length(&self) -> usize {
+        self.prompt.len() + self.generation.len() + self.properties.length()
+    }
+
     pub(super) fn encode(
         &self,
         defaults: &Properties,

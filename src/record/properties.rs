@@ -66,6 +66,10 @@ impl Properties {
         Ok(())
     }
 
+    pub(super) fn length(&self) -> usize {
+        self.json.len()
+    }
+
     /// Appends `,"properties":{..}`: the defaults, with these over them; nothing when there are none.
     pub(super) fn write_field(&self, defaults: &Self, json: &mut Vec<u8>) {
         if self.json.is_empty() && defaults.json.is_empty() {

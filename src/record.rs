@@ -16,7 +16,7 @@ pub(crate) use finite::NOT_FINITE;
 pub use llm_event::LlmEvent;
 pub(crate) use properties::Properties;
 
-use std::cell::RefCell;
+use std::{cell::RefCell, time::SystemTime};
 
 use time::OffsetDateTime;
 
@@ -50,7 +50,7 @@ impl Record {
     pub(crate) fn encode(
         &self,
         defaults: &Properties,
-        now: OffsetDateTime,
+        now: SystemTime,
     ) -> Result<Encoded, EventError> {
         let (endpoint, length) = match self {
             Self::Event(event) => (Endpoint::Events, event.text_length()),
@@ -133,9 +133,18 @@ fn write_text_field(json: &mut Vec<u8>, name: &str, text: &str) {
     write_text(json, text);
 }
 
-fn write_timestamp_field(json: &mut Vec<u8>, timestamp: OffsetDateTime) -> Result<(), EventError> {
+/// Appends the timestamp, with a comma before it.
+fn write_timestamp_field(
+    json: &mut Vec<u8>,
+    timestamp: Option<OffsetDateTime>,
+    now: SystemTime,
+) -> Result<(), EventError> {
+    let milliseconds = timestamp.map_or_else(
+        || timestamp::clock_milliseconds(now),
+        timestamp::milliseconds,
+    );
     json.extend_from_slice(b",\"timestamp\":\"");
-    json.extend_from_slice(&timestamp::rfc3339(timestamp)?);
+    json.extend_from_slice(&timestamp::rfc3339(milliseconds)?);
     json.push(b'"');
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use log::{Level, debug, log_enabled};
@@ -118,7 +118,7 @@ impl Shared {
     }
 
     fn encode(&self, record: &Record) -> Result<Encoded, EventError> {
-        let encoded = record.encode(&self.defaults, OffsetDateTime::now_utc())?;
+        let encoded = record.encode(&self.defaults, SystemTime::now())?;
         let (size, max) = (encoded.json.len(), self.queue.max_bytes());
         if size > max {
             return Err(EventError::new(

@@ -1,6 +1,6 @@
 //! A user event and its `$` properties.
 
-use std::fmt;
+use std::{fmt, time::SystemTime};
 
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -121,7 +121,7 @@ impl Event {
     pub(super) fn encode(
         &self,
         defaults: &Properties,
-        now: OffsetDateTime,
+        now: SystemTime,
         json: &mut Vec<u8>,
     ) -> Result<(), EventError> {
         if let Some(error) = &self.error {
@@ -140,7 +140,7 @@ impl Event {
         write_text_field(json, "user_id", &self.user_id);
         json.push(b',');
         write_text_field(json, "event", &self.event);
-        write_timestamp_field(json, self.timestamp.unwrap_or(now))?;
+        write_timestamp_field(json, self.timestamp, now)?;
         self.properties.write_field(defaults, json);
         json.push(b'}');
         Ok(())

@@ -1,6 +1,9 @@
 //! A prompt and its generation.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -128,7 +131,7 @@ impl LlmEvent {
     pub(super) fn encode(
         &self,
         defaults: &Properties,
-        now: OffsetDateTime,
+        now: SystemTime,
         json: &mut Vec<u8>,
     ) -> Result<(), EventError> {
         if let Some(error) = &self.error {
@@ -160,7 +163,7 @@ impl LlmEvent {
             let written = serde_json::to_writer(&mut *json, &latency.as_secs_f64());
             debug_assert!(written.is_ok(), "seconds are a finite number");
         }
-        write_timestamp_field(json, self.timestamp.unwrap_or(now))?;
+        write_timestamp_field(json, self.timestamp, now)?;
         self.properties.write_field(defaults, json);
         json.push(b'}');
         Ok(())

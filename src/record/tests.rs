@@ -10,7 +10,7 @@ use time::{Date, Month, OffsetDateTime, UtcOffset};
 
 use super::*;
 
-const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
+const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
 fn encode(record: impl Into<Record>) -> Result<Encoded, EventError> {
     record.into().encode(&Properties::default(), NOW)

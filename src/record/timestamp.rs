@@ -1,8 +1,14 @@
 //! Instants as the server wants them: RFC 3339, UTC, always 24 bytes, as in `2024-10-09T13:21:46.182Z`.
+//!
+//! The calendar is computed here: every record has a timestamp, and the way through the parts of an [`OffsetDateTime`]
+//! takes twice as long as reading the clock.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::SystemTime,
+};
 
-use time::{OffsetDateTime, UtcOffset};
+use time::OffsetDateTime;
 
 use crate::error::EventError;
 
@@ -12,30 +18,62 @@ pub(super) fn convert(timestamp: impl Into<OffsetDateTime>) -> Result<OffsetDate
     catch_unwind(AssertUnwindSafe(|| timestamp.into())).map_err(|_| out_of_range())
 }
 
-/// The instant in UTC; what is finer than a millisecond is cut off.
-pub(super) fn rfc3339(timestamp: OffsetDateTime) -> Result<[u8; 24], EventError> {
-    let utc = timestamp
-        .checked_to_offset(UtcOffset::UTC)
-        .ok_or_else(out_of_range)?;
-    let (year, month, day) = utc.to_calendar_date();
-    let (hour, minute, second, millisecond) = utc.to_hms_milli();
-    let year = u16::try_from(year)
-        .ok()
-        .filter(|year| *year <= 9999)
-        .ok_or_else(out_of_range)?;
+/// Milliseconds since 1970 in UTC; what is finer is cut off, towards the past.
+pub(super) fn milliseconds(timestamp: OffsetDateTime) -> i64 {
+    timestamp.unix_timestamp() * 1000 + i64::from(timestamp.millisecond())
+}
 
-    let two = |number: u8| [b'0' + number / 10, b'0' + number % 10];
-    let [y1, y2] = two((year / 100) as u8);
-    let [y3, y4] = two((year % 100) as u8);
-    let [m1, m2] = two(month.into());
-    let [d1, d2] = two(day);
-    let [h1, h2] = two(hour);
-    let [min1, min2] = two(minute);
-    let [s1, s2] = two(second);
-    let f1 = b'0' + (millisecond / 100) as u8;
-    let [f2, f3] = two((millisecond % 100) as u8);
+/// The same of what the clock says. Clocks that are off by more than the calendar are held at its end.
+pub(super) fn clock_milliseconds(now: SystemTime) -> i64 {
+    match now.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+        Err(error) => {
+            let before = error.duration().as_nanos().div_ceil(1_000_000);
+            i64::try_from(before).map_or(i64::MIN, |before| -before)
+        }
+    }
+}
+
+/// The years 0 to 9999.
+const CALENDAR: std::ops::RangeInclusive<i64> = -62_167_219_200_000..=253_402_300_799_999;
+
+const DAY: u64 = 24 * 60 * 60 * 1000;
+
+/// From 1 March of the year 400 BC, where a cycle of 400 years begins, to 1970: what is counted from there is never
+/// negative, and leap days come last in their years.
+const TO_1970: i64 = (719_468 + 146_097) * DAY as i64;
+
+/// The text of so many milliseconds since 1970.
+pub(super) fn rfc3339(milliseconds: i64) -> Result<[u8; 24], EventError> {
+    if !CALENDAR.contains(&milliseconds) {
+        return Err(out_of_range());
+    }
+    let since = (milliseconds + TO_1970) as u64;
+    let (days, time) = (since / DAY, (since % DAY) as u32);
+
+    // Cycles of 400 years are all alike; in each, years begin in March and have 365 days but for every fourth one,
+    // not for every hundredth, but for the last.
+    let (cycle, day) = (days / 146_097, (days % 146_097) as u32);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    // Five months from March on have 153 days.
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let is_next_year = month >= 10;
+    let month = if is_next_year { month - 9 } else { month + 3 };
+    let year = year + u32::from(is_next_year) + 400 * cycle as u32 - 400;
+
+    let (seconds, millisecond) = (time / 1000, time % 1000);
+    let (minutes, second) = (seconds / 60, seconds % 60);
+    let (hour, minute) = (minutes / 60, minutes % 60);
+
+    let two = |number: u32| [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+    let ([y1, y2], [y3, y4]) = (two(year / 100), two(year % 100));
+    let ([mo1, mo2], [d1, d2]) = (two(month), two(day));
+    let ([h1, h2], [mi1, mi2], [s1, s2]) = (two(hour), two(minute), two(second));
+    let ([_, f1], [f2, f3]) = (two(millisecond / 100), two(millisecond % 100));
     Ok([
-        y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', min1, min2, b':', s1, s2,
+        y1, y2, y3, y4, b'-', mo1, mo2, b'-', d1, d2, b'T', h1, h2, b':', mi1, mi2, b':', s1, s2,
         b'.', f1, f2, f3, b'Z',
     ])
 }

@@ -139,12 +139,9 @@ fn write_timestamp_field(
     timestamp: Option<OffsetDateTime>,
     now: SystemTime,
 ) -> Result<(), EventError> {
-    let milliseconds = timestamp.map_or_else(
-        || timestamp::clock_milliseconds(now),
-        timestamp::milliseconds,
-    );
+    let instant = timestamp.map_or_else(|| now.into(), timestamp::Instant::from);
     json.extend_from_slice(b",\"timestamp\":\"");
-    json.extend_from_slice(&timestamp::rfc3339(milliseconds)?);
+    json.extend_from_slice(&timestamp::rfc3339(instant)?);
     json.push(b'"');
     Ok(())
 }

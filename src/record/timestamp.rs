@@ -4,6 +4,7 @@
 //! takes twice as long as reading the clock.
 
 use std::{
+    ops::RangeInclusive,
     panic::{AssertUnwindSafe, catch_unwind},
     time::SystemTime,
 };
@@ -18,38 +19,58 @@ pub(super) fn convert(timestamp: impl Into<OffsetDateTime>) -> Result<OffsetDate
     catch_unwind(AssertUnwindSafe(|| timestamp.into())).map_err(|_| out_of_range())
 }
 
-/// Milliseconds since 1970 in UTC; what is finer is cut off, towards the past.
-pub(super) fn milliseconds(timestamp: OffsetDateTime) -> i64 {
-    timestamp.unix_timestamp() * 1000 + i64::from(timestamp.millisecond())
+/// What the server is told of an instant: whole seconds since 1970 in UTC, and milliseconds. What is finer is cut off,
+/// towards the past.
+#[derive(Clone, Copy)]
+pub(super) struct Instant {
+    seconds: i64,
+    millisecond: u32,
 }
 
-/// The same of what the clock says. Clocks that are off by more than the calendar are held at its end.
-pub(super) fn clock_milliseconds(now: SystemTime) -> i64 {
-    match now.duration_since(SystemTime::UNIX_EPOCH) {
-        Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
-        Err(error) => {
-            let before = error.duration().as_nanos().div_ceil(1_000_000);
-            i64::try_from(before).map_or(i64::MIN, |before| -before)
+impl From<OffsetDateTime> for Instant {
+    fn from(timestamp: OffsetDateTime) -> Self {
+        Self {
+            seconds: timestamp.unix_timestamp(),
+            millisecond: timestamp.millisecond().into(),
+        }
+    }
+}
+
+impl From<SystemTime> for Instant {
+    fn from(now: SystemTime) -> Self {
+        match now.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(since) => Self {
+                seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+                millisecond: since.subsec_millis(),
+            },
+            // A clock that is set wrong: the start of its calendar is as good a time as any.
+            Err(_) => Self {
+                seconds: 0,
+                millisecond: 0,
+            },
         }
     }
 }
 
 /// The years 0 to 9999.
-const CALENDAR: std::ops::RangeInclusive<i64> = -62_167_219_200_000..=253_402_300_799_999;
+const CALENDAR: RangeInclusive<i64> = -62_167_219_200..=253_402_300_799;
 
-const DAY: u64 = 24 * 60 * 60 * 1000;
+const DAY: u64 = 24 * 60 * 60;
 
 /// From 1 March of the year 400 BC, where a cycle of 400 years begins, to 1970: what is counted from there is never
 /// negative, and leap days come last in their years.
 const TO_1970: i64 = (719_468 + 146_097) * DAY as i64;
 
-/// The text of so many milliseconds since 1970.
-pub(super) fn rfc3339(milliseconds: i64) -> Result<[u8; 24], EventError> {
-    if !CALENDAR.contains(&milliseconds) {
+pub(super) fn rfc3339(instant: Instant) -> Result<[u8; 24], EventError> {
+    let Instant {
+        seconds,
+        millisecond,
+    } = instant;
+    if !CALENDAR.contains(&seconds) {
         return Err(out_of_range());
     }
-    let since = (milliseconds + TO_1970) as u64;
-    let (days, time) = (since / DAY, (since % DAY) as u32);
+    let since = (seconds + TO_1970) as u64;
+    let (days, seconds) = (since / DAY, (since % DAY) as u32);
 
     // Cycles of 400 years are all alike; in each, years begin in March and have 365 days but for every fourth one,
     // not for every hundredth, but for the last.
@@ -63,7 +84,6 @@ pub(super) fn rfc3339(milliseconds: i64) -> Result<[u8; 24], EventError> {
     let month = if is_next_year { month - 9 } else { month + 3 };
     let year = year + u32::from(is_next_year) + 400 * cycle as u32 - 400;
 
-    let (seconds, millisecond) = (time / 1000, time % 1000);
     let (minutes, second) = (seconds / 60, seconds % 60);
     let (hour, minute) = (minutes / 60, minutes % 60);
 

@@ -136,10 +136,8 @@ impl Event {
                 "is empty: the event's name is needed",
             ));
         }
-        json.push(b'{');
-        write_text_field(json, "user_id", &self.user_id);
-        json.push(b',');
-        write_text_field(json, "event", &self.event);
+        write_text_field(json, "{\"user_id\":", &self.user_id);
+        write_text_field(json, ",\"event\":", &self.event);
         write_timestamp_field(json, self.timestamp, now)?;
         self.properties.write_field(defaults, json);
         json.push(b'}');

@@ -3,7 +3,11 @@
 use std::{
     convert::Infallible,
     fmt,
-    sync::{Arc, Mutex},
+    path::PathBuf,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -23,6 +27,7 @@ use crate::{
     queue::{Limits, Overflow, Queue},
     record::{Endpoint, Properties, Record},
     report::Report,
+    spool::SpoolSettings,
     worker::{Knocker, Worker, WorkerSettings},
 };
 
@@ -55,8 +60,18 @@ pub const DEFAULT_MAX_BACKOFF: Duration = Duration::from_secs(30);
 /// What a person at a terminal will wait for without wondering.
 pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Tells clients apart where hooks have to know their own.
+static NEXT_CLIENT: AtomicUsize = AtomicUsize::new(0);
+
+/// Enough for a day of a busy tool, and not noticed on a disk.
+pub const DEFAULT_SPOOL_MAX_BYTES: u64 = 64 * 1024 * 1024;
+/// Older records tell little about the users of today.
+pub const DEFAULT_SPOOL_MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
 /// The server takes no larger array.
 const MAX_BATCH_SIZE: usize = 100;
+/// Less would not hold a segment of a few records.
+const MIN_SPOOL_BYTES: u64 = 4 * 1024;
 /// Each is a thread and a socket.
 const MAX_CONNECTIONS: usize = 64;
 const MIN_FLUSH_INTERVAL: Duration = Duration::from_secs(1);
@@ -100,6 +115,10 @@ pub struct TrubricsBuilder {
     transport: Option<Box<dyn Transport>>,
     proxy: Option<String>,
     root_certificates: Option<Vec<u8>>,
+    spool: Option<PathBuf>,
+    spool_max_bytes: u64,
+    spool_max_age: Duration,
+    spool_sync: bool,
     disabled: bool,
 }
 
@@ -129,6 +148,10 @@ impl TrubricsBuilder {
             transport: None,
             proxy: None,
             root_certificates: None,
+            spool: None,
+            spool_max_bytes: DEFAULT_SPOOL_MAX_BYTES,
+            spool_max_age: DEFAULT_SPOOL_MAX_AGE,
+            spool_sync: false,
             disabled: false,
         }
     }
@@ -175,7 +198,8 @@ impl TrubricsBuilder {
         self
     }
 
-    /// The most bytes of JSON that wait or are in flight; at least 1. A record that is larger is invalid.
+    /// The most memory that records which wait or are in flight may take: their JSON, and 48 bytes for each. At least 1.
+    /// A record that takes more alone is invalid.
     /// Default: [`DEFAULT_QUEUE_BYTES`].
     pub fn queue_bytes(mut self, bytes: usize) -> Self {
         self.queue_bytes = bytes;
@@ -252,8 +276,9 @@ impl TrubricsBuilder {
     /// Sees every record before it is encoded, on the thread that tracks it, and may change it or refuse it with
     /// `None`; a refused one is counted as [`DropReason::Hook`](crate::DropReason::Hook). Default: none.
     ///
-    /// A panic refuses the record. It must be quick, for it runs inside `track`, and must not call `flush` or `close`,
-    /// which return an error there.
+    /// A panic refuses the record, and so does the hook for records that it tracks itself. It must be quick, for it runs
+    /// inside `track`, must not call `flush` or `close`, which return an error there, and must not own a handle of its
+    /// client, which would then never be closed by itself.
     ///
     /// ```
     /// use trubrics::{Record, Trubrics};
@@ -308,7 +333,8 @@ impl TrubricsBuilder {
     }
 
     /// Carries the requests instead of the default transport, whose settings ([`connect_timeout`](Self::connect_timeout),
-    /// [`proxy`](Self::proxy), [`root_certificates`](Self::root_certificates)) then have no effect.
+    /// [`proxy`](Self::proxy), [`root_certificates`](Self::root_certificates)) then have no effect. It must not own a
+    /// handle of its client, which would then never be closed by itself.
     pub fn transport(mut self, transport: impl Transport) -> Self {
         self.transport = Some(Box::new(transport));
         self
@@ -326,6 +352,46 @@ impl TrubricsBuilder {
     /// Default: the operating system's, or the ones bundled at compile time where it has none.
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.root_certificates = Some(pem.into());
+        self
+    }
+
+    /// Keeps records in this folder until they are delivered, so that neither a kill nor a dead network costs one: a
+    /// record is on disk within milliseconds of [`track`](Trubrics::track), and whoever opens the folder next delivers
+    /// what is left. Default: none.
+    ///
+    /// [`close`](Trubrics::close) leaves there what it cannot deliver in time; with `Duration::ZERO` it returns as soon
+    /// as everything is on disk. What is on disk is not given up after [`give_up_after`](Self::give_up_after), needs no
+    /// place in the queue, and survives the end of the process, but not that of the machine: see
+    /// [`spool_sync`](Self::spool_sync). Several processes may share a folder; each record is delivered by one of them.
+    /// A process that is killed after the server took a batch, and before that is written down, doubles that one batch.
+    /// The order of records holds within a segment of the spool only.
+    ///
+    /// The folder is made with mode 0700 and its files with 0600. When the disk fails or is full, records wait in
+    /// memory, which is logged once. The client has one more thread, so that a request does not keep records from the
+    /// disk.
+    pub fn spool(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.spool = Some(folder.into());
+        self
+    }
+
+    /// The most that the folder of the [`spool`](Self::spool) may hold; at least 4 KiB. The oldest records go first, as
+    /// [`DropReason::SpoolFull`](crate::DropReason::SpoolFull). Default: [`DEFAULT_SPOOL_MAX_BYTES`].
+    pub fn spool_max_bytes(mut self, bytes: u64) -> Self {
+        self.spool_max_bytes = bytes;
+        self
+    }
+
+    /// How old a record in the [`spool`](Self::spool) may get; more than zero. Older ones are dropped as
+    /// [`DropReason::Expired`](crate::DropReason::Expired). Default: [`DEFAULT_SPOOL_MAX_AGE`].
+    pub fn spool_max_age(mut self, age: Duration) -> Self {
+        self.spool_max_age = age;
+        self
+    }
+
+    /// Has the disk confirm each write to the [`spool`](Self::spool), so that records survive a power cut too. It costs
+    /// the worker milliseconds for each, and callers nothing. Default: false.
+    pub fn spool_sync(mut self, sync: bool) -> Self {
+        self.spool_sync = sync;
         self
     }
 
@@ -372,9 +438,11 @@ impl TrubricsBuilder {
             trigger_bytes: self.max_batch_bytes.min(self.queue_bytes.div_ceil(2)),
         });
         let (control, orders) = unbounded();
+        let id = NEXT_CLIENT.fetch_add(1, Ordering::Relaxed);
         let shared = Arc::new(Shared {
             queue,
-            report: Report::new(self.on_drop),
+            id,
+            report: Report::new(id, self.on_drop),
             knocker: Knocker::new(control),
             transport,
             api_key,
@@ -384,7 +452,9 @@ impl TrubricsBuilder {
             before_send: self.before_send,
             request_timeout: self.request_timeout,
             shutdown_timeout: self.shutdown_timeout,
+            has_spool: self.spool.is_some(),
             closing: Mutex::new(None),
+            last_failure: Mutex::new(None),
         });
         let settings = WorkerSettings {
             flush_interval: self.flush_interval,
@@ -397,6 +467,12 @@ impl TrubricsBuilder {
             give_up_after: self.give_up_after,
             initial_backoff: self.initial_backoff,
             max_backoff: self.max_backoff,
+            spool: self.spool.map(|folder| SpoolSettings {
+                folder,
+                max_bytes: self.spool_max_bytes,
+                max_age: self.spool_max_age,
+                sync: self.spool_sync,
+            }),
         };
         let not_started =
             |error| ConfigError::new("worker", "thread could not be started").caused_by(error);
@@ -418,6 +494,23 @@ impl TrubricsBuilder {
         at_least("queue_capacity", self.queue_capacity, 1)?;
         at_least("queue_bytes", self.queue_bytes, 1)?;
         at_least("flush_interval", self.flush_interval, second)?;
+        at_least("spool_max_bytes", self.spool_max_bytes, MIN_SPOOL_BYTES)?;
+        more_than_zero("spool_max_age", self.spool_max_age)?;
+        match &self.spool {
+            Some(folder) if folder.as_os_str().is_empty() => {
+                return Err(ConfigError::new(
+                    "spool",
+                    "is empty: the path of a folder is needed",
+                ));
+            }
+            Some(folder) if folder.exists() && !folder.is_dir() => {
+                return Err(ConfigError::new(
+                    "spool",
+                    "is the path of something that is no folder",
+                ));
+            }
+            _ => {}
+        }
         more_than_zero("request_timeout", self.request_timeout)?;
         more_than_zero("connect_timeout", self.connect_timeout)?;
         at_least(

@@ -109,8 +109,7 @@ impl Trubrics {
     pub fn track(&self, record: impl Into<Record>) {
         let Some(inner) = &self.inner else { return };
         let shared = &inner.shared;
-        let may_wait =
-            shared.overflow == Overflow::Block && !inner.is_worker() && !hooks::is_running();
+        let may_wait = shared.overflow == Overflow::Block && !inner.is_inside();
         if let Err(rejected) = shared.offer(record.into(), may_wait, true) {
             let reason = match rejected.kind {
                 TrackErrorKind::Full => DropReason::QueueFull,
@@ -159,11 +158,12 @@ impl Trubrics {
     /// Waits until everything that was tracked before the call is delivered or dropped, at most for `timeout`.
     ///
     /// One attempt is made at once, even in a back-off, but not against a `Retry-After` of the server. When no attempt
-    /// is left within the time, it returns early.
+    /// is left within the time, it returns early. With `Duration::ZERO` it does not wait, but has everything sent.
     ///
     /// # Errors
     ///
-    /// When time ran out, or records were dropped since the last flush; the error says how many of each. A call from a
+    /// When time ran out, or records were dropped since the last flush; the error says how many of each, and its source
+    /// why the last request failed, if it did. A call from a
     /// hook or a transport does nothing and says so.
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
         match &self.inner {
@@ -175,7 +175,8 @@ impl Trubrics {
     /// Flushes, and ends the worker thread; returns within `timeout` whatever the network does.
     ///
     /// What is not delivered by then is dropped as [`DropReason::Deadline`], and the request in flight is interrupted;
-    /// where that is not possible the thread is let go, and its records are still pending. Later records are dropped as
+    /// where that is not possible (a connection that is being made, a transport without
+    /// [`interrupt`](crate::Transport::interrupt)) its thread is let go, and its records are still pending. Later records are dropped as
     /// [`DropReason::Closed`]. A second call waits for the same end. `Duration::ZERO` gives up everything at once.
     ///
     /// # Errors
@@ -229,16 +230,21 @@ struct Inner {
 }
 
 impl Inner {
-    fn is_worker(&self) -> bool {
-        thread::current().id() == self.worker_id
+    /// Whether the caller is a hook or the transport of this client, for which a wait would be for himself.
+    fn is_inside(&self) -> bool {
+        hooks::is_inside(self.shared.id) || thread::current().id() == self.worker_id
     }
 
     fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
-        if hooks::is_running() || self.is_worker() {
-            return Err(FlushError::in_hook(self.shared.queue.pending()));
+        if self.is_inside() {
+            return Err(FlushError::in_hook(self.shared.pending()));
         }
         let deadline = after(Instant::now(), timeout);
         let told = self.shared.report.books().told();
+        if timeout.is_zero() {
+            self.shared.knocker.hurry();
+            return self.outcome(false, told);
+        }
         let (done, settled) = bounded(1);
         self.shared.knocker.tell(Control::Flush { deadline, done });
         let is_settled = settled.recv_deadline(deadline).is_ok();
@@ -246,8 +252,8 @@ impl Inner {
     }
 
     fn close(&self, timeout: Duration) -> Result<(), FlushError> {
-        if hooks::is_running() || self.is_worker() {
-            return Err(FlushError::in_hook(self.shared.queue.pending()));
+        if self.is_inside() {
+            return Err(FlushError::in_hook(self.shared.pending()));
         }
         let now = Instant::now();
         let told = self.shared.report.books().told();
@@ -258,7 +264,13 @@ impl Inner {
         if !self.has_ended(last_call) && self.shared.is_last_call(last_call) {
             self.shared.interrupt();
         }
-        if self.has_ended(deadline) {
+        // What is not on disk yet is worth a moment more.
+        let grace = if self.shared.has_spool {
+            SPOOL_GRACE
+        } else {
+            Duration::ZERO
+        };
+        if self.has_ended(deadline.max(now + grace)) {
             self.join();
         }
         self.outcome(false, told)
@@ -282,16 +294,20 @@ impl Inner {
     }
 
     fn outcome(&self, is_settled: bool, told: u64) -> Result<(), FlushError> {
-        let pending = self.shared.queue.pending();
+        let pending = self.shared.pending();
         let books = self.shared.report.books();
         let dropped = books.dropped();
         books.tell(dropped);
-        let is_delivered = (is_settled || pending == 0) && dropped == told;
+        let is_delivered = (is_settled || pending == 0) && dropped <= told;
         if is_delivered {
-            Ok(())
-        } else {
-            Err(FlushError::new(pending, dropped - told))
+            return Ok(());
         }
+        let cause = self.shared.last_failure().clone();
+        Err(FlushError::new(
+            pending,
+            dropped.saturating_sub(told),
+            cause,
+        ))
     }
 }
 
@@ -299,10 +315,13 @@ impl Inner {
 /// left, and end on a busy machine.
 const INTERRUPT_GRACE: Duration = Duration::from_millis(100);
 
+/// How long a close waits for the disk, however little time it was given. It takes a millisecond or two.
+const SPOOL_GRACE: Duration = Duration::from_secs(1);
+
 impl Drop for Inner {
     fn drop(&mut self) {
         let timeout = self.shared.shutdown_timeout;
-        if hooks::is_running() || self.is_worker() {
+        if self.is_inside() {
             // It cannot wait for itself; the worker goes on until it is done.
             self.shared.begin_close(after(Instant::now(), timeout));
         } else {

@@ -52,7 +52,7 @@ pub(crate) enum Effect {
     /// when the batch is attempted once more before it is given up.
     Wait {
         at_least: Option<Duration>,
-        last_chance: Instant,
+        last_chance: Option<Instant>,
     },
 }
 
@@ -83,20 +83,27 @@ impl Delivery {
         now: Instant,
         give_up_after: Duration,
     ) -> Vec<Effect> {
-        match verdict {
-            None => vec![self.wait_or_give_up(None, None, now, give_up_after)],
+        let verdict = match verdict {
+            None => return self.wait_or_give_up(None, None, now, give_up_after),
             Some(Verdict::Later { after, refusal }) => {
-                vec![self.wait_or_give_up(after, Some(refusal), now, give_up_after)]
+                return self.wait_or_give_up(after, Some(refusal), now, give_up_after);
             }
-            Some(Verdict::Delivered) => self.accept(),
-            Some(Verdict::Invalid { bad, refusal }) => self.drop_bad(&bad, refusal),
-            Some(Verdict::TooLarge { refusal }) => self.halve_or_drop(refusal),
-            Some(Verdict::Refused { refusal }) => self.drop_front(DropReason::Refused, refusal),
-            Some(Verdict::Unauthorized { refusal }) => vec![Effect::Dropped {
+            Some(verdict) => verdict,
+        };
+        // The server is there: what fails next, fails for the first time.
+        self.first_failure = None;
+        match verdict {
+            Verdict::Delivered => self.accept(),
+            Verdict::Invalid { bad, refusal } => self.drop_bad(&bad, refusal),
+            Verdict::TooLarge { refusal } => self.halve_or_drop(refusal),
+            Verdict::Unauthorized { refusal } => vec![Effect::Dropped {
                 reason: DropReason::Unauthorized,
                 refusal: Some(refusal),
                 records: self.take_all(),
             }],
+            Verdict::Refused { refusal } | Verdict::Later { refusal, .. } => {
+                self.drop_front(DropReason::Refused, refusal)
+            }
         }
     }
 
@@ -106,20 +113,29 @@ impl Delivery {
         refusal: Option<Refusal>,
         now: Instant,
         give_up_after: Duration,
-    ) -> Effect {
+    ) -> Vec<Effect> {
         let first_failure = *self.first_failure.get_or_insert(now);
         let last_chance = after(first_failure, give_up_after);
         if now < last_chance {
-            return Effect::Wait {
+            let last_chance = Some(last_chance);
+            return vec![Effect::Wait {
                 at_least,
                 last_chance,
-            };
+            }];
         }
-        Effect::Dropped {
+        let dropped = Effect::Dropped {
             reason: DropReason::GaveUp,
             refusal,
             records: self.take_all(),
-        }
+        };
+        // The next batch is no reason to come back any sooner.
+        vec![
+            dropped,
+            Effect::Wait {
+                at_least,
+                last_chance: None,
+            },
+        ]
     }
 
     fn accept(&mut self) -> Vec<Effect> {
@@ -127,13 +143,12 @@ impl Delivery {
             return Vec::new();
         };
         self.fruitless_splits = 0;
-        if self
-            .parts
-            .front()
-            .is_some_and(|next| next.suspect && next.records.len() > 1)
-            && let Some(guilty) = self.parts.pop_front()
-        {
-            self.bisect_or_keep(guilty);
+        let is_guilty = |next: &Part| next.suspect && next.records.len() > 1;
+        if self.may_split() && self.parts.front().is_some_and(is_guilty) {
+            let guilty = self.parts.pop_front();
+            guilty
+                .into_iter()
+                .for_each(|guilty| self.split(guilty, true));
         }
         vec![Effect::Delivered(part.records)]
     }
@@ -160,7 +175,7 @@ impl Delivery {
             }
             part.records = dropped.into_iter().map(|(_, record)| record).collect();
         } else if count > 1 && self.may_split() {
-            self.bisect_or_keep(part);
+            self.split(part, true);
             return Vec::new();
         }
         vec![Effect::Dropped {
@@ -174,10 +189,8 @@ impl Delivery {
         let Some(part) = self.pop_refused() else {
             return Vec::new();
         };
-        if part.records.len() > 1 {
-            let (first, second) = part.halve();
-            self.parts.push_front(second);
-            self.parts.push_front(first);
+        if part.records.len() > 1 && self.may_split() {
+            self.split(part, false);
             return Vec::new();
         }
         vec![Effect::Dropped {
@@ -212,20 +225,13 @@ impl Delivery {
         self.splits < MAX_SPLITS && self.fruitless_splits < MAX_FRUITLESS_SPLITS
     }
 
-    /// Puts the halves of a part that holds a bad record in front, while the budget lasts.
-    fn bisect_or_keep(&mut self, part: Part) {
-        if !self.may_split() {
-            self.parts.push_front(Part {
-                suspect: false,
-                ..part
-            });
-            return;
-        }
+    /// Puts the halves of a part in front. Of one that holds a bad record, the second half is a suspect.
+    fn split(&mut self, part: Part, is_bad: bool) {
         self.splits += 1;
         self.fruitless_splits += 1;
         let (first, second) = part.halve();
         self.parts.push_front(Part {
-            suspect: true,
+            suspect: is_bad,
             ..second
         });
         self.parts.push_front(first);

@@ -177,7 +177,8 @@ impl Error for TrackError {
     }
 }
 
-/// Why [`track_sync`](crate::Trubrics::track_sync) did not deliver its record.
+/// Why [`track_sync`](crate::Trubrics::track_sync) did not deliver its record, or why the last request before a
+/// [`FlushError`] failed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct DeliveryError {
@@ -244,9 +245,9 @@ impl fmt::Display for DeliveryError {
             DeliveryErrorKind::Invalid(_) => f.write_str("the record is invalid"),
             DeliveryErrorKind::Hook => f.write_str("before_send refused the record"),
             DeliveryErrorKind::Closed => f.write_str("the client is closed"),
-            DeliveryErrorKind::NoAnswer(_) => f.write_str("the record could not be delivered"),
+            DeliveryErrorKind::NoAnswer(_) => f.write_str("the server could not be reached"),
             DeliveryErrorKind::Answer { refusal, .. } => {
-                write!(f, "the server refused the record with {refusal}")
+                write!(f, "the server answered with {refusal}")
             }
         }
     }
@@ -271,14 +272,16 @@ pub struct FlushError {
     pending: u64,
     dropped: u64,
     in_hook: bool,
+    cause: Option<Arc<DeliveryError>>,
 }
 
 impl FlushError {
-    pub(crate) fn new(pending: u64, dropped: u64) -> Self {
+    pub(crate) fn new(pending: u64, dropped: u64, cause: Option<Arc<DeliveryError>>) -> Self {
         Self {
             pending,
             dropped,
             in_hook: false,
+            cause,
         }
     }
 
@@ -287,6 +290,7 @@ impl FlushError {
             pending,
             dropped: 0,
             in_hook: true,
+            cause: None,
         }
     }
 
@@ -321,4 +325,9 @@ impl fmt::Display for FlushError {
     }
 }
 
-impl Error for FlushError {}
+impl Error for FlushError {
+    /// Why the last request failed, if it did: a [`DeliveryError`].
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause.as_deref().map(|cause| cause as _)
+    }
+}

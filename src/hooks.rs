@@ -1,14 +1,11 @@
 //! The program's own code that runs inside ours: guarded, so that its panic costs a record at the most, and known, so
 //! that it cannot wait for itself.
 
-use std::{
-    cell::Cell,
-    fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-};
+use std::{cell::RefCell, fmt};
 
 use crate::{
     delivery::reply::Refusal,
+    guard::caught,
     record::{Encoded, Record},
     stats::DropReason,
 };
@@ -66,32 +63,59 @@ impl fmt::Debug for Dropped<'_> {
     }
 }
 
-/// Runs `before_send`; a panic refuses the record.
-pub(crate) fn before_send(hook: &BeforeSend, record: Record) -> Option<Record> {
-    guarded(|| hook(record)).flatten()
+/// Which client a hook belongs to; any number that no other has.
+pub(crate) type ClientId = usize;
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    BeforeSend,
+    OnDrop,
+    Transport,
+}
+
+/// Runs `before_send`; a panic refuses the record. So does a record that comes out of `before_send` itself: it would
+/// call itself without end.
+pub(crate) fn before_send(client: ClientId, hook: &BeforeSend, record: Record) -> Option<Record> {
+    if running(|running| running.contains(&(client, Kind::BeforeSend))) {
+        return None;
+    }
+    guarded(client, Kind::BeforeSend, || hook(record)).flatten()
 }
 
 /// Runs `on_drop`, unless the drop happened inside a hook: it would be told of its own doing without end.
-pub(crate) fn on_drop(hook: &OnDrop, dropped: &Dropped<'_>) {
-    if !is_running() {
-        guarded(|| hook(dropped));
+pub(crate) fn on_drop(client: ClientId, hook: &OnDrop, dropped: &Dropped<'_>) {
+    let in_hook = |(of, kind): &_| *of == client && *kind != Kind::Transport;
+    if !running(|running| running.iter().any(in_hook)) {
+        guarded(client, Kind::OnDrop, || hook(dropped));
     }
 }
 
+/// Runs a transport, on whatever thread; after a panic there is nothing.
+pub(crate) fn transport<T>(client: ClientId, send: impl FnOnce() -> T) -> Option<T> {
+    guarded(client, Kind::Transport, send)
+}
+
+/// Whether a hook or the transport of this client is running on this thread.
+pub(crate) fn is_inside(client: ClientId) -> bool {
+    running(|running| running.iter().any(|(of, _)| *of == client))
+}
+
 thread_local! {
-    static RUNNING: Cell<bool> = const { Cell::new(false) };
+    /// What is running on this thread, each inside the one before.
+    static RUNNING: RefCell<Vec<(ClientId, Kind)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Whether a hook is running on this thread.
-pub(crate) fn is_running() -> bool {
-    RUNNING.try_with(Cell::get).unwrap_or_default()
+fn running<T: Default>(look: impl FnOnce(&mut Vec<(ClientId, Kind)>) -> T) -> T {
+    RUNNING
+        .try_with(|running| look(&mut running.borrow_mut()))
+        .unwrap_or_default()
 }
 
-fn guarded<T>(hook: impl FnOnce() -> T) -> Option<T> {
-    let outer = RUNNING
-        .try_with(|running| running.replace(true))
-        .unwrap_or_default();
-    let result = catch_unwind(AssertUnwindSafe(hook));
-    let _ = RUNNING.try_with(|running| running.set(outer));
-    result.ok()
+fn guarded<T>(client: ClientId, kind: Kind, hook: impl FnOnce() -> T) -> Option<T> {
+    running(|running| running.push((client, kind)));
+    let result = caught(hook);
+    running(|running| {
+        running.pop();
+    });
+    result
 }

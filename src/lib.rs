@@ -1,4 +1,58 @@
-//! Blocking client for Trubrics.
+//! A blocking client for [Trubrics](https://www.trubrics.com), product analytics for AI applications.
+//!
+//! [`Trubrics::track`] puts a record into a queue and returns; one thread sends what is queued, in batches, and retries
+//! what fails. There is no async runtime, not even in a dependency.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use trubrics::{Event, LlmEvent, Trubrics};
+//!
+//! let client = Trubrics::from_env()?;
+//! client.track(Event::new("user_123", "Sign up").property("plan", "team"));
+//! client.track(
+//!     LlmEvent::new("user_123", "How do I export a chart?", "Open its menu: Export.")
+//!         .assistant_id("gpt-4o")
+//!         .latency(Duration::from_millis(1420)),
+//! );
+//! client.flush(Duration::from_secs(5))?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The way of a record
+//!
+//! ```text
+//!  your threads                           |  the worker thread
+//!                                         |
+//!  Event or LlmEvent                      |
+//!    |  track: before_send, check,        |
+//!    v  timestamp, to JSON once           |
+//!  queue, bounded in records and bytes ---+--> a batch for each endpoint
+//!                                         |      |  one request, the same bytes each time
+//!                                         |      v
+//!                                         |    delivered, or again later, or apart, or dropped
+//!                                         |      |
+//!  stats, on_drop, log <------------------+------+
+//!  flush, close --------------------------+--> answered when all that was tracked before is settled
+//! ```
+//!
+//! - **A record is an [`Event`] or an [`LlmEvent`].** Building one never fails; what is wrong with it comes back from
+//!   [`try_track`](Trubrics::try_track) and [`track_sync`](Trubrics::track_sync).
+//! - **Nothing is lost in silence.** Each record ends as delivered, or dropped for a [`DropReason`] that is counted in
+//!   [`Stats`], logged, and told to [`on_drop`](TrubricsBuilder::on_drop).
+//! - **Delivery is at least once.** When the server took a record and only its answer was lost, it gets it again.
+//! - **A deadline is a deadline.** [`flush`](Trubrics::flush), [`close`](Trubrics::close) and the drop of the last
+//!   handle return in time whatever the network does.
+//! - **The end of the process is the end of the queue.** `std::process::exit` drops nothing, and neither is a client in
+//!   a `static` ever dropped: [`close`](Trubrics::close) it before.
+//! - **The key stays in its header**: in no URL, error, log line or `Debug`. What users said is not logged either.
+//!
+//! Settings and their defaults are those of [`TrubricsBuilder`]. Your own tests can have a server to talk to: see
+#![cfg_attr(feature = "testing", doc = "[`testing`].")]
+#![cfg_attr(not(feature = "testing"), doc = "the feature `testing`.")]
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
 
 mod builder;
 mod client;
@@ -7,10 +61,12 @@ mod batch;
 mod delivery;
 mod queue;
 mod record;
+mod spool;
 mod worker;
 
 mod deadline;
 mod error;
+mod guard;
 mod hooks;
 mod report;
 mod stats;
@@ -22,7 +78,8 @@ pub use builder::{
     DEFAULT_CONNECT_TIMEOUT, DEFAULT_CONNECTIONS, DEFAULT_FLUSH_BATCH_SIZE, DEFAULT_FLUSH_INTERVAL,
     DEFAULT_GIVE_UP_AFTER, DEFAULT_HOST, DEFAULT_INITIAL_BACKOFF, DEFAULT_MAX_BACKOFF,
     DEFAULT_MAX_BATCH_BYTES, DEFAULT_MAX_BATCH_SIZE, DEFAULT_QUEUE_BYTES, DEFAULT_QUEUE_CAPACITY,
-    DEFAULT_REQUEST_TIMEOUT, DEFAULT_SHUTDOWN_TIMEOUT, TrubricsBuilder,
+    DEFAULT_REQUEST_TIMEOUT, DEFAULT_SHUTDOWN_TIMEOUT, DEFAULT_SPOOL_MAX_AGE,
+    DEFAULT_SPOOL_MAX_BYTES, TrubricsBuilder,
 };
 pub use client::Trubrics;
 pub use delivery::transport::{Request, Response, Transport, TransportError};
@@ -31,3 +88,8 @@ pub use hooks::Dropped;
 pub use queue::Overflow;
 pub use record::{Event, LlmEvent, Record, anonymous_id};
 pub use stats::{DropReason, Stats};
+
+/// The code in the README is compiled with the documentation's.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -4,14 +4,14 @@
 //! in a batch or in flight, so that a client at rest costs no memory for what it might hold. Callers never wait here
 //! unless [`Overflow::Block`] asks for it, and say when the worker has to be woken.
 
-use std::sync::{
-    Condvar, Mutex, PoisonError,
-    atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
-};
+mod budget;
+
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use crossbeam_channel::{Receiver, SendError, Sender, unbounded};
 
-use crate::record::Encoded;
+use self::budget::Budget;
+use crate::record::{Encoded, RECORD_OVERHEAD};
 
 /// What [`track`](crate::Trubrics::track) does when the queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -20,8 +20,9 @@ pub enum Overflow {
     /// Drops the new record and counts it as [`DropReason::QueueFull`](crate::DropReason::QueueFull).
     #[default]
     DropNewest,
-    /// Waits until there is room, however long that takes: for imports, where losing is worse than waiting.
-    /// A hook that runs on the worker never waits, for it would wait for itself: there the record is dropped.
+    /// Waits until there is room, however long that takes: for imports, where losing is worse than waiting. Those who
+    /// wait are served in the order in which they came. Inside a hook or a transport nobody waits, for it might be
+    /// for himself: there the record is dropped.
     Block,
 }
 
@@ -37,6 +38,9 @@ pub(crate) struct Limits {
 /// Set in `accepted` once the door is shut. Counting and asking are then one step, and none slips in between.
 const CLOSED: u64 = 1 << 63;
 
+/// No record is smaller: its field names and its timestamp alone take this much.
+const MIN_RECORD_BYTES: usize = 64 + RECORD_OVERHEAD;
+
 pub(crate) struct Queue {
     limits: Limits,
     sender: Sender<Encoded>,
@@ -44,13 +48,8 @@ pub(crate) struct Queue {
     accepted: AtomicU64,
     /// Records that the worker has taken out, ever.
     taken: AtomicU64,
-    /// The budget in use: waiting, in a batch or in flight.
-    records: AtomicUsize,
-    bytes: AtomicUsize,
-    /// Callers that wait for room.
-    blocked: AtomicUsize,
-    gate: Mutex<()>,
-    room: Condvar,
+    /// What is waiting, in a batch or in flight.
+    budget: Budget,
 }
 
 /// Why the queue did not take a record, which it gives back.
@@ -67,21 +66,36 @@ impl Queue {
             sender,
             accepted: AtomicU64::new(0),
             taken: AtomicU64::new(0),
-            records: AtomicUsize::new(0),
-            bytes: AtomicUsize::new(0),
-            blocked: AtomicUsize::new(0),
-            gate: Mutex::new(()),
-            room: Condvar::new(),
+            budget: Budget::new(limits.records, limits.bytes),
         };
         (queue, receiver)
     }
 
-    /// Puts a record in; says whether the worker must be woken for it.
+    /// Puts a record in, if there is room; says whether the worker must be woken for it.
     pub(crate) fn push(&self, record: Encoded) -> Result<bool, Refused> {
-        let size = record.json.len();
-        let Some(bytes_before) = self.reserve(size) else {
-            return Err(Refused::Full(record));
-        };
+        if self.is_closed() {
+            return Err(Refused::Closed(record));
+        }
+        match self.budget.reserve(record.cost()) {
+            Some(before) => self.enter(record, before),
+            None => Err(Refused::Full(record)),
+        }
+    }
+
+    /// Puts a record in as soon as there is room; refuses it only when the door is shut. `wake` is called before a wait.
+    pub(crate) fn push_or_wait(&self, record: Encoded, wake: impl Fn()) -> Result<bool, Refused> {
+        match self
+            .budget
+            .reserve_or_wait(record.cost(), || self.is_closed(), wake)
+        {
+            Some(before) => self.enter(record, before),
+            None => Err(Refused::Closed(record)),
+        }
+    }
+
+    /// Puts a record in that has its budget.
+    fn enter(&self, record: Encoded, bytes_before: usize) -> Result<bool, Refused> {
+        let size = record.cost();
         // It is counted before it is sent: the worker that sees the count knows that a record is on its way, and the
         // caller that sees what was taken before knows whether the worker may be asleep. Both are sequentially
         // consistent, so never do both miss the other.
@@ -104,31 +118,15 @@ impl Queue {
             || bytes_before / trigger != (bytes_before + size) / trigger)
     }
 
-    /// Waits until a push may succeed, or the door is shut. `wake` is called before the wait: what fills the queue may
-    /// be too little to have woken the worker.
-    pub(crate) fn wait_for_room(&self, size: usize, wake: impl Fn()) {
-        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
-        self.blocked.fetch_add(1, SeqCst);
-        wake();
-        while !self.is_closed() && !self.has_room(size) {
-            gate = self.room.wait(gate).unwrap_or_else(PoisonError::into_inner);
-        }
-        self.blocked.fetch_sub(1, SeqCst);
-    }
-
     /// Gives back the budget of records that came to their end.
     pub(crate) fn release(&self, records: usize, bytes: usize) {
-        self.bytes.fetch_sub(bytes, SeqCst);
-        self.records.fetch_sub(records, SeqCst);
-        if self.has_blocked() {
-            self.notify_blocked();
-        }
+        self.budget.release(records, bytes);
     }
 
     /// Shuts the door; says how many were let in, if it was this call that shut it.
     pub(crate) fn close(&self) -> Option<u64> {
         let before = self.accepted.fetch_or(CLOSED, SeqCst);
-        self.notify_blocked();
+        self.budget.close();
         (before & CLOSED == 0).then_some(before)
     }
 
@@ -136,12 +134,13 @@ impl Queue {
         self.accepted.load(SeqCst) & CLOSED != 0
     }
 
+    /// Whether there is no room for even the smallest record.
     pub(crate) fn is_full(&self) -> bool {
-        !self.has_room(0)
+        !self.budget.has_room(MIN_RECORD_BYTES)
     }
 
-    pub(crate) fn max_bytes(&self) -> usize {
-        self.limits.bytes
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// Records let in, ever.
@@ -151,15 +150,15 @@ impl Queue {
 
     /// Records that hold budget.
     pub(crate) fn pending(&self) -> u64 {
-        self.records.load(SeqCst) as u64
+        self.budget.records()
     }
 
     pub(crate) fn pending_bytes(&self) -> usize {
-        self.bytes.load(SeqCst)
+        self.budget.bytes()
     }
 
     pub(crate) fn has_blocked(&self) -> bool {
-        self.blocked.load(SeqCst) > 0
+        self.budget.has_blocked()
     }
 
     /// The worker has taken so many out, ever; says how many are waiting or on their way.
@@ -167,32 +166,7 @@ impl Queue {
         self.taken.store(taken, SeqCst);
         self.accepted().saturating_sub(taken)
     }
-
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.limits
-    }
-
-    /// Takes budget for one record; says how many bytes were in use before.
-    fn reserve(&self, size: usize) -> Option<usize> {
-        if self.records.fetch_add(1, SeqCst) < self.limits.records {
-            let before = self.bytes.fetch_add(size, SeqCst);
-            if before + size <= self.limits.bytes {
-                return Some(before);
-            }
-            self.bytes.fetch_sub(size, SeqCst);
-        }
-        self.records.fetch_sub(1, SeqCst);
-        None
-    }
-
-    fn has_room(&self, size: usize) -> bool {
-        self.records.load(SeqCst) < self.limits.records
-            && self.bytes.load(SeqCst) + size <= self.limits.bytes
-    }
-
-    fn notify_blocked(&self) {
-        // Whoever is about to wait holds the gate: behind it, he is waiting and hears this.
-        drop(self.gate.lock().unwrap_or_else(PoisonError::into_inner));
-        self.room.notify_all();
-    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -68,7 +68,11 @@ impl Record {
             write(&mut json)?;
             json.into_boxed_slice()
         };
-        Ok(Encoded { json, endpoint })
+        Ok(Encoded {
+            json,
+            endpoint,
+            entry: 0,
+        })
     }
 }
 
@@ -105,6 +109,18 @@ impl Endpoint {
 pub(crate) struct Encoded {
     pub(crate) json: Box<[u8]>,
     pub(crate) endpoint: Endpoint,
+    /// Its number in the segment of the spool that holds it; 0 for a record that is in memory alone.
+    pub(crate) entry: u32,
+}
+
+/// What a waiting record takes in memory beside its JSON: its place in the channel and what the allocator adds.
+pub(crate) const RECORD_OVERHEAD: usize = 48;
+
+impl Encoded {
+    /// What the record takes in memory.
+    pub(crate) fn cost(&self) -> usize {
+        self.json.len() + RECORD_OVERHEAD
+    }
 }
 
 /// A buffer that grew beyond this is not kept for the next record.

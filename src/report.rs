@@ -1,21 +1,22 @@
 //! The one place where the end of a record is written down: counted, told to `on_drop`, and logged once per episode.
-//!
-//! An episode of drops begins with the first one and ends with the next delivery, or with the client. Between the two
-//! the log stays quiet: a full queue would otherwise write a line for every call.
+
+mod episode;
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::atomic::{
-        AtomicBool, AtomicU64,
+        AtomicBool,
         Ordering::{Relaxed, SeqCst},
     },
+    time::Instant,
 };
 
 use log::{error, warn};
 
+use self::episode::Episode;
 use crate::{
     delivery::reply::Refusal,
-    hooks::{self, Dropped, OnDrop},
+    guard::caught,
+    hooks::{self, ClientId, Dropped, OnDrop},
     record::Encoded,
     stats::{Books, DropReason},
 };
@@ -25,25 +26,24 @@ pub(crate) const TARGET: &str = "trubrics";
 
 /// Runs a log statement. The logger is the program's own code: its panic must cost neither a record nor a caller.
 pub(crate) fn logging(statement: impl FnOnce()) {
-    let _ = catch_unwind(AssertUnwindSafe(statement));
+    let _ = caught(statement);
 }
 
 pub(crate) struct Report {
+    client: ClientId,
     books: Books,
     on_drop: Option<OnDrop>,
-    dropping: AtomicBool,
-    /// How many were dropped before the episode.
-    dropped_before: AtomicU64,
+    drops: Episode,
     key_refused: AtomicBool,
 }
 
 impl Report {
-    pub(crate) fn new(on_drop: Option<OnDrop>) -> Self {
+    pub(crate) fn new(client: ClientId, on_drop: Option<OnDrop>) -> Self {
         Self {
+            client,
             books: Books::default(),
             on_drop,
-            dropping: AtomicBool::new(false),
-            dropped_before: AtomicU64::new(0),
+            drops: Episode::new(Instant::now()),
             key_refused: AtomicBool::new(false),
         }
     }
@@ -60,7 +60,7 @@ impl Report {
     pub(crate) fn delivered(&self, records: usize) {
         self.books.count_delivered(records as u64);
         self.key_refused.store(false, Relaxed);
-        self.end_episode();
+        self.log_total(self.drops.end_if_quiet(Instant::now()));
     }
 
     /// Records that were in the queue are dropped.
@@ -71,6 +71,16 @@ impl Report {
         records: &[Encoded],
     ) {
         self.count(reason, refusal, records.len(), records);
+    }
+
+    /// Records that cannot be shown are dropped.
+    pub(crate) fn lost(&self, reason: DropReason, records: u64) {
+        self.count(
+            reason,
+            None,
+            usize::try_from(records).unwrap_or(usize::MAX),
+            &[],
+        );
     }
 
     /// A record is dropped before it came into the queue; its JSON is there if it got so far.
@@ -84,10 +94,14 @@ impl Report {
         );
     }
 
-    /// Logs how many were dropped, if any were since the last delivery.
-    pub(crate) fn end_episode(&self) {
-        if self.dropping.load(Relaxed) && self.dropping.swap(false, SeqCst) {
-            let total = self.books.dropped() - self.dropped_before.load(SeqCst);
+    /// The client has ended, and with it an episode of drops.
+    pub(crate) fn end(&self) {
+        self.log_total(self.drops.end());
+    }
+
+    fn log_total(&self, dropped_before: Option<u64>) {
+        if let Some(before) = dropped_before {
+            let total = self.books.dropped().saturating_sub(before);
             logging(|| warn!(target: TARGET, "records dropped in all: {total}"));
         }
     }
@@ -102,13 +116,13 @@ impl Report {
         if count == 0 {
             return;
         }
-        let before = self.books.dropped();
+        let is_first = self.drops.add(Instant::now(), || self.books.dropped());
         self.books.count_dropped(reason, count as u64);
-        if !self.dropping.load(Relaxed) && !self.dropping.swap(true, SeqCst) {
-            self.dropped_before.store(before, SeqCst);
-            if reason != DropReason::Unauthorized {
-                logging(|| warn!(target: TARGET, "dropping records: {reason}"));
-            }
+        if is_first && reason != DropReason::Unauthorized {
+            let status = refusal
+                .map(|refusal| format!(" (status {})", refusal.status))
+                .unwrap_or_default();
+            logging(|| warn!(target: TARGET, "dropping records: {reason}{status}"));
         }
         if reason == DropReason::Unauthorized && !self.key_refused.swap(true, SeqCst) {
             let status = refusal.map(|refusal| refusal.status).unwrap_or_default();
@@ -117,15 +131,13 @@ impl Report {
             );
         }
         if let Some(hook) = &self.on_drop {
-            hooks::on_drop(
-                hook,
-                &Dropped {
-                    reason,
-                    refusal,
-                    count,
-                    records,
-                },
-            );
+            let dropped = Dropped {
+                reason,
+                refusal,
+                count,
+                records,
+            };
+            hooks::on_drop(self.client, hook, &dropped);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The books: every record that `track` was given ends in exactly one of delivered, dropped or pending.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -28,13 +29,20 @@ pub enum DropReason {
     GaveUp,
     /// The client was closed and its time ran out.
     Deadline,
+    /// It had to go to make room in a [`spool`](crate::TrubricsBuilder::spool) that held too much.
+    SpoolFull,
+    /// It was in a [`spool`](crate::TrubricsBuilder::spool) for longer than
+    /// [`spool_max_age`](crate::TrubricsBuilder::spool_max_age) allows.
+    Expired,
+    /// It was in a [`spool`](crate::TrubricsBuilder::spool) and can no longer be read.
+    Damaged,
     /// The worker failed; please report it.
     Internal,
 }
 
 impl DropReason {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: &'static [Self] = &[
         Self::QueueFull,
         Self::Closed,
         Self::Invalid,
@@ -44,9 +52,14 @@ impl DropReason {
         Self::TooLarge,
         Self::GaveUp,
         Self::Deadline,
+        Self::SpoolFull,
+        Self::Expired,
+        Self::Damaged,
         Self::Internal,
     ];
 }
+
+const REASONS: usize = DropReason::ALL.len();
 
 impl fmt::Display for DropReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -60,6 +73,9 @@ impl fmt::Display for DropReason {
             Self::TooLarge => "it was too large for the server",
             Self::GaveUp => "the server could not be reached for too long",
             Self::Deadline => "the client was closed before it could be delivered",
+            Self::SpoolFull => "the spool was full",
+            Self::Expired => "it was in the spool for too long",
+            Self::Damaged => "it could not be read from the spool",
             Self::Internal => "the worker failed",
         })
     }
@@ -67,10 +83,11 @@ impl fmt::Display for DropReason {
 
 /// What became of the records that a client was given, since it was made; from [`stats`](crate::Trubrics::stats).
 ///
-/// `tracked == delivered + dropped + pending` whenever no record is on the move. A record that
+/// `tracked + recovered == delivered + dropped + pending + spooled` whenever no record is on the move; without a
+/// [`spool`](crate::TrubricsBuilder::spool), `recovered` and `spooled` are 0. A record that
 /// [`try_track`](crate::Trubrics::try_track) gave back, or for which [`track_sync`](crate::Trubrics::track_sync)
 /// returned an error, is its caller's and in none of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Stats {
     /// Records that were taken, or dropped at the door by `track`.
@@ -81,7 +98,11 @@ pub struct Stats {
     pub dropped: u64,
     /// Records that wait for delivery or are in flight.
     pub pending: u64,
-    reasons: [u64; DropReason::ALL.len()],
+    /// Records that were found in the spool, left there by an earlier run or another process.
+    pub recovered: u64,
+    /// Records that were left in the spool for the next run.
+    pub spooled: u64,
+    reasons: [u64; REASONS],
 }
 
 impl Stats {
@@ -96,6 +117,32 @@ impl Stats {
     pub fn dropped_for(&self, reason: DropReason) -> u64 {
         self.reasons[reason as usize]
     }
+
+    /// Each reason for which records were dropped, with their number.
+    pub fn drops(&self) -> impl Iterator<Item = (DropReason, u64)> {
+        let counts = DropReason::ALL.iter().zip(self.reasons);
+        counts
+            .filter(|(_, count)| *count > 0)
+            .map(|(reason, count)| (*reason, count))
+    }
+}
+
+impl fmt::Debug for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let drops: BTreeMap<_, _> = self
+            .drops()
+            .map(|(reason, count)| (format!("{reason:?}"), count))
+            .collect();
+        f.debug_struct("Stats")
+            .field("tracked", &self.tracked)
+            .field("delivered", &self.delivered)
+            .field("dropped", &self.dropped)
+            .field("pending", &self.pending)
+            .field("recovered", &self.recovered)
+            .field("spooled", &self.spooled)
+            .field("drops", &drops)
+            .finish()
+    }
 }
 
 /// The counters behind [`Stats`]; what is pending, and how many were taken, the queue counts itself.
@@ -104,9 +151,13 @@ pub(crate) struct Books {
     /// Tracked without the queue: dropped at the door, or delivered by the caller's own thread.
     beside_queue: AtomicU64,
     delivered: AtomicU64,
-    dropped: [AtomicU64; DropReason::ALL.len()],
+    dropped: [AtomicU64; REASONS],
     /// How many of the dropped a flush has told of.
     told: AtomicU64,
+    recovered: AtomicU64,
+    spooled: AtomicU64,
+    /// Records in the spool that are this client's to deliver.
+    on_disk: AtomicU64,
 }
 
 impl Books {
@@ -121,6 +172,32 @@ impl Books {
 
     pub(crate) fn count_dropped(&self, reason: DropReason, records: u64) {
         self.dropped[reason as usize].fetch_add(records, Ordering::Relaxed);
+    }
+
+    /// Records of ours went to the disk, and need no place in the queue any more.
+    pub(crate) fn count_stored(&self, records: u64) {
+        self.on_disk.fetch_add(records, Ordering::Relaxed);
+    }
+
+    /// Records that others left are ours to deliver.
+    pub(crate) fn count_recovered(&self, records: u64) {
+        self.recovered.fetch_add(records, Ordering::Relaxed);
+        self.on_disk.fetch_add(records, Ordering::Relaxed);
+    }
+
+    /// Records on disk have met their fate.
+    pub(crate) fn count_settled(&self, records: u64) {
+        self.on_disk.fetch_sub(records, Ordering::Relaxed);
+    }
+
+    /// Records on disk are left to whoever comes next.
+    pub(crate) fn count_left(&self, records: u64) {
+        self.spooled.fetch_add(records, Ordering::Relaxed);
+        self.on_disk.fetch_sub(records, Ordering::Relaxed);
+    }
+
+    pub(crate) fn on_disk(&self) -> u64 {
+        self.on_disk.load(Ordering::Relaxed)
     }
 
     pub(crate) fn dropped(&self) -> u64 {
@@ -150,6 +227,8 @@ impl Books {
             delivered: self.delivered.load(Ordering::Relaxed),
             dropped: reasons.iter().sum(),
             pending,
+            recovered: self.recovered.load(Ordering::Relaxed),
+            spooled: self.spooled.load(Ordering::Relaxed),
             reasons,
         }
     }

@@ -3,6 +3,7 @@
 //! It listens on the control channel alone. Callers put records into the data channel without waking anybody, and knock
 //! here when the first one waits and when a batch is full.
 
+mod backlog;
 mod lane;
 mod post;
 mod schedule;
@@ -10,7 +11,6 @@ mod schedule;
 use std::{
     convert::Infallible,
     io,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::SeqCst},
@@ -23,7 +23,8 @@ use log::error;
 
 pub(crate) use self::post::Answer;
 use self::{
-    lane::Lane,
+    backlog::Backlog,
+    lane::{Batch, Lane},
     post::{Landed, Post},
     schedule::{Schedule, Step, View},
 };
@@ -32,8 +33,10 @@ use crate::{
     client::Shared,
     deadline::after,
     delivery::{Effect, reply::Verdict, retry::Backoff},
+    guard::caught,
     record::{Encoded, Endpoint},
     report::{TARGET, logging},
+    spool::{Spool, SpoolSettings},
     stats::DropReason,
 };
 
@@ -54,6 +57,8 @@ pub(crate) struct Knocker {
     control: Sender<Control>,
     /// A wake is on its way. More of them would say nothing new.
     waking: AtomicBool,
+    /// Somebody wants everything to be sent, but does not wait for it.
+    hurrying: AtomicBool,
 }
 
 impl Knocker {
@@ -61,6 +66,7 @@ impl Knocker {
         Self {
             control,
             waking: AtomicBool::new(false),
+            hurrying: AtomicBool::new(false),
         }
     }
 
@@ -68,6 +74,12 @@ impl Knocker {
         if !self.waking.swap(true, SeqCst) {
             self.tell(Control::Wake);
         }
+    }
+
+    /// Wants what waits to be sent now. However often this is called, the worker hears it once.
+    pub(crate) fn hurry(&self) {
+        self.hurrying.store(true, SeqCst);
+        self.wake();
     }
 
     /// A worker that is gone has nothing left to do: nobody needs to know.
@@ -86,11 +98,14 @@ pub(crate) struct WorkerSettings {
     pub(crate) give_up_after: Duration,
     pub(crate) initial_backoff: Duration,
     pub(crate) max_backoff: Duration,
+    pub(crate) spool: Option<SpoolSettings>,
 }
 
 pub(crate) struct Worker {
     shared: Arc<Shared>,
     settings: WorkerSettings,
+    /// The bounds of a request, as the server takes it.
+    limits: BatchLimits,
     control: Receiver<Control>,
     records: Receiver<Encoded>,
     /// How many records were taken out of the channel, ever.
@@ -104,17 +119,24 @@ pub(crate) struct Worker {
     schedule: Schedule,
     backoff: Backoff,
     flushes: Vec<Flush>,
+    backlog: Option<Backlog>,
+    /// Our records in the spool are wanted at the server, however few they are.
+    is_wanted: bool,
+    /// Something came lately: with a spool, the queue is looked into again soon, without a knock.
+    is_alert: bool,
 }
+
+/// Records are on disk within this time, and callers need not knock as long as the worker looks by itself.
+const ALERT_PERIOD: Duration = Duration::from_millis(2);
 
 struct Flush {
     deadline: Instant,
     done: Sender<()>,
     /// How many records of each lane have to be settled.
     targets: [u64; Endpoint::ALL.len()],
+    /// And how many of those that went to the disk.
+    stored: u64,
 }
-
-/// Longer than any thread takes that was let into the queue and has yet to put its record there.
-const ON_THE_WAY: Duration = Duration::from_secs(1);
 
 impl Worker {
     pub(crate) fn new(
@@ -129,13 +151,17 @@ impl Worker {
             limits.trigger_records,
             limits.trigger_bytes,
         );
-        let post = match settings.connections {
-            1 => Post::on_worker(shared.clone()),
-            connections => Post::on_threads(&shared, connections)?,
+        // Records must get to the disk while a request is in flight: it is made by another thread.
+        let post = match (settings.connections, &settings.spool) {
+            (1, None) => Post::on_worker(shared.clone()),
+            (connections, _) => Post::on_threads(&shared, connections)?,
         };
+        let spool = settings.spool.clone().map(Spool::new);
+        let backlog = spool.map(|spool| Backlog::new(shared.clone(), spool, Instant::now()));
         let (seed, _) = uuid::Uuid::new_v4().as_u64_pair();
         Ok(Self {
             backoff: Backoff::new(settings.initial_backoff, settings.max_backoff, seed),
+            limits: settings.batch,
             settings,
             control,
             records,
@@ -146,13 +172,16 @@ impl Worker {
             post,
             schedule,
             flushes: Vec::new(),
+            backlog,
+            is_wanted: false,
+            is_alert: false,
             shared,
         })
     }
 
     /// Works until the client is closed. `_running` is let go at the very end, which is how the closer knows.
     pub(crate) fn run(mut self, _running: Sender<Infallible>) {
-        if catch_unwind(AssertUnwindSafe(|| self.work())).is_err() {
+        if caught(|| self.work()).is_none() {
             logging(
                 || error!(target: TARGET, "the worker failed: records are dropped from here on"),
             );
@@ -165,7 +194,7 @@ impl Worker {
         } else {
             DropReason::Internal
         });
-        self.shared.report.end_episode();
+        self.shared.report.end();
         self.post.end();
     }
 
@@ -178,6 +207,11 @@ impl Worker {
             self.answer_flushes(now);
             match self.schedule.next(now, self.view()) {
                 Step::Take => self.take(now),
+                Step::Load { is_due } => self.load(is_due, now),
+                Step::Look => self
+                    .backlog
+                    .iter_mut()
+                    .for_each(|backlog| backlog.look(now)),
                 Step::Attempt => self.attempt(now),
                 Step::Listen(until) => self.listen(until),
                 Step::Abandon | Step::End => return,
@@ -186,10 +220,20 @@ impl Worker {
     }
 
     fn listen(&mut self, until: Option<Instant>) {
+        let was_alert = std::mem::take(&mut self.is_alert);
+        let until = if was_alert {
+            Some(after(Instant::now(), ALERT_PERIOD))
+        } else {
+            until
+        };
         let heard = match until {
             Some(until) => self.control.recv_deadline(until).ok(),
             None => self.control.recv().ok(),
         };
+        if was_alert {
+            // From here on, callers knock again; what came before is seen when the queue is looked at next.
+            self.shared.knocker.waking.store(false, SeqCst);
+        }
         if let Some(control) = heard {
             self.hear(control);
         }
@@ -198,15 +242,22 @@ impl Worker {
     fn hear(&mut self, control: Control) {
         match control {
             // Taken back before the queue is looked at, so that a later knock is not lost.
-            Control::Wake => self.shared.knocker.waking.store(false, SeqCst),
+            Control::Wake => {
+                self.shared.knocker.waking.store(false, SeqCst);
+                if self.shared.knocker.hurrying.swap(false, SeqCst) {
+                    self.want_all();
+                }
+            }
             Control::Flush { deadline, done } => {
-                self.take(Instant::now());
-                self.schedule.hurry();
-                let targets = self.lanes.each_ref().map(Lane::received);
+                self.want_all();
                 self.flushes.push(Flush {
                     deadline,
                     done,
-                    targets,
+                    targets: self.lanes.each_ref().map(Lane::received),
+                    stored: self
+                        .backlog
+                        .as_ref()
+                        .map_or(0, |backlog| backlog.spool().stored()),
                 });
             }
             Control::Close => {
@@ -222,6 +273,13 @@ impl Worker {
         }
     }
 
+    /// Somebody wants to see everything delivered.
+    fn want_all(&mut self) {
+        self.take(Instant::now());
+        self.is_wanted = true;
+        self.schedule.hurry();
+    }
+
     fn view(&self) -> View {
         let queue = &self.shared.queue;
         View {
@@ -231,39 +289,79 @@ impl Worker {
             in_hand: self.lanes.iter().any(Lane::has_work),
             in_flight: !self.post.is_idle(),
             has_place: !self.post.is_full(),
+            spool: self
+                .backlog
+                .as_ref()
+                .map(|backlog| backlog.view(self.is_wanted)),
         }
     }
 
-    /// Moves everything that waits in the channel to its lane.
+    /// Takes in everything that waits in the channel: to the disk where there is a spool, or else to its lane.
     fn take(&mut self, now: Instant) {
+        let mut taken = Vec::new();
+        let is_spooling = self.backlog.is_some();
         while let Ok(record) = self.records.try_recv() {
-            self.take_one(record);
+            self.taken += 1;
+            if is_spooling {
+                taken.push(record);
+            } else {
+                self.take_in_hand(record);
+            }
         }
         if let Some(closing) = self.shared.closing() {
             // Nobody gets in any more, but some may be between the door and the channel.
             while self.taken < closing.accepted
-                && let Ok(record) = self.records.recv_timeout(ON_THE_WAY)
+                && let Ok(record) = self.records.recv()
             {
-                self.take_one(record);
+                self.taken += 1;
+                taken.push(record);
             }
-            self.taken = closing.accepted;
         }
         self.shared.queue.set_taken(self.taken);
-        self.schedule.took(now);
+        if let Some(backlog) = &mut self.backlog {
+            self.is_alert |= !taken.is_empty();
+            if self.is_alert {
+                // As if somebody had knocked: nobody needs to, while the worker looks by itself.
+                self.shared.knocker.waking.store(true, SeqCst);
+            }
+            if backlog.spool().held().0 == 0 {
+                self.schedule.took(now);
+            }
+            backlog.store(&mut taken);
+        } else {
+            self.schedule.took(now);
+        }
+        for record in taken {
+            self.take_in_hand(record);
+        }
     }
 
-    fn take_one(&mut self, record: Encoded) {
-        self.taken += 1;
-        self.in_hand_bytes += record.json.len();
+    fn take_in_hand(&mut self, record: Encoded) {
+        self.in_hand_bytes += record.cost();
         self.lanes[record.endpoint as usize].push(record);
     }
 
+    /// Takes the next records of the spool in hand.
+    fn load(&mut self, is_due: bool, now: Instant) {
+        if is_due {
+            self.is_wanted = false;
+            self.schedule.took(now);
+        }
+        let may_recover = self.schedule.closing().is_none();
+        let Some(backlog) = &mut self.backlog else {
+            return;
+        };
+        for record in backlog.load(is_due, may_recover, now) {
+            self.lanes[record.endpoint as usize].push(record);
+        }
+    }
+
     fn attempt(&mut self, now: Instant) {
-        let limits = self.settings.batch;
+        let limits = self.limits;
         if !self.lanes[self.turn].has_work() {
             self.turn = 1 - self.turn;
         }
-        if self.lanes[self.turn].has_room(limits) {
+        if self.backlog.is_none() && self.lanes[self.turn].has_room(limits) {
             // There may be more by now, and a full batch costs no more than this one.
             self.take(now);
         }
@@ -276,7 +374,7 @@ impl Worker {
             deadline = deadline.min(closing);
         }
         self.turn = 1 - turn;
-        if let Some(landed) = self.post.attempt(turn, lane.endpoint, batch, deadline) {
+        if let Some(landed) = self.post.attempt(turn, lane.endpoint, batch, now, deadline) {
             self.apply(landed);
         }
     }
@@ -285,6 +383,8 @@ impl Worker {
         let Landed {
             lane,
             mut batch,
+            began,
+            bytes,
             verdict,
         } = landed;
         let now = Instant::now();
@@ -292,16 +392,35 @@ impl Worker {
             self.backoff.reset();
             self.schedule.succeeded();
         }
-        let effects = batch
-            .delivery
-            .apply(verdict, now, self.settings.give_up_after);
+        let max = self.settings.batch.bytes;
+        match verdict {
+            // What the server finds too large once, it will find too large again.
+            Some(Verdict::TooLarge { .. }) if batch.records() > 1 => {
+                self.limits.bytes = self.limits.bytes.min(bytes / 2);
+            }
+            // But it may change its mind, or have spoken of a single large record.
+            Some(Verdict::Delivered) => {
+                self.limits.bytes = (self.limits.bytes + self.limits.bytes / 8 + 1).min(max)
+            }
+            _ => {}
+        }
+        let effects = batch.delivery.apply(verdict, now, self.patience(&batch));
         self.lanes[lane].put_back(batch);
         for effect in effects {
-            self.carry_out(effect, now);
+            self.carry_out(effect, began, now);
         }
     }
 
-    fn carry_out(&mut self, effect: Effect, now: Instant) {
+    /// How long a batch is tried: what is on disk is safe there until it is too old.
+    fn patience(&self, batch: &Batch) -> Duration {
+        match &self.backlog {
+            Some(backlog) if batch.is_on_disk() && backlog.is_expired() => Duration::ZERO,
+            Some(_) if batch.is_on_disk() => Duration::MAX,
+            _ => self.settings.give_up_after,
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect, began: Instant, now: Instant) {
         match effect {
             Effect::Delivered(records) => {
                 self.shared.report.delivered(records.len());
@@ -312,6 +431,13 @@ impl Worker {
                 refusal,
                 records,
             } => {
+                let is_expired =
+                    reason == DropReason::GaveUp && records.iter().all(|record| record.entry > 0);
+                let reason = if is_expired {
+                    DropReason::Expired
+                } else {
+                    reason
+                };
                 self.shared
                     .report
                     .dropped(reason, refusal.as_ref(), &records);
@@ -321,16 +447,26 @@ impl Worker {
                 at_least,
                 last_chance,
             } => {
-                self.schedule
-                    .failed(now, self.backoff.next_delay(), at_least, last_chance);
+                let own_delay = self
+                    .schedule
+                    .is_news(began)
+                    .then(|| self.backoff.next_delay());
+                self.schedule.failed(now, own_delay, at_least, last_chance);
             }
         }
     }
 
+    /// Gives back what the records held, in the queue or on disk.
     fn release(&mut self, records: &[Encoded]) {
-        let bytes = batch::size(records);
+        let in_memory = records.iter().filter(|record| record.entry == 0);
+        let (count, bytes) = in_memory.fold((0, 0), |(count, bytes), record| {
+            (count + 1, bytes + record.cost())
+        });
         self.in_hand_bytes -= bytes;
-        self.shared.queue.release(records.len(), bytes);
+        self.shared.queue.release(count, bytes);
+        if let (true, Some(backlog)) = (count < records.len(), &mut self.backlog) {
+            backlog.settle(records);
+        }
     }
 
     /// Answers the flushes that are settled, and lets go of those that will not be in time.
@@ -340,13 +476,18 @@ impl Worker {
             lanes,
             schedule,
             post,
+            backlog,
             ..
         } = self;
+        let settled = backlog
+            .as_ref()
+            .map_or(0, |backlog| backlog.spool().settled());
         flushes.retain(|flush| {
             let is_done = lanes
                 .iter()
                 .zip(flush.targets)
-                .all(|(lane, target)| lane.settled() >= target);
+                .all(|(lane, target)| lane.settled() >= target)
+                && settled >= flush.stored;
             if is_done {
                 let _ = flush.done.try_send(());
             }
@@ -356,18 +497,22 @@ impl Worker {
         });
     }
 
-    /// Drops everything that is left, here, in flight and in the channel.
+    /// Leaves on disk what is there, and drops everything else: here, in flight and in the channel.
     fn abandon(&mut self, reason: DropReason) {
         self.take(Instant::now());
         let in_flight: Vec<_> = self.post.recall().collect();
         let mut left: Vec<_> = in_flight
             .into_iter()
-            .map(|mut batch| batch.delivery.take_all())
+            .flat_map(|mut batch| batch.delivery.take_all())
             .collect();
-        left.extend(self.lanes.iter_mut().map(Lane::take_all));
-        for records in left {
-            self.shared.report.dropped(reason, None, &records);
-            self.release(&records);
+        left.extend(self.lanes.iter_mut().flat_map(Lane::take_all));
+        left.retain(|record| record.entry == 0);
+        if let Some(backlog) = &mut self.backlog {
+            // The disk may have come back since they were tracked.
+            backlog.store(&mut left);
+            backlog.leave();
         }
+        self.shared.report.dropped(reason, None, &left);
+        self.shared.queue.release(left.len(), batch::cost(&left));
     }
 }

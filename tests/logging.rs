@@ -153,15 +153,11 @@ fn an_episode_of_drops_is_one_warning_and_a_total_at_its_end() {
     assert_eq!(error.dropped(), 49);
     client.track(Event::new("u", ""));
     client.close(LONG).expect_err("one was dropped");
-    assert_eq!(
-        ours(Level::Warn),
-        [
-            "dropping records: the queue was full",
-            "records dropped in all: 49",
-            "dropping records: the record was invalid",
-            "records dropped in all: 1",
-        ]
-    );
+    let lines = [
+        "dropping records: the queue was full",
+        "records dropped in all: 50",
+    ];
+    assert_eq!(ours(Level::Warn), lines);
 }
 
 #[test]
@@ -190,6 +186,5 @@ fn a_refused_key_is_one_error_and_not_one_for_each_batch() {
             "the server refuses the API key (status 401): records are dropped",
         ]
     );
-    let totals = ["records dropped in all: 3", "records dropped in all: 1"];
-    assert_eq!(ours(Level::Warn), totals);
+    assert_eq!(ours(Level::Warn), ["records dropped in all: 4"]);
 }

@@ -9,6 +9,11 @@ fn builder() -> TrubricsBuilder {
     Trubrics::builder("key").transport(accepts_all)
 }
 
+/// For the default transport, whatever the features are.
+fn without_tls() -> TrubricsBuilder {
+    Trubrics::builder("key").host("http://example.com")
+}
+
 #[track_caller]
 fn problem(builder: TrubricsBuilder) -> String {
     builder.build().expect_err("a bad setting").to_string()
@@ -106,12 +111,20 @@ fn every_bad_setting_is_refused_in_words_that_name_it_and_what_is_allowed() {
             "default_property is unusable: property `score` cannot be sent: NaN and infinities are not JSON numbers",
         ),
         (
-            problem(Trubrics::builder("key").proxy("ftp://proxy")),
+            problem(without_tls().proxy("ftp://proxy")),
             "proxy must be the URL of a proxy that begins with http://, https://, socks4://, socks4a:// or socks5://",
         ),
         (
-            problem(Trubrics::builder("key").root_certificates("no PEM")),
-            "root_certificates must contain at least one certificate in PEM form",
+            problem(without_tls().root_certificates("no PEM")),
+            if cfg!(any(
+                feature = "rustls",
+                feature = "rustls-no-provider",
+                feature = "native-tls"
+            )) {
+                "root_certificates must contain at least one certificate in PEM form"
+            } else {
+                "root_certificates needs TLS: switch on the feature rustls, rustls-no-provider or native-tls"
+            },
         ),
     ];
     for (found, expected) in cases {
@@ -183,6 +196,7 @@ fn debug_shows_neither_the_key_nor_the_properties() {
         .default_property("secret-name", "secret-value")
         .proxy("http://secret:secret@proxy");
     let client = Trubrics::builder("secret-key")
+        .host("http://example.com")
         .build()
         .expect("good settings");
     let shown = format!("{builder:?} {client:?}");

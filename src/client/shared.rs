@@ -1,8 +1,7 @@
 //! What callers and the worker have in common, and what callers do with it: check, encode, queue, deliver at once.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -16,10 +15,11 @@ use crate::{
         reply::{Verdict, judge},
         transport::{Request, Response, Transport, TransportError},
     },
-    error::{DeliveryErrorKind, EventError, TrackErrorKind},
-    hooks::{self, BeforeSend},
+    error::{DeliveryError, DeliveryErrorKind, EventError, TrackErrorKind},
+    guard::caught,
+    hooks::{self, BeforeSend, ClientId},
     queue::{Overflow, Queue, Refused},
-    record::{Encoded, Endpoint, Properties, Record},
+    record::{Encoded, Endpoint, Properties, RECORD_OVERHEAD, Record},
     report::{Report, TARGET, logging},
     stats::{DropReason, Stats},
     worker::{Control, Knocker},
@@ -27,6 +27,7 @@ use crate::{
 
 /// What callers and the worker have in common.
 pub(crate) struct Shared {
+    pub(crate) id: ClientId,
     pub(crate) queue: Queue,
     pub(crate) report: Report,
     pub(crate) knocker: Knocker,
@@ -39,7 +40,9 @@ pub(crate) struct Shared {
     pub(crate) before_send: Option<BeforeSend>,
     pub(crate) request_timeout: Duration,
     pub(crate) shutdown_timeout: Duration,
+    pub(crate) has_spool: bool,
     pub(crate) closing: Mutex<Option<Closing>>,
+    pub(crate) last_failure: Mutex<Option<Arc<DeliveryError>>>,
 }
 
 /// The client is being closed.
@@ -82,53 +85,48 @@ impl Shared {
         }
         // A record is moved about as little as can be: it is large.
         if let Some(hook) = &self.before_send {
-            let Some(changed) = hooks::before_send(hook, record) else {
+            let Some(changed) = hooks::before_send(self.id, hook, record) else {
                 self.report.turned_away(DropReason::Hook, None);
                 return Ok(());
             };
             record = changed;
         }
-        let mut encoded = match self.encode(&record) {
+        let encoded = match self.encode(&record) {
             Ok(encoded) => encoded,
             Err(error) => return reject(TrackErrorKind::Invalid(error), record, None),
         };
-        let size = encoded.json.len();
-        loop {
-            match self.queue.push(encoded) {
-                Ok(false) => return Ok(()),
-                Ok(true) => {
-                    self.knocker.wake();
-                    return Ok(());
-                }
-                Err(Refused::Full(back)) if may_wait => {
-                    self.queue.wait_for_room(size, || self.knocker.wake());
-                    encoded = back;
-                }
-                Err(Refused::Full(back)) => {
-                    return reject(TrackErrorKind::Full, record, Some(back));
-                }
-                Err(Refused::Closed(back)) => {
-                    return reject(TrackErrorKind::Closed, record, Some(back));
-                }
+        let pushed = if may_wait {
+            self.queue.push_or_wait(encoded, || self.knocker.wake())
+        } else {
+            self.queue.push(encoded)
+        };
+        match pushed {
+            Ok(false) => Ok(()),
+            Ok(true) => {
+                self.knocker.wake();
+                Ok(())
             }
+            Err(Refused::Full(back)) => reject(TrackErrorKind::Full, record, Some(back)),
+            Err(Refused::Closed(back)) => reject(TrackErrorKind::Closed, record, Some(back)),
         }
     }
 
     fn before_send(&self, record: Record) -> Option<Record> {
         match &self.before_send {
-            Some(hook) => hooks::before_send(hook, record),
+            Some(hook) => hooks::before_send(self.id, hook, record),
             None => Some(record),
         }
     }
 
     fn encode(&self, record: &Record) -> Result<Encoded, EventError> {
         let encoded = record.encode(&self.defaults, SystemTime::now())?;
-        let (size, max) = (encoded.json.len(), self.queue.max_bytes());
-        if size > max {
-            return Err(EventError::new(
-                "record",
-                format!("is {size} bytes of JSON: queue_bytes allows {max}"),
-            ));
+        let (size, max) = (encoded.json.len(), self.queue.limits().bytes);
+        if encoded.cost() > max {
+            let problem = format!(
+                "is {size} bytes of JSON: queue_bytes allows {}",
+                max.saturating_sub(RECORD_OVERHEAD)
+            );
+            return Err(EventError::new("record", problem));
         }
         Ok(encoded)
     }
@@ -144,23 +142,17 @@ impl Shared {
         let deadline = after(Instant::now(), self.request_timeout);
         let request = Request::new(self.url(encoded.endpoint), &self.api_key, &body, deadline);
         let answer = self.send(&request).map_err(DeliveryErrorKind::NoAnswer)?;
-        let (refusal, is_transient) = match judge(&answer, OffsetDateTime::now_utc(), &self.api_key)
-        {
-            Verdict::Delivered => {
+        match judge(&answer, OffsetDateTime::now_utc(), &self.api_key).refusal() {
+            None => {
                 self.report.books().count_beside_queue(1);
                 self.report.delivered(1);
-                return Ok(());
+                Ok(())
             }
-            Verdict::Later { refusal, .. } => (refusal, true),
-            Verdict::Invalid { refusal, .. }
-            | Verdict::TooLarge { refusal }
-            | Verdict::Unauthorized { refusal }
-            | Verdict::Refused { refusal } => (refusal, false),
-        };
-        Err(DeliveryErrorKind::Answer {
-            refusal,
-            is_transient,
-        })
+            Some((refusal, is_transient)) => Err(DeliveryErrorKind::Answer {
+                refusal,
+                is_transient,
+            }),
+        }
     }
 
     /// Makes one attempt for the worker, and says what the answer means; nothing where there is none.
@@ -185,14 +177,33 @@ impl Shared {
                 debug!(target: TARGET, "{path} (records: {records}, bytes: {bytes}): {outcome} after {time} ms");
             }
         });
-        let answer = answer.ok()?;
-        Some(judge(&answer, OffsetDateTime::now_utc(), &self.api_key))
+        let (verdict, failure) = match answer {
+            Err(error) => (None, Some(DeliveryErrorKind::NoAnswer(error))),
+            Ok(answer) => {
+                let verdict = judge(&answer, OffsetDateTime::now_utc(), &self.api_key);
+                let failure = verdict.clone().refusal();
+                let failure = failure.map(|(refusal, is_transient)| DeliveryErrorKind::Answer {
+                    refusal,
+                    is_transient,
+                });
+                (Some(verdict), failure)
+            }
+        };
+        *self.last_failure() = failure.map(DeliveryError::new).map(Arc::new);
+        verdict
+    }
+
+    /// Why the last attempt of the worker failed, if it did.
+    pub(crate) fn last_failure(&self) -> MutexGuard<'_, Option<Arc<DeliveryError>>> {
+        self.last_failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One call of the transport, which may be anybody's code: its panic is a missing answer.
     fn send(&self, request: &Request<'_>) -> Result<Response, TransportError> {
-        catch_unwind(AssertUnwindSafe(|| self.transport.send(request)))
-            .unwrap_or_else(|_| Err(TransportError::new("the transport panicked")))
+        hooks::transport(self.id, || self.transport.send(request))
+            .unwrap_or_else(|| Err(TransportError::new("the transport panicked")))
     }
 
     fn url(&self, endpoint: Endpoint) -> &str {
@@ -200,7 +211,7 @@ impl Shared {
     }
 
     pub(super) fn interrupt(&self) {
-        let _ = catch_unwind(AssertUnwindSafe(|| self.transport.interrupt()));
+        let _ = caught(|| self.transport.interrupt());
     }
 
     /// Shuts the door and tells the worker when to be done; of several deadlines, the latest holds.
@@ -231,9 +242,14 @@ impl Shared {
         *self.closing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Records that wait for delivery or are in flight, in the queue or on disk.
+    pub(crate) fn pending(&self) -> u64 {
+        self.queue.pending() + self.report.books().on_disk()
+    }
+
     pub(crate) fn stats(&self) -> Stats {
         self.report
             .books()
-            .stats(self.queue.accepted(), self.queue.pending())
+            .stats(self.queue.accepted(), self.pending())
     }
 }

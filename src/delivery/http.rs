@@ -279,12 +279,12 @@ fn read(mut response: http::Response<ureq::Body>) -> Response {
     for name in ["retry-after", "date"] {
         let value = response.headers().get(name);
         if let Some(value) = value.and_then(|value| value.to_str().ok()) {
-            ours = ours.header(name, value);
+            ours = ours.with_header(name, value);
         }
     }
     let mut body = Vec::new();
     let limited = response.body_mut().with_config().limit(MAX_RESPONSE_BODY);
     // What was read before an error is kept.
     let _ = limited.reader().read_to_end(&mut body);
-    ours.body(body)
+    ours.with_body(body)
 }

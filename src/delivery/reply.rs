@@ -9,7 +9,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 use super::transport::Response;
 
 /// What to do with the records of a request after its answer.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Verdict {
     /// The server has them.
     Delivered,
@@ -26,6 +26,20 @@ pub(crate) enum Verdict {
     Unauthorized { refusal: Refusal },
     /// Refused for good.
     Refused { refusal: Refusal },
+}
+
+impl Verdict {
+    /// Why the records were not taken, and whether they may be later.
+    pub(crate) fn refusal(self) -> Option<(Refusal, bool)> {
+        match self {
+            Self::Delivered => None,
+            Self::Later { refusal, .. } => Some((refusal, true)),
+            Self::Invalid { refusal, .. }
+            | Self::TooLarge { refusal }
+            | Self::Unauthorized { refusal }
+            | Self::Refused { refusal } => Some((refusal, false)),
+        }
+    }
 }
 
 /// A status that is no success, and the server's own words about it.
@@ -58,7 +72,7 @@ pub(crate) fn judge(response: &Response, now: OffsetDateTime, api_key: &str) -> 
     if (200..300).contains(&status) {
         return Verdict::Delivered;
     }
-    let detail: Option<Value> = serde_json::from_slice(response.bytes())
+    let detail: Option<Value> = serde_json::from_slice(response.body())
         .ok()
         .and_then(|body: ErrorBody| body.detail);
     let words = detail
@@ -149,7 +163,17 @@ fn bad_indexes(detail: &Value) -> Vec<usize> {
     let Value::Array(problems) = detail else {
         return Vec::new();
     };
-    let index = |problem: &Value| usize::try_from(problem.get("loc")?.get(1)?.as_u64()?).ok();
+    let index = |problem: &Value| {
+        let place = problem.get("loc")?;
+        // Where the body as a whole is no JSON, the number is a position in the text.
+        let is_record = place.get(0)? == "body"
+            && problem
+                .get("type")
+                .is_none_or(|kind| kind != "json_invalid");
+        is_record
+            .then(|| usize::try_from(place.get(1)?.as_u64()?).ok())
+            .flatten()
+    };
     let mut indexes: Vec<_> = problems.iter().filter_map(index).collect();
     indexes.sort_unstable();
     indexes.dedup();
@@ -159,7 +183,7 @@ fn bad_indexes(detail: &Value) -> Vec<usize> {
 /// `Retry-After` as seconds or as an HTTP date. A date is taken against the server's own clock where it tells it, since
 /// ours may be wrong.
 fn retry_after(response: &Response, now: OffsetDateTime) -> Option<Duration> {
-    let value = response.find("retry-after")?.trim();
+    let value = response.header("retry-after")?.trim();
     if value.len() > MAX_RETRY_AFTER_BYTES {
         return None;
     }
@@ -167,7 +191,7 @@ fn retry_after(response: &Response, now: OffsetDateTime) -> Option<Duration> {
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
     let until = http_date(value)?;
-    let now = response.find("date").and_then(http_date).unwrap_or(now);
+    let now = response.header("date").and_then(http_date).unwrap_or(now);
     Some(Duration::try_from(until - now).unwrap_or_default())
 }
 

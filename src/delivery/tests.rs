@@ -9,6 +9,7 @@ fn records(count: usize) -> Vec<Encoded> {
     let record = |id: usize| Encoded {
         json: id.to_string().into_bytes().into(),
         endpoint: Endpoint::Events,
+        entry: 0,
     };
     (0..count).map(record).collect()
 }
@@ -219,27 +220,61 @@ fn a_batch_is_attempted_once_more_at_its_last_chance_and_then_given_up() {
         let effects = attempt(at);
         assert!(
             matches!(&effects[..], [Effect::Wait { at_least: None, last_chance }]
-            if *last_chance == start + GIVE_UP_AFTER)
+                if *last_chance == Some(start + GIVE_UP_AFTER))
         );
     }
     let effects = attempt(300);
     assert!(
-        matches!(&effects[..], [Effect::Dropped { reason: DropReason::GaveUp, records, .. }]
+        matches!(&effects[..], [Effect::Dropped { reason: DropReason::GaveUp, records, .. }, Effect::Wait { last_chance: None, .. }]
         if records.len() == 2)
     );
 }
 
 #[test]
-fn without_patience_one_attempt_is_all() {
+fn without_patience_one_attempt_is_all_and_the_next_batch_still_waits() {
     let mut delivery = Delivery::new(records(1));
     let effects = delivery.apply(None, Instant::now(), Duration::ZERO);
     assert!(matches!(
         &effects[..],
-        [Effect::Dropped {
-            reason: DropReason::GaveUp,
-            ..
-        }]
+        [
+            Effect::Dropped {
+                reason: DropReason::GaveUp,
+                ..
+            },
+            Effect::Wait {
+                last_chance: None,
+                ..
+            }
+        ]
     ));
+}
+
+#[test]
+fn an_answer_gives_a_batch_all_its_patience_again() {
+    let start = Instant::now();
+    let minute = Duration::from_secs(60);
+    let mut delivery = Delivery::new(records(4));
+    delivery.apply(None, start, GIVE_UP_AFTER);
+    let invalid = Verdict::Invalid {
+        bad: Vec::new(),
+        refusal: refusal(422),
+    };
+    delivery.apply(Some(invalid), start + minute, GIVE_UP_AFTER);
+    let effects = delivery.apply(None, start + 6 * minute, GIVE_UP_AFTER);
+    assert!(matches!(&effects[..], [Effect::Wait { .. }]));
+}
+
+#[test]
+fn a_hundred_records_that_are_each_too_large_stay_within_the_budget() {
+    let fate = deliver(100, |_| Verdict::TooLarge {
+        refusal: refusal(413),
+    });
+    assert_eq!(fate.dropped.len(), 100);
+    assert!(
+        fate.requests <= 1 + 2 * MAX_FRUITLESS_SPLITS as usize,
+        "{} requests",
+        fate.requests
+    );
 }
 
 #[test]

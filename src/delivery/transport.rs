@@ -45,7 +45,8 @@ pub trait Transport: Send + Sync + 'static {
     /// Ends the calls that are under way, and lets later ones fail at once.
     ///
     /// Called at most a few times, from another thread, when [`close`](crate::Trubrics::close) runs out of time.
-    /// Without it (the default does nothing) such a call goes on in the background after `close` has returned.
+    /// Without it (the default does nothing) such a call goes on in the background after `close` has returned. It runs on
+    /// the thread that closes, which waits for it: it must not block.
     fn interrupt(&self) {}
 }
 
@@ -55,6 +56,16 @@ where
 {
     fn send(&self, request: &Request<'_>) -> Result<Response, TransportError> {
         self(request)
+    }
+}
+
+impl Transport for Box<dyn Transport> {
+    fn send(&self, request: &Request<'_>) -> Result<Response, TransportError> {
+        (**self).send(request)
+    }
+
+    fn interrupt(&self) {
+        (**self).interrupt();
     }
 }
 
@@ -77,7 +88,8 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    pub(crate) fn new(url: &'a str, api_key: &'a str, body: &'a [u8], deadline: Instant) -> Self {
+    /// A request with this key and body; the client makes its own, and tests of a transport make theirs.
+    pub fn new(url: &'a str, api_key: &'a str, body: &'a [u8], deadline: Instant) -> Self {
         Self {
             url,
             api_key,
@@ -146,32 +158,32 @@ impl Response {
 
     /// Adds a header. Only `Retry-After` and `Date` are looked at.
     #[must_use]
-    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
     /// Sets the body. The first few kilobytes are enough: it is read for the reason of a refusal, nothing else.
     #[must_use]
-    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+    pub fn with_body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self
     }
 
-    pub(crate) fn status(&self) -> u16 {
+    /// The HTTP status.
+    pub fn status(&self) -> u16 {
         self.status
     }
 
-    /// The first header of that name, in whatever case.
-    pub(crate) fn find(&self, name: &str) -> Option<&str> {
-        let found = self
-            .headers
-            .iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.as_str())
+    /// The first header of this name, in whatever case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        let (_, value) = headers.find(|(key, _)| key.eq_ignore_ascii_case(name))?;
+        Some(value)
     }
 
-    pub(crate) fn bytes(&self) -> &[u8] {
+    /// The body, or as much of it as the transport has read.
+    pub fn body(&self) -> &[u8] {
         &self.body
     }
 }

@@ -1,17 +1,11 @@
 //! The properties object, written as JSON when a property is set and never taken apart again unless a key repeats.
 
-use std::{
-    cell::Cell,
-    collections::HashMap,
-    mem,
-    ops::Range,
-    panic::{AssertUnwindSafe, catch_unwind},
-};
+use std::{cell::Cell, collections::HashMap, mem, ops::Range};
 
 use serde::Serialize;
 
 use super::{bare_text::BareText, finite::Finite, text::write_text};
-use crate::error::EventError;
+use crate::{error::EventError, guard::caught};
 
 /// Properties as they go on the wire, without the braces.
 #[derive(Clone, Default)]
@@ -67,22 +61,30 @@ impl Properties {
         self.append(|json| write_value(json, properties), || "properties".into())?;
 
         let object = start + usize::from(start > 0);
-        let kind = self.json.get(object).copied().unwrap_or_default();
-        if kind != b'{' {
+        let text = self.json[object..].trim_ascii();
+        let Some(entries) = text
+            .strip_prefix(b"{")
+            .and_then(|text| text.strip_suffix(b"}"))
+        else {
+            let kind = json_kind(text.first().copied().unwrap_or_default());
+            let problem = format!("are {kind}: a map or a struct with named fields is needed");
             self.json.truncate(start);
-            let problem = format!(
-                "are {}: a map or a struct with named fields is needed",
-                json_kind(kind)
-            );
             return Err(EventError::new("properties", problem));
-        }
-        self.json.remove(object);
-        self.json.pop();
-        if self.json.len() == object {
+        };
+        // Blanks come with a raw value, which is written as it was read.
+        let entries = entries.trim_ascii();
+        if entries.is_empty() {
             self.json.truncate(start);
-        } else {
-            self.note(ANY_KEY);
+            return Ok(());
         }
+        let from = self.json[object..]
+            .iter()
+            .position(|byte| !byte.is_ascii_whitespace() && *byte != b'{');
+        let from = object + from.unwrap_or_default();
+        let length = entries.len();
+        self.json.copy_within(from..from + length, object);
+        self.json.truncate(object + length);
+        self.note(ANY_KEY);
         Ok(())
     }
 
@@ -126,11 +128,10 @@ impl Properties {
             self.json.push(b',');
         }
         let json = &mut self.json;
-        let written = catch_unwind(AssertUnwindSafe(|| entry(json)));
-        let error = match written {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) => EventError::not_json(name(), error),
-            Err(_) => EventError::new(name(), "panicked while it was serialised"),
+        let error = match caught(|| entry(json)) {
+            Some(Ok(())) => return Ok(()),
+            Some(Err(error)) => EventError::not_json(name(), error),
+            None => EventError::new(name(), "panicked while it was serialised"),
         };
         self.json.truncate(start);
         Err(error)

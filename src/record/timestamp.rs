@@ -3,20 +3,16 @@
 //! The calendar is computed here: every record has a timestamp, and the way through the parts of an [`OffsetDateTime`]
 //! takes twice as long as reading the clock.
 
-use std::{
-    ops::RangeInclusive,
-    panic::{AssertUnwindSafe, catch_unwind},
-    time::SystemTime,
-};
+use std::{ops::RangeInclusive, time::SystemTime};
 
 use time::OffsetDateTime;
 
-use crate::error::EventError;
+use crate::{error::EventError, guard::caught};
 
 /// Converts what the caller gave. A `SystemTime` far outside the calendar panics in its conversion; here it is an
 /// error like any other.
 pub(super) fn convert(timestamp: impl Into<OffsetDateTime>) -> Result<OffsetDateTime, EventError> {
-    catch_unwind(AssertUnwindSafe(|| timestamp.into())).map_err(|_| out_of_range())
+    caught(|| timestamp.into()).ok_or_else(out_of_range)
 }
 
 /// What the server is told of an instant: whole seconds since 1970 in UTC, and milliseconds. What is finer is cut off,

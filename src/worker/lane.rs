@@ -26,6 +26,20 @@ pub(super) struct Batch {
     pub(super) delivery: Delivery,
 }
 
+impl Batch {
+    /// Whether what was attempted last is in the spool.
+    pub(super) fn is_on_disk(&self) -> bool {
+        self.delivery
+            .front()
+            .is_some_and(|front| front.iter().all(|record| record.entry > 0))
+    }
+
+    /// How many records the next attempt carries.
+    pub(super) fn records(&self) -> usize {
+        self.delivery.front().map_or(0, <[Encoded]>::len)
+    }
+}
+
 /// A queue that grew beyond this in a burst is given back when it is empty.
 const MAX_KEPT_CAPACITY: usize = 1024;
 

@@ -26,12 +26,16 @@ pub(super) struct Post {
 struct Flight {
     lane: usize,
     batch: Batch,
+    began: Instant,
 }
 
 /// What came of it; without a verdict, there was no answer.
 pub(super) struct Landed {
     pub(super) lane: usize,
     pub(super) batch: Batch,
+    pub(super) began: Instant,
+    /// The size of the body.
+    pub(super) bytes: usize,
     pub(super) verdict: Option<Verdict>,
 }
 
@@ -101,6 +105,7 @@ impl Post {
         lane: usize,
         endpoint: Endpoint,
         batch: Batch,
+        began: Instant,
         deadline: Instant,
     ) -> Option<Landed> {
         let mut body = self.bodies.pop().unwrap_or_default();
@@ -109,15 +114,18 @@ impl Post {
         let records = records.len();
         let Some(senders) = &self.senders else {
             let verdict = self.shared.attempt(endpoint, records, &body, deadline);
+            let bytes = body.len();
             self.keep(body);
             return Some(Landed {
                 lane,
                 batch,
+                began,
+                bytes,
                 verdict,
             });
         };
         let place = self.places.iter().position(Option::is_none)?;
-        self.places[place] = Some(Flight { lane, batch });
+        self.places[place] = Some(Flight { lane, batch, began });
         let job = Job {
             place,
             endpoint,
@@ -132,29 +140,35 @@ impl Post {
 
     /// Takes in what a thread of its own brought back.
     pub(super) fn land(&mut self, answer: Answer) -> Option<Landed> {
+        let bytes = answer.body.len();
         self.keep(answer.body);
-        let Flight { lane, batch } = self.places.get_mut(answer.place)?.take()?;
+        let Flight { lane, batch, began } = self.places.get_mut(answer.place)?.take()?;
         let verdict = answer.verdict;
         Some(Landed {
             lane,
             batch,
+            began,
+            bytes,
             verdict,
         })
     }
 
     /// Takes back what is in flight, for nobody will wait for its answer.
     pub(super) fn recall(&mut self) -> impl Iterator<Item = Batch> {
+        if let (false, Some(senders)) = (self.is_idle(), &mut self.senders) {
+            // Some of them are in a request: they end after it, by themselves.
+            senders.threads.clear();
+        }
         self.places
             .iter_mut()
             .filter_map(|place| place.take().map(|flight| flight.batch))
     }
 
-    /// Lets the threads end, and waits for them if none is in a request.
+    /// Lets the threads end, and waits for those that have nothing to do.
     pub(super) fn end(self) {
-        let is_idle = self.is_idle();
         if let Some(Senders { jobs, threads }) = self.senders {
             drop(jobs);
-            for thread in threads.into_iter().filter(|_| is_idle) {
+            for thread in threads {
                 // A panic of the transport was caught where it happened.
                 let _ = thread.join();
             }

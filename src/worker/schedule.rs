@@ -4,6 +4,10 @@ use std::time::{Duration, Instant};
 
 use crate::deadline::after;
 
+/// The most that a server may have us wait: what waits behind has to be tried again some time. Five minutes are what a
+/// batch is given in all by default.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
+
 /// Where the records are.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct View {
@@ -17,6 +21,22 @@ pub(crate) struct View {
     pub(crate) in_flight: bool,
     /// One more request may be in flight.
     pub(crate) has_place: bool,
+    /// What is on disk, for a client that has a spool.
+    pub(crate) spool: Option<SpoolView>,
+}
+
+/// What is on disk and not in hand.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct SpoolView {
+    /// Our own that are being gathered, and their bytes.
+    pub(crate) held: u64,
+    pub(crate) held_bytes: usize,
+    /// Our own are due: enough was gathered, or somebody flushes.
+    pub(crate) is_due: bool,
+    /// Others left something.
+    pub(crate) has_found: bool,
+    /// When to look for more.
+    pub(crate) next_look: Option<Instant>,
 }
 
 /// The next thing to do.
@@ -24,6 +44,10 @@ pub(crate) struct View {
 pub(crate) enum Step {
     /// Take in everything that waits in the channel: it is due.
     Take,
+    /// Take the next records from the spool; our own that are being gathered only if they are due.
+    Load { is_due: bool },
+    /// Look for what others left in the spool.
+    Look,
     /// Attempt a batch.
     Attempt,
     /// Listen for control, at most until then.
@@ -62,11 +86,15 @@ impl Schedule {
 
     pub(crate) fn next(&mut self, now: Instant, view: View) -> Step {
         self.gate.pass(now);
+        let spool = view.spool.unwrap_or_default();
+        let is_closing = self.closing.is_some();
+        // With a spool, records are on disk before anything else is done.
+        if view.waiting > 0 && (is_closing || view.spool.is_some()) {
+            return Step::Take;
+        }
+        let is_busy = view.in_hand || view.in_flight;
         if let Some(deadline) = self.closing {
-            if view.waiting > 0 {
-                return Step::Take;
-            }
-            if !view.in_hand && !view.in_flight {
+            if !is_busy && spool.held == 0 && !spool.is_due {
                 return Step::End;
             }
             if now >= deadline || !view.in_flight && self.is_shut_until(deadline) {
@@ -77,18 +105,34 @@ impl Schedule {
         if view.in_hand {
             match self.gate.until() {
                 None if view.has_place => return Step::Attempt,
-                gate => until = [until, gate].into_iter().flatten().min(),
+                gate => until = earliest(until, gate),
             }
-        } else if view.waiting > 0 {
+        } else if view.waiting + spool.held > 0 {
             let due = after(*self.since.get_or_insert(now), self.flush_interval);
-            let enough =
-                view.waiting >= self.trigger_records || view.waiting_bytes >= self.trigger_bytes;
-            if enough || view.blocked || now >= due {
-                return Step::Take;
+            let is_enough = view.waiting + spool.held >= self.trigger_records
+                || view.waiting_bytes + spool.held_bytes >= self.trigger_bytes;
+            if is_enough || is_closing || view.blocked || spool.is_due || now >= due {
+                if view.spool.is_none() {
+                    return Step::Take;
+                } else if !is_busy {
+                    return Step::Load { is_due: true };
+                }
+            } else {
+                until = earliest(until, Some(due));
             }
-            until = Some(due);
         } else {
             self.since = None;
+        }
+        if !is_busy && (spool.is_due || spool.has_found && !is_closing) {
+            return Step::Load {
+                is_due: spool.is_due,
+            };
+        }
+        if !is_busy && !is_closing {
+            if spool.next_look.is_some_and(|next| next <= now) {
+                return Step::Look;
+            }
+            until = earliest(until, spool.next_look);
         }
         Step::Listen(until)
     }
@@ -98,21 +142,35 @@ impl Schedule {
         self.since = Some(now);
     }
 
-    /// The server answered with something else than "later".
+    /// The server answered with something else than "later". What it asked for in another answer still holds.
     pub(crate) fn succeeded(&mut self) {
-        self.gate = Gate::default();
+        self.gate.own = None;
+        self.gate.hurried = false;
     }
 
-    /// Nothing may be sent for a while.
+    /// Whether a failure of a request that began then tells something new: of several that were in flight together, the
+    /// first one has shut the gate for all.
+    pub(crate) fn is_news(&self, began: Instant) -> bool {
+        self.gate.shut_at.is_none_or(|shut_at| began >= shut_at)
+    }
+
+    /// Nothing may be sent for a while: for our own delay if this failure is news, and for what the server asks for.
     pub(crate) fn failed(
         &mut self,
         now: Instant,
-        own_delay: Duration,
+        own_delay: Option<Duration>,
         at_least: Option<Duration>,
-        last_chance: Instant,
+        last_chance: Option<Instant>,
     ) {
-        self.gate.own = Some(after(now, own_delay).min(last_chance));
-        self.gate.servers = at_least.map(|delay| after(now, delay).min(last_chance));
+        let until =
+            |delay| Some(after(now, delay).min(last_chance.unwrap_or_else(|| after(now, delay))));
+        if let Some(delay) = own_delay {
+            self.gate.own = until(delay);
+            self.gate.shut_at = Some(now);
+        }
+        if let Some(delay) = at_least {
+            self.gate.servers = self.gate.servers.max(until(delay.min(MAX_RETRY_AFTER)));
+        }
     }
 
     /// Somebody waits: one attempt is made at once, but not against the server's word, and only one for each delay that
@@ -141,6 +199,10 @@ impl Schedule {
     }
 }
 
+fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    [one, other].into_iter().flatten().min()
+}
+
 /// Shut after a failure, for both endpoints: they are one host.
 #[derive(Debug, Default)]
 struct Gate {
@@ -148,6 +210,8 @@ struct Gate {
     own: Option<Instant>,
     /// What the server asked for.
     servers: Option<Instant>,
+    /// When our own back-off began.
+    shut_at: Option<Instant>,
     /// A back-off was cut short, and none has run its course since.
     hurried: bool,
 }

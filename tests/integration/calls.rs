@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Value, json};
 use trubrics::{
-    DropReason, Event, LlmEvent, Record, Request, Response, TransportError, Trubrics,
+    DropReason, Event, LlmEvent, Overflow, Record, Request, Response, TransportError, Trubrics,
     testing::{Reply, Server},
 };
 
@@ -191,43 +191,43 @@ fn track_sync_makes_one_attempt_and_says_whether_another_may_help() {
             Reply::status(503),
             Some(503),
             true,
-            "the server refused the record with status 503",
+            "the server answered with status 503",
         ),
         (
             Reply::status(429),
             Some(429),
             true,
-            "the server refused the record with status 429",
+            "the server answered with status 429",
         ),
         (
             Reply::status(401),
             Some(401),
             false,
-            "the server refused the record with status 401",
+            "the server answered with status 401",
         ),
         (
             Reply::status(413),
             Some(413),
             false,
-            "the server refused the record with status 413",
+            "the server answered with status 413",
         ),
         (
             Reply::status(302).header("location", "/"),
             Some(302),
             false,
-            "the server refused the record with status 302",
+            "the server answered with status 302",
         ),
         (
             detail,
             Some(422),
             false,
-            "the server refused the record with status 422: body.0.event: Bad",
+            "the server answered with status 422: body.0.event: Bad",
         ),
         (
             Reply::close(),
             None,
             true,
-            "the record could not be delivered",
+            "the server could not be reached",
         ),
     ];
     for (index, (reply, status, is_transient, text)) in cases.into_iter().enumerate() {
@@ -353,7 +353,11 @@ fn a_flush_that_runs_out_of_time_says_what_is_pending_and_the_next_one_delivers_
 #[test]
 fn a_flush_does_not_wait_for_what_is_tracked_after_it() {
     let server = server();
-    let client = build(client_of(&server).flush_batch_size(1));
+    let client = build(
+        client_of(&server)
+            .flush_batch_size(1)
+            .overflow(Overflow::Block),
+    );
     let (stop, stopped) = std::sync::mpsc::channel::<()>();
     let noise = std::thread::spawn({
         let client = client.clone();

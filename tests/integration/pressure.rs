@@ -43,7 +43,8 @@ fn the_queue_is_bounded_in_bytes_too() {
         client.track(Event::new("u", "e").text("x".repeat(3_000)));
     }
     assert_eq!(client.stats().dropped_for(DropReason::QueueFull), 1);
-    gate.next_request();
+    // They may have been sent as one batch or as two.
+    gate.answer(200);
     gate.answer(200);
     client.flush(LONG).expect_err("one was dropped");
     assert_eq!(client.stats().delivered, 3);
@@ -61,7 +62,7 @@ fn a_record_larger_than_the_queue_is_invalid_in_words() {
         let problem = error.invalid().expect("a reason").to_string();
         assert_eq!(
             problem,
-            "record is 1092 bytes of JSON: queue_bytes allows 1000"
+            "record is 1092 bytes of JSON: queue_bytes allows 952"
         );
         client.track(event);
         assert_eq!(client.stats().dropped_for(DropReason::Invalid), 1);

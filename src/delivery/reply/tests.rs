@@ -40,7 +40,7 @@ fn every_status_has_its_verdict() {
 #[test]
 fn a_success_is_one_whatever_its_body() {
     assert_eq!(
-        verdict(&Response::new(204).body("<html>")),
+        verdict(&Response::new(204).with_body("<html>")),
         Verdict::Delivered
     );
 }
@@ -48,9 +48,9 @@ fn a_success_is_one_whatever_its_body() {
 #[test]
 fn retry_after_is_read_in_seconds_and_as_a_date() {
     let retry_after = |value: &str, date: Option<&str>| {
-        let mut response = Response::new(429).header("Retry-After", value);
+        let mut response = Response::new(429).with_header("Retry-After", value);
         if let Some(date) = date {
-            response = response.header("Date", date);
+            response = response.with_header("Date", date);
         }
         match verdict(&response) {
             Verdict::Later { after, .. } => after,
@@ -101,22 +101,24 @@ fn the_records_that_fastapi_names_are_found_once_each_and_in_order() {
         {"loc":["body",7,"event"],"msg":"Field required","type":"missing"},
         {"loc":["body",3,"user_id"],"msg":"Field required","type":"missing"},
         {"loc":["body",3,"event"],"msg":"Field required","type":"missing"},
+        {"loc":["body",5],"msg":"no JSON","type":"json_invalid"}, {"loc":["query",6],"msg":"odd"},
         {"loc":["body"],"msg":"odd"}, {"loc":["body",-1]}, {"loc":"body"}, 5]}"#;
-    let Verdict::Invalid { bad, refusal } = verdict(&Response::new(422).body(body)) else {
+    let Verdict::Invalid { bad, refusal } = verdict(&Response::new(422).with_body(body)) else {
         panic!("not invalid")
     };
     assert_eq!(bad, [3, 7]);
     assert_eq!(
         refusal.detail.as_deref(),
         Some(
-            "body.7.event: Field required; body.3.user_id: Field required; body.3.event: Field required; body: odd"
+            "body.7.event: Field required; body.3.user_id: Field required; body.3.event: Field required; \
+             body.5: no JSON; query.6: odd; body: odd"
         )
     );
 }
 
 #[test]
 fn the_detail_is_bounded_and_holds_neither_the_key_nor_what_the_user_sent() {
-    let detail_of = |body: String| match verdict(&Response::new(401).body(body)) {
+    let detail_of = |body: String| match verdict(&Response::new(401).with_body(body)) {
         Verdict::Unauthorized { refusal } => refusal.detail,
         other => panic!("{other:?}"),
     };
@@ -148,7 +150,7 @@ fn a_refusal_reads_as_its_status_and_its_detail() {
 proptest! {
     #[test]
     fn no_answer_makes_it_panic(status: u16, header in "\\PC*", body: Vec<u8>) {
-        let response = Response::new(status).header("retry-after", header.clone()).header("date", header).body(body);
+        let response = Response::new(status).with_header("retry-after", header.clone()).with_header("date", header).with_body(body);
         let _ = verdict(&response);
     }
 }

@@ -28,6 +28,7 @@ const NOTHING: View = View {
     in_hand: false,
     in_flight: false,
     has_place: true,
+    spool: None,
 };
 
 #[test]
@@ -90,7 +91,7 @@ fn enough_records_or_bytes_or_a_blocked_caller_are_due_at_once() {
 #[test]
 fn after_a_failure_nothing_is_sent_until_the_back_off_is_over() {
     let (mut schedule, start) = (schedule(), Instant::now());
-    schedule.failed(start, SECOND, None, start + 300 * SECOND);
+    schedule.failed(start, Some(SECOND), None, Some(start + 300 * SECOND));
     assert_eq!(
         schedule.next(start, IN_HAND),
         Step::Listen(Some(start + SECOND))
@@ -102,17 +103,17 @@ fn after_a_failure_nothing_is_sent_until_the_back_off_is_over() {
 fn retry_after_is_a_minimum_that_ends_at_the_last_chance() {
     let (mut schedule, start) = (schedule(), Instant::now());
     let last_chance = start + 300 * SECOND;
-    schedule.failed(start, SECOND, Some(5 * SECOND), last_chance);
+    schedule.failed(start, Some(SECOND), Some(5 * SECOND), Some(last_chance));
     assert_eq!(
         schedule.next(start, IN_HAND),
         Step::Listen(Some(start + 5 * SECOND))
     );
-    schedule.failed(start, 7 * SECOND, Some(5 * SECOND), last_chance);
+    schedule.failed(start, Some(7 * SECOND), Some(5 * SECOND), Some(last_chance));
     assert_eq!(
         schedule.next(start, IN_HAND),
         Step::Listen(Some(start + 7 * SECOND))
     );
-    schedule.failed(start, SECOND, Some(Duration::MAX), last_chance);
+    schedule.failed(start, Some(SECOND), Some(Duration::MAX), Some(last_chance));
     assert_eq!(
         schedule.next(start, IN_HAND),
         Step::Listen(Some(last_chance))
@@ -122,12 +123,17 @@ fn retry_after_is_a_minimum_that_ends_at_the_last_chance() {
 #[test]
 fn a_flush_cuts_our_own_back_off_short_but_not_what_the_server_asked_for() {
     let (mut schedule, start) = (schedule(), Instant::now());
-    schedule.failed(start, 9 * SECOND, None, start + 300 * SECOND);
+    schedule.failed(start, Some(9 * SECOND), None, Some(start + 300 * SECOND));
     schedule.hurry();
     assert_eq!(schedule.next(start, IN_HAND), Step::Attempt);
 
     schedule.succeeded();
-    schedule.failed(start, 9 * SECOND, Some(2 * SECOND), start + 300 * SECOND);
+    schedule.failed(
+        start,
+        Some(9 * SECOND),
+        Some(2 * SECOND),
+        Some(start + 300 * SECOND),
+    );
     schedule.hurry();
     assert_eq!(
         schedule.next(start, IN_HAND),
@@ -140,13 +146,13 @@ fn many_flushes_make_one_attempt_for_each_delay_that_runs_its_course() {
     let (mut schedule, start) = (schedule(), Instant::now());
     let last_chance = start + 300 * SECOND;
     let mut attempts = 0;
-    schedule.failed(start, 8 * SECOND, None, last_chance);
+    schedule.failed(start, Some(8 * SECOND), None, Some(last_chance));
     for millisecond in 0..40_000 {
         let now = start + Duration::from_millis(millisecond);
         schedule.hurry();
         if schedule.next(now, IN_HAND) == Step::Attempt {
             attempts += 1;
-            schedule.failed(now, 8 * SECOND, None, last_chance);
+            schedule.failed(now, Some(8 * SECOND), None, Some(last_chance));
         }
     }
     assert!(
@@ -158,7 +164,7 @@ fn many_flushes_make_one_attempt_for_each_delay_that_runs_its_course() {
 #[test]
 fn closing_takes_what_waits_sends_it_and_ends() {
     let (mut schedule, start) = (schedule(), Instant::now());
-    schedule.failed(start, SECOND, None, start + 300 * SECOND);
+    schedule.failed(start, Some(SECOND), None, Some(start + 300 * SECOND));
     schedule.close(start + 2 * SECOND);
     assert_eq!(schedule.next(start, waiting(1)), Step::Take);
     assert_eq!(
@@ -174,12 +180,12 @@ fn closing_gives_up_early_when_no_attempt_is_left_in_time() {
     let (mut schedule, start) = (schedule(), Instant::now());
     let (deadline, last_chance) = (start + 2 * SECOND, start + 300 * SECOND);
     schedule.close(deadline);
-    schedule.failed(start, SECOND, None, last_chance);
+    schedule.failed(start, Some(SECOND), None, Some(last_chance));
     assert_eq!(
         schedule.next(start, IN_HAND),
         Step::Listen(Some(start + SECOND))
     );
-    schedule.failed(start, SECOND, Some(3_600 * SECOND), last_chance);
+    schedule.failed(start, Some(SECOND), Some(3_600 * SECOND), Some(last_chance));
     assert_eq!(schedule.next(start, IN_HAND), Step::Abandon);
     assert!(schedule.is_shut_until(deadline));
 }
@@ -213,7 +219,7 @@ fn closing_waits_for_what_is_in_flight_until_its_deadline() {
     let (mut schedule, start) = (schedule(), Instant::now());
     let deadline = start + SECOND;
     schedule.close(deadline);
-    schedule.failed(start, 9 * SECOND, None, start + 300 * SECOND);
+    schedule.failed(start, Some(9 * SECOND), None, Some(start + 300 * SECOND));
     let flying = View {
         in_flight: true,
         ..NOTHING
@@ -225,6 +231,51 @@ fn closing_waits_for_what_is_in_flight_until_its_deadline() {
     };
     assert_eq!(schedule.next(start, more), Step::Listen(Some(deadline)));
     assert_eq!(schedule.next(deadline, flying), Step::Abandon);
+}
+
+#[test]
+fn what_one_answer_asks_for_is_not_lifted_by_another() {
+    let (mut schedule, start) = (schedule(), Instant::now());
+    let last_chance = Some(start + 300 * SECOND);
+    schedule.failed(start, Some(SECOND), Some(60 * SECOND), last_chance);
+    schedule.failed(start, Some(SECOND), None, last_chance);
+    schedule.succeeded();
+    assert_eq!(
+        schedule.next(start + 2 * SECOND, IN_HAND),
+        Step::Listen(Some(start + 60 * SECOND))
+    );
+}
+
+#[test]
+fn of_several_failures_in_flight_together_only_the_first_is_news() {
+    let (mut schedule, start) = (schedule(), Instant::now());
+    assert!(schedule.is_news(start));
+    schedule.failed(start + SECOND, Some(SECOND), None, None);
+    assert!(!schedule.is_news(start), "it was in flight already");
+    assert!(schedule.is_news(start + 2 * SECOND));
+}
+
+#[test]
+fn closing_delivers_what_is_full_on_disk_but_not_what_others_left() {
+    let (mut schedule, start) = (schedule(), Instant::now());
+    schedule.close(start + SECOND);
+    let found = SpoolView {
+        has_found: true,
+        ..SpoolView::default()
+    };
+    let full = SpoolView {
+        is_due: true,
+        ..found
+    };
+    let on_disk = |spool| View {
+        spool: Some(spool),
+        ..NOTHING
+    };
+    assert_eq!(
+        schedule.next(start, on_disk(full)),
+        Step::Load { is_due: true }
+    );
+    assert_eq!(schedule.next(start, on_disk(found)), Step::End);
 }
 
 proptest! {
@@ -257,7 +308,7 @@ proptest! {
                     prop_assert!(view.in_hand && now >= shut_until);
                     if event == 1 {
                         let asked = Duration::from_millis(elapsed);
-                        schedule.failed(now, SECOND, Some(asked), now + 300 * SECOND);
+                        schedule.failed(now, Some(SECOND), Some(asked), Some(now + 300 * SECOND));
                         shut_until = now + asked;
                     } else {
                         schedule.succeeded();
@@ -272,6 +323,7 @@ proptest! {
                 }
                 Step::Listen(None) => prop_assert!(!view.in_hand && view.waiting == 0),
                 Step::Abandon | Step::End => prop_assert!(false, "nobody closed"),
+                Step::Load { .. } | Step::Look => prop_assert!(false, "there is no spool"),
             }
         }
     }

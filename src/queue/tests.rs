@@ -1,0 +1,200 @@
+use std::{
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
+
+use super::*;
+use crate::record::Endpoint;
+
+/// Longer than anything here takes; a test that reaches it has failed.
+const LONG: Duration = Duration::from_secs(30);
+
+/// What sizes are counted in here: more than what each record costs beside its JSON.
+const UNIT: usize = 100;
+
+fn record(units: usize) -> Encoded {
+    Encoded {
+        json: vec![b'x'; units * UNIT - RECORD_OVERHEAD].into(),
+        endpoint: Endpoint::Events,
+        entry: 0,
+    }
+}
+
+fn queue(records: usize, units: usize) -> (Arc<Queue>, Receiver<Encoded>) {
+    let (queue, receiver) = Queue::new(Limits {
+        records,
+        bytes: units.saturating_mul(UNIT),
+        trigger_records: 3,
+        trigger_bytes: 500 * UNIT,
+    });
+    (Arc::new(queue), receiver)
+}
+
+fn is_woken(pushed: Result<bool, Refused>) -> bool {
+    pushed.unwrap_or_else(|_| panic!("there is room"))
+}
+
+#[test]
+fn the_worker_is_woken_for_the_first_record_and_for_a_full_batch_and_not_for_others() {
+    let (queue, _receiver) = queue(10, 5_000);
+    let woken: Vec<_> = (0..5).map(|_| is_woken(queue.push(record(10)))).collect();
+    assert_eq!(woken, [true, false, true, false, false]);
+    assert_eq!(queue.set_taken(5), 0);
+    assert!(
+        is_woken(queue.push(record(10))),
+        "the next one is a first one again"
+    );
+}
+
+#[test]
+fn the_worker_is_woken_when_the_bytes_of_a_batch_are_reached() {
+    let (queue, _receiver) = queue(10, 5_000);
+    let woken: Vec<_> = [300, 250, 10]
+        .map(|size| is_woken(queue.push(record(size))))
+        .into();
+    assert_eq!(woken, [true, true, true], "first, bytes, records");
+    assert!(!is_woken(queue.push(record(10))));
+    assert!(is_woken(queue.push(record(600))));
+}
+
+#[test]
+fn the_bounds_hold_exactly_and_a_record_that_does_not_fit_leaves_no_trace() {
+    let (queue, _receiver) = queue(2, 200);
+    assert!(queue.push(record(90)).is_ok());
+    assert!(matches!(queue.push(record(111)), Err(Refused::Full(_))));
+    assert!(queue.push(record(110)).is_ok());
+    assert!(
+        matches!(queue.push(record(1)), Err(Refused::Full(_))),
+        "it is full in bytes"
+    );
+    queue.release(1, 110 * UNIT);
+    assert!(queue.push(record(1)).is_ok());
+    assert!(
+        matches!(queue.push(record(1)), Err(Refused::Full(_))),
+        "two records are all"
+    );
+    assert_eq!(
+        (queue.pending(), queue.pending_bytes(), queue.accepted()),
+        (2, 91 * UNIT, 3)
+    );
+    queue.release(2, 91 * UNIT);
+    assert_eq!((queue.pending(), queue.pending_bytes()), (0, 0));
+}
+
+#[test]
+fn bounds_that_cannot_be_counted_are_none() {
+    let (queue, _receiver) = queue(usize::MAX, usize::MAX);
+    assert!(queue.push(record(1_000)).is_ok());
+    assert_eq!((queue.pending(), queue.pending_bytes()), (1, 1_000 * UNIT));
+}
+
+#[test]
+fn a_closed_queue_says_that_it_is_closed_even_when_it_is_full() {
+    let (queue, _receiver) = queue(1, 100);
+    assert!(queue.push(record(1)).is_ok());
+    assert_eq!(queue.close(), Some(1));
+    assert_eq!(queue.close(), None, "it was closed before");
+    assert!(matches!(queue.push(record(1)), Err(Refused::Closed(_))));
+    assert!(matches!(
+        queue.push_or_wait(record(1), || ()),
+        Err(Refused::Closed(_))
+    ));
+    assert_eq!((queue.accepted(), queue.pending()), (1, 1));
+}
+
+#[test]
+fn a_caller_that_waits_is_let_go_when_the_queue_is_closed_and_stays_full() {
+    let (queue, _receiver) = queue(1, 100);
+    assert!(queue.push(record(1)).is_ok());
+    let (waiting, is_waiting) = mpsc::channel();
+    let caller = thread::spawn({
+        let queue = queue.clone();
+        move || {
+            queue
+                .push_or_wait(record(1), || waiting.send(()).expect("the test listens"))
+                .is_err()
+        }
+    });
+    is_waiting.recv_timeout(LONG).expect("the caller waits");
+    assert!(queue.has_blocked());
+    queue.close();
+    assert!(caller.join().expect("no panic"));
+}
+
+#[test]
+fn those_who_wait_are_served_in_their_turn_and_small_ones_do_not_pass_a_large_one() {
+    let (queue, receiver) = queue(100, 1_000);
+    for _ in 0..10 {
+        assert!(queue.push(record(100)).is_ok());
+    }
+    let (waiting, is_waiting) = mpsc::channel();
+    let callers: Vec<_> = [900, 1, 2, 3]
+        .into_iter()
+        .map(|size| {
+            let (queue, waiting) = (queue.clone(), waiting.clone());
+            let caller = thread::spawn(move || {
+                let pushed = queue
+                    .push_or_wait(record(size), || waiting.send(()).expect("the test listens"));
+                assert!(pushed.is_ok());
+            });
+            is_waiting.recv_timeout(LONG).expect("the caller waits");
+            caller
+        })
+        .collect();
+    for _ in 0..8 {
+        queue.release(1, 100 * UNIT);
+    }
+    assert_eq!(
+        queue.pending(),
+        2,
+        "there is room for the small ones, but it is not their turn"
+    );
+    for _ in 0..2 {
+        queue.release(1, 100 * UNIT);
+    }
+    for caller in callers {
+        caller.join().expect("no panic");
+    }
+    let mut units: Vec<_> = receiver
+        .try_iter()
+        .skip(10)
+        .map(|record| record.cost() / UNIT)
+        .collect();
+    units.sort_unstable();
+    assert_eq!(units, [1, 2, 3, 900]);
+}
+
+#[test]
+fn callers_that_wait_and_callers_that_try_share_the_room_and_none_is_forgotten() {
+    const EACH: usize = 20_000;
+    let (queue, receiver) = queue(100, 1_000);
+    let mut callers = Vec::new();
+    for size in [600, 10] {
+        let queue = queue.clone();
+        callers.push(thread::spawn(move || {
+            for _ in 0..EACH {
+                assert!(queue.push_or_wait(record(size), || ()).is_ok());
+            }
+        }));
+    }
+    let trier = thread::spawn({
+        let queue = queue.clone();
+        move || {
+            while !queue.is_closed() {
+                // Never fits beside the others for long.
+                let _ = queue.push(record(900));
+            }
+        }
+    });
+    let mut found = 0;
+    while found < 2 * EACH {
+        let record = receiver.recv_timeout(LONG).expect("a caller goes on");
+        found += usize::from(record.cost() != 900 * UNIT);
+        queue.release(1, record.cost());
+    }
+    queue.close();
+    for caller in callers.into_iter().chain([trier]) {
+        caller.join().expect("no panic");
+    }
+}

@@ -1,0 +1,340 @@
+//! Records on disk, so that neither a kill nor a dead network costs one.
+//!
+//! A folder holds segments, and a segment holds records as lines; `entry.rs` has their form. Whoever works on a segment holds its
+//! lock: one process writes it, delivers it and removes it; one that ends leaves what is not delivered to whoever comes
+//! next. Only the worker thread is ever here.
+
+mod checksum;
+mod disk;
+mod entry;
+mod segment;
+
+use std::{
+    collections::VecDeque,
+    io, mem,
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
+
+use self::{
+    disk::{Disk, FileSystem},
+    segment::Segment,
+};
+use crate::record::Encoded;
+
+/// What `spool` and its neighbours in the builder say.
+#[derive(Debug, Clone)]
+pub(crate) struct SpoolSettings {
+    pub(crate) folder: PathBuf,
+    pub(crate) max_bytes: u64,
+    pub(crate) max_age: Duration,
+    pub(crate) sync: bool,
+}
+
+/// A segment is closed when it holds this much: what is delivered at a time has to fit in memory.
+const SEGMENT_BYTES: u64 = 1024 * 1024;
+
+pub(crate) struct Spool {
+    settings: SpoolSettings,
+    disk: Box<dyn Disk>,
+    /// Being written; its records are in memory too.
+    active: Option<Segment>,
+    /// Written by us, to be delivered; oldest first.
+    sealed: VecDeque<Segment>,
+    /// Being delivered.
+    current: Option<Segment>,
+    /// Left by others, perhaps; oldest first.
+    found: VecDeque<String>,
+    is_turn_of_found: bool,
+    /// Records that we wrote, ever, and how many of them, from the first on, are settled in whole segments.
+    stored: u64,
+    settled: u64,
+    /// What had to go to make room, for the worker to tell of.
+    evicted: Vec<Loaded>,
+}
+
+/// Records that are to be delivered next, or that had to go.
+pub(crate) struct Loaded {
+    pub(crate) records: Vec<Encoded>,
+    /// How many more there should be, but cannot be read.
+    pub(crate) missing: u64,
+    /// Somebody else left them.
+    pub(crate) is_recovered: bool,
+    /// They are older than they may be.
+    pub(crate) is_expired: bool,
+}
+
+impl Spool {
+    pub(crate) fn new(settings: SpoolSettings) -> Self {
+        Self::on_disk(settings, Box::new(FileSystem))
+    }
+
+    fn on_disk(settings: SpoolSettings, disk: Box<dyn Disk>) -> Self {
+        Self {
+            settings,
+            disk,
+            active: None,
+            sealed: VecDeque::new(),
+            current: None,
+            found: VecDeque::new(),
+            is_turn_of_found: true,
+            stored: 0,
+            settled: 0,
+            evicted: Vec::new(),
+        }
+    }
+
+    /// Writes the records to the disk, and takes those that are there. On an error, the rest is as it was.
+    pub(crate) fn store(&mut self, records: &mut Vec<Encoded>, now: SystemTime) -> io::Result<()> {
+        while !records.is_empty() {
+            let mut active = match self.active.take() {
+                Some(active) => active,
+                None => self.create(now)?,
+            };
+            let count = records.len();
+            let result = active.store(records, self.segment_bytes(), self.settings.sync);
+            self.stored += (count - records.len()) as u64;
+            if result.is_ok() && active.length() < self.segment_bytes() {
+                self.active = Some(active);
+            } else {
+                self.seal(active);
+            }
+            result?;
+        }
+        Ok(())
+    }
+
+    /// Looks for segments that somebody left.
+    pub(crate) fn look_around(&mut self) -> io::Result<()> {
+        let mut names: Vec<_> = self
+            .disk
+            .list(&self.settings.folder)?
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        names.retain(|name| segment::made_at(name).is_some() && !self.holds(name));
+        names.sort_unstable();
+        self.found = names.into();
+        Ok(())
+    }
+
+    /// The next records to deliver, when the last ones are settled: ours and those of others by turns. What is being
+    /// written is among ours if it is due.
+    pub(crate) fn load(
+        &mut self,
+        is_due: bool,
+        may_recover: bool,
+        now: SystemTime,
+    ) -> Option<Loaded> {
+        if self.is_turn_of_found
+            && may_recover
+            && let Some(loaded) = self.load_found(now)
+        {
+            self.is_turn_of_found = false;
+            return Some(loaded);
+        }
+        self.is_turn_of_found = true;
+        if let Some(loaded) = self.load_ours(is_due, now) {
+            return Some(loaded);
+        }
+        if may_recover {
+            self.load_found(now)
+        } else {
+            None
+        }
+    }
+
+    /// Writes down that these records of the segment in delivery have met their fate; the file goes with the last one.
+    pub(crate) fn acknowledge(&mut self, numbers: &[u32]) -> io::Result<()> {
+        let Some(mut current) = self.current.take() else {
+            return Ok(());
+        };
+        let written = current.acknowledge(numbers, self.settings.sync);
+        if !current.is_settled() {
+            self.current = Some(current);
+            return written;
+        }
+        if current.is_ours() {
+            self.settled += current.numbered();
+        }
+        // Without the file, nothing has to be written down in it.
+        current.remove(&*self.disk)
+    }
+
+    /// Whether what is in delivery has become older than it may be.
+    pub(crate) fn is_expired(&self, now: SystemTime) -> bool {
+        self.current
+            .as_ref()
+            .is_some_and(|current| current.is_older_than(self.settings.max_age, now))
+    }
+
+    /// How many of our records are on disk and not in delivery, apart from full segments, and their bytes.
+    pub(crate) fn held(&self) -> (u64, usize) {
+        let active = self.active.as_ref();
+        active
+            .map(|active| (active.unsettled(), active.length() as usize))
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn has_sealed(&self) -> bool {
+        !self.sealed.is_empty()
+    }
+
+    pub(crate) fn has_found(&self) -> bool {
+        !self.found.is_empty()
+    }
+
+    /// Records that we wrote, ever.
+    pub(crate) fn stored(&self) -> u64 {
+        self.stored
+    }
+
+    /// How many of those, from the first on, have met their fate, counted in whole segments.
+    pub(crate) fn settled(&self) -> u64 {
+        self.settled
+    }
+
+    /// Lets go of everything; says how many records are left for whoever comes next.
+    pub(crate) fn leave(&mut self) -> u64 {
+        let segments = self
+            .active
+            .take()
+            .into_iter()
+            .chain(self.current.take())
+            .chain(self.sealed.drain(..));
+        segments.map(|segment| segment.unsettled()).sum()
+    }
+
+    /// What had to go since the last call, because the folder held too much.
+    pub(crate) fn take_evicted(&mut self) -> Vec<Loaded> {
+        mem::take(&mut self.evicted)
+    }
+
+    fn load_ours(&mut self, is_due: bool, now: SystemTime) -> Option<Loaded> {
+        if let Some(mut segment) = self.sealed.pop_front() {
+            let records = segment.read().unwrap_or_default();
+            return Some(self.deliver(segment, records, now));
+        }
+        let mut segment = self.active.take_if(|_| is_due)?;
+        let records = segment.take_written();
+        Some(self.deliver(segment, records, now))
+    }
+
+    fn load_found(&mut self, now: SystemTime) -> Option<Loaded> {
+        let (segment, records) = self.adopt_found()?;
+        Some(self.deliver(segment, records, now))
+    }
+
+    /// Takes over the oldest segment that somebody left and nobody else took; removes the empty ones on the way.
+    fn adopt_found(&mut self) -> Option<(Segment, Vec<Encoded>)> {
+        while let Some(name) = self.found.pop_front() {
+            // One that cannot be read is left to whoever can.
+            let adopted = Segment::adopt(&*self.disk, &self.settings.folder, &name);
+            if let Ok(Some((segment, records))) = adopted {
+                if !records.is_empty() {
+                    return Some((segment, records));
+                }
+                let _ = segment.remove(&*self.disk);
+            }
+        }
+        None
+    }
+
+    fn deliver(&mut self, mut segment: Segment, records: Vec<Encoded>, now: SystemTime) -> Loaded {
+        let loaded = Loaded {
+            missing: segment.expect(records.len() as u64),
+            is_recovered: !segment.is_ours(),
+            is_expired: segment.is_older_than(self.settings.max_age, now),
+            records,
+        };
+        if !segment.is_settled() {
+            self.current = Some(segment);
+        } else if segment.is_ours() {
+            // Nothing of it can be read: the file stays, for somebody with better luck.
+            self.settled += segment.numbered();
+        }
+        loaded
+    }
+
+    fn create(&mut self, now: SystemTime) -> io::Result<Segment> {
+        let made = self
+            .make_room()
+            .and_then(|()| Segment::create(&*self.disk, &self.settings.folder, now));
+        made.or_else(|error| match error.kind() {
+            io::ErrorKind::NotFound => {
+                self.disk.prepare(&self.settings.folder)?;
+                Segment::create(&*self.disk, &self.settings.folder, now)
+            }
+            _ => Err(error),
+        })
+    }
+
+    /// Lets the oldest segments go until there is room for a new one.
+    fn make_room(&mut self) -> io::Result<()> {
+        let files = self.disk.list(&self.settings.folder)?;
+        let ours = files
+            .iter()
+            .filter(|(name, _)| segment::made_at(name).is_some());
+        let mut used: u64 = ours.map(|(_, length)| length).sum();
+        if used + self.segment_bytes() <= self.settings.max_bytes {
+            return Ok(());
+        }
+        self.look_around()?;
+        while used + self.segment_bytes() > self.settings.max_bytes {
+            let is_ours_older = match (
+                self.sealed.front().and_then(Segment::name),
+                self.found.front(),
+            ) {
+                (Some(ours), Some(found)) => ours < found.as_str(),
+                (ours, _) => ours.is_some(),
+            };
+            let oldest = if is_ours_older {
+                self.sealed.pop_front().map(|mut segment| {
+                    let records = segment.read().unwrap_or_default();
+                    (segment, records)
+                })
+            } else {
+                self.adopt_found()
+            };
+            let Some((mut segment, records)) = oldest else {
+                // The rest is being worked on, by us or by others.
+                return Err(io::ErrorKind::QuotaExceeded.into());
+            };
+            used = used.saturating_sub(segment.length());
+            if segment.is_ours() {
+                self.settled += segment.numbered();
+            }
+            self.evicted.push(Loaded {
+                missing: segment.expect(records.len() as u64),
+                is_recovered: !segment.is_ours(),
+                is_expired: false,
+                records,
+            });
+            segment.remove(&*self.disk)?;
+        }
+        Ok(())
+    }
+
+    /// Several segments have to fit into the limit, for the oldest goes as a whole.
+    fn segment_bytes(&self) -> u64 {
+        SEGMENT_BYTES.min(self.settings.max_bytes / 4).max(1)
+    }
+
+    fn holds(&self, name: &str) -> bool {
+        let ours = self.active.iter().chain(&self.current).chain(&self.sealed);
+        ours.filter_map(Segment::name).any(|held| held == name)
+    }
+
+    fn seal(&mut self, mut segment: Segment) {
+        if segment.is_settled() {
+            // Nothing came into it: there is nothing to keep, and an empty file that stays does no harm.
+            let _ = segment.remove(&*self.disk);
+        } else {
+            segment.take_written();
+            self.sealed.push_back(segment);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! One line of a segment, and what it costs when it is damaged: itself.
+//!
+//! ```text
+//! e 1f3a90c2 7 153 {"user_id":"user_123",…}     an event: checksum, number, length, JSON
+//! l 90b1f3a2 8 4711 {"user_id":"user_123",…}    an LLM event
+//! a 5c02e1d9 0 3 7-8                            acknowledged: what came to its end
+//! ```
+//!
+//! The checksum is CRC-32 of the kind and of all that follows the checksum and its blank. The length makes a line
+//! readable whose end is damaged; after a line that is not, reading goes on behind the next line break.
+
+use std::ops::RangeInclusive;
+
+use super::checksum::crc32;
+use crate::record::Endpoint;
+
+/// Appends the line of a record.
+pub(super) fn write_record(out: &mut Vec<u8>, endpoint: Endpoint, number: u32, json: &[u8]) {
+    let kind = match endpoint {
+        Endpoint::Events => b'e',
+        Endpoint::LlmEvents => b'l',
+    };
+    write_line(out, kind, number, json);
+}
+
+/// Appends the line that acknowledges these records; `number` only tells it from its neighbours.
+pub(super) fn write_acknowledgement(out: &mut Vec<u8>, numbers: &mut [u32]) {
+    numbers.sort_unstable();
+    let mut ranges = String::new();
+    for run in numbers.chunk_by(|one, next| one.checked_add(1) == Some(*next)) {
+        if !ranges.is_empty() {
+            ranges.push(' ');
+        }
+        if let [first, .., last] = run {
+            ranges.push_str(&format!("{first}-{last}"));
+        } else if let [only] = run {
+            ranges.push_str(&only.to_string());
+        }
+    }
+    write_line(out, b'a', 0, ranges.as_bytes());
+}
+
+fn write_line(out: &mut Vec<u8>, kind: u8, number: u32, payload: &[u8]) {
+    let head = format!("{number} {} ", payload.len());
+    let checksum = crc32(&[&[kind], head.as_bytes(), payload]);
+    out.push(kind);
+    out.extend_from_slice(format!(" {checksum:08x} {head}").as_bytes());
+    out.extend_from_slice(payload);
+    out.push(b'\n');
+}
+
+/// What a line says.
+#[derive(Debug, PartialEq)]
+pub(super) enum Line<'a> {
+    Record {
+        endpoint: Endpoint,
+        number: u32,
+        json: &'a [u8],
+    },
+    Acknowledged(Vec<RangeInclusive<u32>>),
+}
+
+/// Reads all lines that are whole, in their order.
+pub(super) fn read_lines(mut bytes: &[u8]) -> Vec<Line<'_>> {
+    let mut lines = Vec::new();
+    while !bytes.is_empty() {
+        match read_line(bytes) {
+            Some((line, length)) => {
+                lines.push(line);
+                // Whatever stands where the line break should be is skipped.
+                bytes = bytes.get(length + 1..).unwrap_or_default();
+            }
+            None => {
+                let next = bytes.iter().position(|byte| *byte == b'\n');
+                bytes = next.map(|next| &bytes[next + 1..]).unwrap_or_default();
+            }
+        }
+    }
+    lines
+}
+
+/// Reads the line at the start; says how long it is without its line break.
+fn read_line(bytes: &[u8]) -> Option<(Line<'_>, usize)> {
+    let (kind, rest) = bytes.split_first()?;
+    let rest = rest.strip_prefix(b" ")?;
+    let (checksum, rest) = rest.split_at_checked(8)?;
+    let checksum = u32::from_str_radix(std::str::from_utf8(checksum).ok()?, 16).ok()?;
+    let covered = rest.strip_prefix(b" ")?;
+    let (number, rest) = read_number(covered)?;
+    let (length, payload) = read_number(rest)?;
+    let payload = payload.get(..usize::try_from(length).ok()?)?;
+
+    let head = covered.len() - rest.len() + (rest.len() - read_number(rest)?.1.len());
+    if crc32(&[&[*kind], &covered[..head], payload]) != checksum {
+        return None;
+    }
+    let line = match kind {
+        b'e' => Line::Record {
+            endpoint: Endpoint::Events,
+            number,
+            json: payload,
+        },
+        b'l' => Line::Record {
+            endpoint: Endpoint::LlmEvents,
+            number,
+            json: payload,
+        },
+        b'a' => Line::Acknowledged(read_ranges(payload)?),
+        _ => return None,
+    };
+    Some((line, bytes.len() - covered.len() + head + payload.len()))
+}
+
+/// Reads a number and the blank after it.
+fn read_number(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    let blank = bytes.iter().take(11).position(|byte| *byte == b' ')?;
+    let number = std::str::from_utf8(&bytes[..blank]).ok()?.parse().ok()?;
+    Some((number, &bytes[blank + 1..]))
+}
+
+fn read_ranges(payload: &[u8]) -> Option<Vec<RangeInclusive<u32>>> {
+    let text = std::str::from_utf8(payload).ok()?;
+    let range = |range: &str| match range.split_once('-') {
+        Some((first, last)) => Some(first.parse().ok()?..=last.parse().ok()?),
+        None => range.parse().ok().map(|only| only..=only),
+    };
+    text.split(' ').map(range).collect()
+}
+
+#[cfg(test)]
+mod tests;

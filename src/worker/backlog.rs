@@ -1,0 +1,176 @@
+//! The spool as the worker uses it: counts what goes there and comes from there, and does without when the disk fails.
+
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use log::warn;
+
+use super::schedule::SpoolView;
+use crate::{
+    batch::cost,
+    client::Shared,
+    record::Encoded,
+    report::{TARGET, logging},
+    spool::Spool,
+    stats::DropReason,
+};
+
+pub(super) struct Backlog {
+    shared: Arc<Shared>,
+    spool: Spool,
+    /// The disk failed, and was told of.
+    is_failing: bool,
+    /// When to look for what others left, and how often that was done since something was there.
+    next_look: Option<Instant>,
+    looks: u32,
+    last_look: Instant,
+}
+
+/// Another process that just started may still hold a lock that its parent had, and one that ends leaves what it had:
+/// look again after a second, and a few more times, each after twice the time.
+const FIRST_LOOK_AGAIN: Duration = Duration::from_secs(1);
+const MAX_LOOKS: u32 = 5;
+
+/// A client that is at work anyway looks again after this.
+const LOOK_INTERVAL: Duration = Duration::from_secs(60);
+
+impl Backlog {
+    pub(super) fn new(shared: Arc<Shared>, spool: Spool, now: Instant) -> Self {
+        Self {
+            shared,
+            spool,
+            is_failing: false,
+            next_look: Some(now),
+            looks: 0,
+            last_look: now,
+        }
+    }
+
+    pub(super) fn spool(&self) -> &Spool {
+        &self.spool
+    }
+
+    /// Puts the records on disk, where they need no place in the queue; those that cannot be stored stay.
+    pub(super) fn store(&mut self, records: &mut Vec<Encoded>) {
+        let (count, bytes) = (records.len(), cost(records));
+        let stored = self.spool.store(records, SystemTime::now());
+        self.tell(&stored);
+        for loaded in self.spool.take_evicted() {
+            if loaded.is_recovered {
+                self.shared
+                    .report
+                    .books()
+                    .count_recovered(loaded.records.len() as u64);
+            }
+            self.count_missing(loaded.missing);
+            self.shared
+                .report
+                .dropped(DropReason::SpoolFull, None, &loaded.records);
+            self.shared
+                .report
+                .books()
+                .count_settled(loaded.records.len() as u64);
+        }
+        let done = count - records.len();
+        self.shared.report.books().count_stored(done as u64);
+        self.shared.queue.release(done, bytes - cost(records));
+    }
+
+    /// The next records to deliver.
+    pub(super) fn load(&mut self, is_due: bool, may_recover: bool, now: Instant) -> Vec<Encoded> {
+        if self.next_look.is_none() && now >= self.last_look + LOOK_INTERVAL {
+            self.next_look = Some(now);
+        }
+        while let Some(loaded) = self.spool.load(is_due, may_recover, SystemTime::now()) {
+            if loaded.is_recovered {
+                self.shared
+                    .report
+                    .books()
+                    .count_recovered(loaded.records.len() as u64);
+            }
+            self.count_missing(loaded.missing);
+            if !loaded.is_expired {
+                return loaded.records;
+            }
+            self.shared
+                .report
+                .dropped(DropReason::Expired, None, &loaded.records);
+            self.settle(&loaded.records);
+        }
+        Vec::new()
+    }
+
+    /// The records have met their fate, and were counted.
+    pub(super) fn settle(&mut self, records: &[Encoded]) {
+        let numbers: Vec<_> = records
+            .iter()
+            .map(|record| record.entry)
+            .filter(|entry| *entry > 0)
+            .collect();
+        self.shared
+            .report
+            .books()
+            .count_settled(numbers.len() as u64);
+        let written = self.spool.acknowledge(&numbers);
+        self.tell(&written);
+    }
+
+    /// Leaves what is on disk to whoever comes next.
+    pub(super) fn leave(&mut self) {
+        let left = self.spool.leave();
+        self.shared.report.books().count_left(left);
+    }
+
+    pub(super) fn is_expired(&self) -> bool {
+        self.spool.is_expired(SystemTime::now())
+    }
+
+    /// What is on disk; our own are due if they are wanted, however few they are.
+    pub(super) fn view(&self, is_wanted: bool) -> SpoolView {
+        let (held, held_bytes) = self.spool.held();
+        SpoolView {
+            held,
+            held_bytes,
+            is_due: self.spool.has_sealed() || is_wanted && held > 0,
+            has_found: self.spool.has_found(),
+            next_look: self.next_look,
+        }
+    }
+
+    /// Looks for what others left, if it is time.
+    pub(super) fn look(&mut self, now: Instant) {
+        if self.next_look.is_none_or(|next| now < next) {
+            return;
+        }
+        // A folder that is not there has nothing in it.
+        let _ = self.spool.look_around();
+        self.looks += 1;
+        self.last_look = now;
+        let pause = FIRST_LOOK_AGAIN * 2_u32.pow(self.looks.min(MAX_LOOKS) - 1);
+        self.next_look = (self.looks < MAX_LOOKS).then(|| now + pause);
+    }
+
+    fn count_missing(&self, missing: u64) {
+        self.shared.report.lost(DropReason::Damaged, missing);
+        self.shared.report.books().count_settled(missing);
+    }
+
+    /// Logs the first failure, and the first success after it.
+    fn tell(&mut self, outcome: &io::Result<()>) {
+        match outcome {
+            Err(error) if !self.is_failing => {
+                logging(
+                    || warn!(target: TARGET, "the spool cannot be written: records wait in memory ({error})"),
+                );
+            }
+            Ok(()) if self.is_failing => {
+                logging(|| warn!(target: TARGET, "the spool can be written again"));
+            }
+            _ => {}
+        }
+        self.is_failing = outcome.is_err();
+    }
+}

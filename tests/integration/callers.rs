@@ -1,0 +1,275 @@
+//! Flush and close by several callers at once, from a hook, after a close, and while callers wait for room.
+
+use std::{
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::{bounded, unbounded};
+use trubrics::{
+    DropReason, Event, FlushError, Overflow, Request, Response, TransportError, Trubrics,
+    TrubricsBuilder,
+    testing::{API_KEY, Reply, Server},
+};
+
+/// What every wait that is no matter of time may take.
+const AMPLE: Duration = Duration::from_secs(20);
+
+/// A handle that a hook can use, and that the test takes away at the end: a hook must not own its client.
+type Handle = Arc<Mutex<Option<Trubrics>>>;
+
+fn builder(server: &Server) -> TrubricsBuilder {
+    Trubrics::builder(API_KEY).host(server.url())
+}
+
+fn event() -> Event {
+    Event::new("user", "Called")
+}
+
+/// A client whose first request is never answered, and is under way.
+fn waiting_client() -> (Trubrics, Server) {
+    let server = Server::start().unwrap();
+    server.script([Reply::hang()]);
+    let client = builder(&server).flush_batch_size(1).build().unwrap();
+    client.track(event());
+    server.wait_for_requests(1, AMPLE).unwrap();
+    (client, server)
+}
+
+#[track_caller]
+fn assert_settled(client: &Trubrics) {
+    let stats = client.stats();
+    assert_eq!(stats.pending, 0, "{stats:?}");
+    assert_eq!(stats.tracked, stats.delivered + stats.dropped, "{stats:?}");
+}
+
+#[test]
+fn closes_with_different_limits_each_keep_their_own() {
+    let (client, _server) = waiting_client();
+    let (early, late) = (Duration::from_millis(200), Duration::from_millis(2_000));
+    let started = Instant::now();
+    thread::scope(|scope| {
+        let early = scope.spawn(|| {
+            let error = client.close(early).unwrap_err();
+            (error.pending(), started.elapsed())
+        });
+        let late = scope.spawn(|| {
+            let error = client.close(late).unwrap_err();
+            (error.dropped(), started.elapsed())
+        });
+        let (_, took) = early.join().unwrap();
+        assert!(took < Duration::from_millis(1_200), "{took:?}");
+        let (dropped, took) = late.join().unwrap();
+        assert!(took < Duration::from_millis(3_000), "{took:?}");
+        assert_eq!(dropped, 1);
+    });
+    assert_settled(&client);
+    assert_eq!(client.stats().dropped_for(DropReason::Deadline), 1);
+}
+
+#[test]
+fn a_flush_ends_with_the_close_that_overtakes_it() {
+    let (client, _server) = waiting_client();
+    let started = Instant::now();
+    let (sign, flushing) = bounded(0);
+    thread::scope(|scope| {
+        let flush = scope.spawn(|| {
+            sign.send(()).unwrap();
+            client.flush(AMPLE)
+        });
+        flushing.recv().unwrap();
+        client.close(Duration::from_millis(200)).unwrap_err();
+        let error = flush.join().unwrap().unwrap_err();
+        assert_eq!((error.pending(), error.dropped()), (0, 1));
+    });
+    assert!(started.elapsed() < AMPLE / 2);
+    assert_settled(&client);
+}
+
+#[test]
+fn without_end_is_long_enough_for_a_healthy_server() {
+    let server = Server::start().unwrap();
+    let client = builder(&server).build().unwrap();
+    client.track(event());
+    client.flush(Duration::MAX).unwrap();
+    assert_eq!(server.accepted(), 1);
+    client.track(event());
+    client.close(Duration::MAX).unwrap();
+    assert_eq!(server.accepted(), 2);
+    assert_settled(&client);
+}
+
+#[test]
+fn flush_and_close_after_close_return_at_once() {
+    let server = Server::start().unwrap();
+    let client = builder(&server).build().unwrap();
+    client.track(event());
+    client.close(AMPLE).unwrap();
+
+    let started = Instant::now();
+    client.flush(AMPLE).unwrap();
+    client.close(AMPLE).unwrap();
+    client.close(Duration::ZERO).unwrap();
+    client.track(event());
+    let error = client.flush(AMPLE).unwrap_err();
+    assert_eq!((error.pending(), error.dropped()), (0, 1));
+    client.close(AMPLE).unwrap();
+    drop(client.clone());
+    assert!(client.try_track(event()).unwrap_err().is_closed());
+    assert!(started.elapsed() < AMPLE / 2);
+
+    assert_settled(&client);
+    assert_eq!(client.stats().dropped_for(DropReason::Closed), 1);
+}
+
+#[test]
+fn flush_and_close_in_before_send_return_an_error() {
+    let server = Server::start().unwrap();
+    let handle = Handle::default();
+    let (sender, errors) = unbounded();
+    let client = builder(&server)
+        .before_send({
+            let handle = handle.clone();
+            move |record| {
+                send_errors(&handle, &sender);
+                Some(record)
+            }
+        })
+        .build()
+        .unwrap();
+    *handle.lock().unwrap() = Some(client.clone());
+    client.track(event());
+    client.track_sync(event()).unwrap();
+    handle.lock().unwrap().take();
+    assert_eq!(errors.try_iter().filter(FlushError::is_in_hook).count(), 4);
+    client.close(AMPLE).unwrap();
+    assert_eq!(server.accepted(), 2);
+    assert_settled(&client);
+}
+
+#[test]
+fn flush_and_close_in_on_drop_return_an_error() {
+    let server = Server::start().unwrap();
+    server.script([Reply::status(401)]);
+    let handle = Handle::default();
+    let (sender, errors) = unbounded();
+    let client = builder(&server)
+        .on_drop({
+            let handle = handle.clone();
+            move |_| send_errors(&handle, &sender)
+        })
+        .build()
+        .unwrap();
+    *handle.lock().unwrap() = Some(client.clone());
+    // On the worker thread, and on this one.
+    client.track(event());
+    client.flush(AMPLE).unwrap_err();
+    client.track(Event::new("", "Nobody"));
+    handle.lock().unwrap().take();
+    assert_eq!(errors.try_iter().filter(FlushError::is_in_hook).count(), 4);
+    client.close(AMPLE).unwrap_err();
+    assert_settled(&client);
+}
+
+fn send_errors(handle: &Handle, sender: &crossbeam_channel::Sender<FlushError>) {
+    let client = handle.lock().unwrap().clone().unwrap();
+    sender.send(client.flush(AMPLE).unwrap_err()).unwrap();
+    sender.send(client.close(AMPLE).unwrap_err()).unwrap();
+}
+
+#[test]
+fn flush_and_close_in_a_transport_return_an_error() {
+    for connections in [1, 3] {
+        let handle = Handle::default();
+        let (sender, errors) = unbounded();
+        let inner = handle.clone();
+        let transport = move |_: &Request<'_>| -> Result<Response, TransportError> {
+            send_errors(&inner, &sender);
+            Ok(Response::new(200))
+        };
+        let client = Trubrics::builder(API_KEY)
+            .connections(connections)
+            .transport(transport)
+            .build()
+            .unwrap();
+        *handle.lock().unwrap() = Some(client.clone());
+        client.track(event());
+        client.flush(AMPLE).unwrap();
+        client.track_sync(event()).unwrap();
+        handle.lock().unwrap().take();
+        assert_eq!(errors.try_iter().filter(FlushError::is_in_hook).count(), 4);
+        client.close(AMPLE).unwrap();
+        assert_settled(&client);
+    }
+}
+
+/// A client with room for one record, which its transport holds until it is let go, and callers that wait for room.
+fn crowded(callers: usize) -> (Trubrics, Vec<thread::JoinHandle<()>>, impl Fn() + Sync) {
+    let (sign, there) = unbounded();
+    let (let_go, held) = unbounded::<()>();
+    let transport = move |_: &Request<'_>| -> Result<Response, TransportError> {
+        let _ = sign.send(());
+        let _ = held.recv();
+        Ok(Response::new(200))
+    };
+    let client = Trubrics::builder(API_KEY)
+        .transport(transport)
+        .overflow(Overflow::Block)
+        .queue_capacity(1)
+        .build()
+        .unwrap();
+    client.track(event());
+    there.recv_timeout(AMPLE).unwrap();
+    let (ready, all_ready) = unbounded();
+    let threads = (0..callers)
+        .map(|_| {
+            let (client, ready) = (client.clone(), ready.clone());
+            thread::spawn(move || {
+                ready.send(()).unwrap();
+                client.track(event());
+            })
+        })
+        .collect();
+    for _ in 0..callers {
+        all_ready.recv_timeout(AMPLE).unwrap();
+    }
+    let release = move || let_go.send(()).unwrap();
+    (client, threads, release)
+}
+
+#[test]
+fn close_sends_off_the_callers_that_wait_for_room() {
+    let (client, threads, let_go) = crowded(5);
+    let started = Instant::now();
+    let error = client.close(Duration::from_millis(300)).unwrap_err();
+    assert!(started.elapsed() < Duration::from_millis(1_000));
+    assert_eq!(error.pending(), 1);
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    let_go();
+    let _ = client.close(AMPLE);
+    assert_settled(&client);
+    let stats = client.stats();
+    assert_eq!(stats.delivered, 1, "{stats:?}");
+    assert_eq!(stats.dropped_for(DropReason::Closed), 5, "{stats:?}");
+}
+
+#[test]
+fn the_drop_of_a_handle_leaves_the_callers_that_wait_on_others_alone() {
+    let (client, threads, let_go) = crowded(5);
+    let started = Instant::now();
+    let last = client.clone();
+    drop(client);
+    assert!(started.elapsed() < AMPLE / 2);
+    for _ in 0..6 {
+        let_go();
+    }
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    last.close(AMPLE).unwrap();
+    assert_settled(&last);
+    assert_eq!(last.stats().delivered, 6);
+}

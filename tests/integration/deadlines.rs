@@ -1,0 +1,152 @@
+//! `flush`, `close` and the drop of a client return in time, whatever state the network is in.
+//!
+//! With `TRUBRICS_MEASURE=1` in the environment each state is entered twenty times, one after the other, and the
+//! longest that a call took is printed, with one connection and with three.
+
+mod states;
+
+use std::{
+    env, thread,
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
+use trubrics::{Trubrics, testing};
+
+use self::states::STATES;
+
+/// What every wait that is no matter of time may take.
+const AMPLE: Duration = Duration::from_secs(20);
+
+const LIMIT: Duration = Duration::from_millis(300);
+
+/// What a call may take beyond its limit on a machine that has much else to do; the promise is 50 ms on an idle one.
+const MARGIN: Duration = Duration::from_millis(700);
+
+/// Where the worker makes the requests itself, and where other threads do.
+const CONNECTIONS: [usize; 2] = [1, 3];
+
+#[test]
+fn close_returns_in_time_in_every_state() {
+    in_every_state("close(300 ms)", LIMIT, |client| {
+        let _ = client.as_ref().map(|client| client.close(LIMIT));
+    });
+}
+
+#[test]
+fn close_without_time_returns_at_once_in_every_state() {
+    in_every_state("close(0)", Duration::ZERO, |client| {
+        let _ = client.as_ref().map(|client| client.close(Duration::ZERO));
+    });
+}
+
+#[test]
+fn flush_returns_in_time_in_every_state() {
+    in_every_state("flush(300 ms)", LIMIT, |client| {
+        let _ = client.as_ref().map(|client| client.flush(LIMIT));
+    });
+}
+
+#[test]
+fn flush_without_time_returns_at_once_in_every_state() {
+    in_every_state("flush(0)", Duration::ZERO, |client| {
+        let _ = client.as_ref().map(|client| client.flush(Duration::ZERO));
+    });
+}
+
+#[test]
+fn a_drop_returns_in_time_in_every_state() {
+    in_every_state("drop", LIMIT, |client| *client = None);
+}
+
+#[test]
+fn two_threads_that_close_at_once_both_return_in_time_in_every_state() {
+    in_every_state("two close(300 ms)", LIMIT, |client| {
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| client.as_ref().map(|client| client.close(LIMIT)));
+            }
+        });
+    });
+}
+
+/// Makes the call in each state and holds that it returns in time, and that every record is accounted for afterwards.
+fn in_every_state(name: &str, limit: Duration, call: fn(&mut Option<Trubrics>)) {
+    if env::var_os("TRUBRICS_MEASURE").is_some() {
+        return measure(name, limit, call);
+    }
+    for connections in CONNECTIONS {
+        // All at once: nearly all of the time is spent on waiting.
+        thread::scope(|scope| {
+            for (state, enter) in STATES {
+                let run = move || {
+                    let took = time(*enter, connections, call);
+                    assert!(took <= limit + MARGIN, "{name}, {state}: {took:?}");
+                };
+                let thread = thread::Builder::new().name(format!("{name}, {state}"));
+                thread.spawn_scoped(scope, run).unwrap();
+            }
+        });
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "this is what it is for")]
+fn measure(name: &str, limit: Duration, call: fn(&mut Option<Trubrics>)) {
+    for (state, enter) in STATES {
+        let slowest = CONNECTIONS.map(|connections| {
+            let all = (0..20).map(|_| time(*enter, connections, call));
+            let slowest = all.max().unwrap_or_default();
+            assert!(slowest <= limit + MARGIN, "{name}, {state}: {slowest:?}");
+            slowest.as_millis()
+        });
+        println!("{name:18} | {state:20} | {slowest:3?} ms");
+    }
+}
+
+/// How long the call takes in that state.
+fn time(enter: states::Enter, connections: usize, call: fn(&mut Option<Trubrics>)) -> Duration {
+    let (sender, told) = unbounded();
+    let builder = Trubrics::builder(testing::API_KEY)
+        .connections(connections)
+        .shutdown_timeout(LIMIT)
+        .on_drop(move |dropped| {
+            let _ = sender.send(dropped.count());
+        });
+    let (client, other_side) = enter(builder);
+    let mut client = Some(client);
+    let started = Instant::now();
+    call(&mut client);
+    let took = started.elapsed();
+    drop(other_side);
+    match client {
+        Some(client) => settle(&client),
+        None => wait_for_the_end(&told),
+    }
+    took
+}
+
+/// Ends the client, whose worker may have been let go, and holds that all its records have met their end.
+fn settle(client: &Trubrics) {
+    let _ = client.close(Duration::ZERO);
+    let deadline = Instant::now() + AMPLE;
+    while client.stats().pending > 0 && Instant::now() < deadline {
+        // Each call waits a little for the worker, but gives it no time for further attempts that matter.
+        let _ = client.close(Duration::from_millis(20));
+    }
+    client.close(AMPLE).ok();
+    let stats = client.stats();
+    assert_eq!(stats.pending, 0, "{stats:?}");
+    assert_eq!(stats.tracked, stats.delivered + stats.dropped, "{stats:?}");
+}
+
+/// The hook goes with the worker.
+fn wait_for_the_end(told: &Receiver<usize>) {
+    let deadline = Instant::now() + AMPLE;
+    loop {
+        match told.recv_deadline(deadline) {
+            Ok(_) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Timeout) => panic!("the worker did not end"),
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! A panic in the program's own code that runs inside ours costs a record at the most, and never the program.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::atomic::{AtomicBool, Ordering::SeqCst},
+    time::Duration,
+};
+
+use crossbeam_channel::unbounded;
+use serde::{Serialize, Serializer};
+use trubrics::{
+    DropReason, Event, LlmEvent, Record, Request, Response, Transport, TransportError, Trubrics,
+    TrubricsBuilder,
+    testing::{API_KEY, Server},
+};
+
+use crate::child;
+
+const AMPLE: Duration = Duration::from_secs(20);
+
+fn builder(server: &Server) -> TrubricsBuilder {
+    Trubrics::builder(API_KEY).host(server.url())
+}
+
+#[track_caller]
+fn assert_settled(client: &Trubrics) {
+    let stats = client.stats();
+    assert_eq!(stats.pending, 0, "{stats:?}");
+    assert_eq!(stats.tracked, stats.delivered + stats.dropped, "{stats:?}");
+}
+
+#[test]
+fn a_panic_in_before_send_costs_that_record() {
+    let server = Server::start().unwrap();
+    let client = builder(&server)
+        .before_send(|record| match record {
+            Record::LlmEvent(_) => panic!("no prompts"),
+            record => Some(record),
+        })
+        .build()
+        .unwrap();
+    client.track(Event::new("user", "Before"));
+    client.track(LlmEvent::new("user", "prompt", "generation"));
+    client
+        .try_track(LlmEvent::new("user", "prompt", "generation"))
+        .unwrap();
+    client
+        .track_sync(LlmEvent::new("user", "prompt", "generation"))
+        .unwrap_err();
+    client.track(Event::new("user", "After"));
+    let error = client.close(AMPLE).unwrap_err();
+    assert_eq!((error.pending(), error.dropped()), (0, 2));
+    assert_eq!(server.accepted(), 2);
+    assert_eq!(client.stats().dropped_for(DropReason::Hook), 2);
+    assert_settled(&client);
+}
+
+#[test]
+fn a_panic_in_on_drop_is_swallowed_on_the_worker_and_on_the_callers_thread() {
+    let server = Server::start().unwrap();
+    server.refuse(|record| record["event"] == "Bad");
+    let (sender, told) = unbounded();
+    let client = builder(&server)
+        .on_drop(move |dropped| {
+            sender.send(dropped.reason()).unwrap();
+            panic!("no dead letters");
+        })
+        .build()
+        .unwrap();
+    client.track(Event::new("user", "Bad"));
+    client.track(Event::new("user", "Good"));
+    client.track(Event::new("", "Nobody"));
+    let error = client.close(AMPLE).unwrap_err();
+    assert_eq!((error.pending(), error.dropped()), (0, 2));
+    assert_eq!(server.accepted(), 1);
+    assert_settled(&client);
+    let reasons: Vec<_> = told.try_iter().collect();
+    assert_eq!(reasons, [DropReason::Invalid, DropReason::Refused]);
+}
+
+struct Explosive;
+
+impl Serialize for Explosive {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        panic!("not serialised")
+    }
+}
+
+#[test]
+fn a_panic_while_a_value_is_serialised_costs_that_record() {
+    let server = Server::start().unwrap();
+    let client = builder(&server).build().unwrap();
+    client.track(Event::new("user", "Bad").property("value", Explosive));
+    client.track(Event::new("user", "Bad").properties(Explosive));
+    client.track(LlmEvent::new("user", "prompt", "generation").property("value", Explosive));
+    let bad = Event::new("user", "Bad").property("value", Explosive);
+    assert!(client.try_track(bad).unwrap_err().invalid().is_some());
+    client.track(Event::new("user", "Good"));
+    client.close(AMPLE).unwrap_err();
+    assert_eq!(server.accepted(), 1);
+    assert_eq!(client.stats().dropped_for(DropReason::Invalid), 3);
+    assert_settled(&client);
+
+    let built = builder(&server)
+        .default_property("value", Explosive)
+        .build();
+    assert_eq!(built.unwrap_err().setting(), "default_property");
+}
+
+#[test]
+fn a_panic_in_a_transport_is_a_missing_answer() {
+    let panicked = AtomicBool::new(false);
+    let transport = move |_: &Request<'_>| -> Result<Response, TransportError> {
+        assert!(panicked.swap(true, SeqCst), "not yet");
+        Ok(Response::new(200))
+    };
+    let client = Trubrics::builder(API_KEY)
+        .transport(transport)
+        .initial_backoff(Duration::from_millis(1))
+        .build()
+        .unwrap();
+    let error = client.track_sync(Event::new("user", "First")).unwrap_err();
+    assert!(error.is_transient());
+    client.track(Event::new("user", "Second"));
+    client.close(AMPLE).unwrap();
+    assert_settled(&client);
+}
+
+#[test]
+fn a_transport_that_does_nothing_but_panic_costs_its_records() {
+    struct Broken;
+
+    impl Transport for Broken {
+        fn send(&self, _: &Request<'_>) -> Result<Response, TransportError> {
+            panic!("broken")
+        }
+
+        fn interrupt(&self) {
+            panic!("broken too")
+        }
+    }
+
+    let client = Trubrics::builder(API_KEY)
+        .transport(Broken)
+        .initial_backoff(Duration::from_secs(1))
+        .build()
+        .unwrap();
+    client.track(Event::new("user", "Lost"));
+    let error = client.close(Duration::from_millis(500)).unwrap_err();
+    assert_eq!(error.pending() + error.dropped(), 1);
+    let _ = client.close(AMPLE);
+    assert_eq!(client.stats().dropped_for(DropReason::Deadline), 1);
+    assert_settled(&client);
+}
+
+#[test]
+fn a_logger_that_panics_costs_nothing() {
+    struct Logger;
+
+    impl log::Log for Logger {
+        fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+            true
+        }
+
+        fn log(&self, record: &log::Record<'_>) {
+            // The threads of the server in this process are none of ours.
+            assert!(!record.target().starts_with("trubrics"), "no log");
+        }
+
+        fn flush(&self) {}
+    }
+
+    if !child::is_this(module_path!(), "a_logger_that_panics_costs_nothing") {
+        return;
+    }
+    log::set_logger(&Logger).unwrap();
+    log::set_max_level(log::LevelFilter::Debug);
+    let server = Server::start().unwrap();
+    server.refuse(|record| record["event"] == "Bad");
+    let client = builder(&server).build().unwrap();
+    client.track(Event::new("user", "Bad"));
+    client.track(Event::new("", "Nobody"));
+    client.track(Event::new("user", "Good"));
+    client.track_sync(Event::new("user", "Good")).unwrap();
+    client.close(AMPLE).unwrap_err();
+    client.track(Event::new("user", "Late"));
+    assert_eq!(server.accepted(), 2);
+    assert_eq!(client.stats().dropped, 3);
+    assert_settled(&client);
+}
+
+#[test]
+fn a_drop_while_unwinding_delivers_what_was_tracked() {
+    let server = Server::start().unwrap();
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        let client = builder(&server).build().unwrap();
+        client.track(Event::new("user", "Before the panic"));
+        panic!("the program's own");
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(server.accepted(), 1);
+}

@@ -1,0 +1,67 @@
+//! What the README says of settings, beside the constants that they are.
+
+use std::time::Duration;
+
+use trubrics::{
+    DEFAULT_CONNECT_TIMEOUT, DEFAULT_CONNECTIONS, DEFAULT_FLUSH_BATCH_SIZE, DEFAULT_FLUSH_INTERVAL,
+    DEFAULT_GIVE_UP_AFTER, DEFAULT_HOST, DEFAULT_INITIAL_BACKOFF, DEFAULT_MAX_BACKOFF,
+    DEFAULT_MAX_BATCH_BYTES, DEFAULT_MAX_BATCH_SIZE, DEFAULT_QUEUE_BYTES, DEFAULT_QUEUE_CAPACITY,
+    DEFAULT_REQUEST_TIMEOUT, DEFAULT_SHUTDOWN_TIMEOUT, Overflow,
+};
+
+const README: &str = include_str!("../../README.md");
+const BUILDER: &str = include_str!("../../src/builder.rs");
+
+#[test]
+fn the_readme_has_every_default_as_its_constant_is() {
+    let time = |time: Duration| match time.as_millis() {
+        millis if millis % 60_000 == 0 => format!("{} min", millis / 60_000),
+        millis if millis % 1_000 == 0 => format!("{} s", millis / 1_000),
+        millis => format!("{millis} ms"),
+    };
+    let mebibytes = |bytes: usize| format!("{} MiB", bytes / (1024 * 1024));
+    for (setting, default) in [
+        ("host", format!("`{DEFAULT_HOST}`")),
+        ("flush_interval", time(DEFAULT_FLUSH_INTERVAL)),
+        ("flush_batch_size", DEFAULT_FLUSH_BATCH_SIZE.to_string()),
+        ("max_batch_size", DEFAULT_MAX_BATCH_SIZE.to_string()),
+        ("max_batch_bytes", mebibytes(DEFAULT_MAX_BATCH_BYTES)),
+        ("queue_capacity", DEFAULT_QUEUE_CAPACITY.to_string()),
+        ("queue_bytes", mebibytes(DEFAULT_QUEUE_BYTES)),
+        ("overflow", format!("`{:?}`", Overflow::default())),
+        ("connections", DEFAULT_CONNECTIONS.to_string()),
+        ("request_timeout", time(DEFAULT_REQUEST_TIMEOUT)),
+        ("connect_timeout", time(DEFAULT_CONNECT_TIMEOUT)),
+        ("give_up_after", time(DEFAULT_GIVE_UP_AFTER)),
+        ("initial_backoff", time(DEFAULT_INITIAL_BACKOFF)),
+        ("max_backoff", time(DEFAULT_MAX_BACKOFF)),
+        ("shutdown_timeout", time(DEFAULT_SHUTDOWN_TIMEOUT)),
+    ] {
+        let row = format!("| `{setting}` | {default} |");
+        assert!(README.contains(&row), "the README has no row {row}");
+    }
+}
+
+#[test]
+fn the_readme_has_every_setting_of_the_builder() {
+    let methods = BUILDER
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("pub fn ")?.split('(').next());
+    let settings: Vec<_> = methods.filter(|method| *method != "build").collect();
+    assert!(
+        settings.contains(&"host"),
+        "settings are found: {settings:?}"
+    );
+    for setting in settings {
+        assert!(
+            README.contains(&format!("| `{setting}` | ")),
+            "the README has no row for {setting}"
+        );
+    }
+}
+
+#[test]
+fn the_readme_asks_for_the_rust_that_the_package_declares() {
+    let version = env!("CARGO_PKG_RUST_VERSION");
+    assert!(README.contains(&format!("Rust {version} or later")));
+}

@@ -1,0 +1,366 @@
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use trubrics::{DropReason, Event, LlmEvent, TrubricsBuilder, testing::Server};
+
+use crate::support::{LONG, assert_balanced, build, client_of, server};
+
+/// A folder of its own for each test, removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("trubrics-{}", trubrics::anonymous_id()));
+        Self(path)
+    }
+
+    /// The names in it.
+    fn files(&self) -> Vec<String> {
+        let Ok(entries) = self.0.read_dir() else {
+            return Vec::new();
+        };
+        entries
+            .map(|entry| {
+                entry
+                    .expect("an entry")
+                    .file_name()
+                    .into_string()
+                    .expect("Unicode")
+            })
+            .collect()
+    }
+
+    fn text(&self) -> String {
+        // A file may get another name, or vanish, meanwhile.
+        let read = |name: &String| std::fs::read_to_string(self.0.join(name)).unwrap_or_default();
+        self.files().iter().map(read).collect()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn spooling(server: &Server, folder: &Path) -> TrubricsBuilder {
+    client_of(server).spool(folder)
+}
+
+fn indexes(server: &Server) -> Vec<u64> {
+    let index =
+        |event: &serde_json::Value| event["properties"]["index"].as_u64().expect("an index");
+    server.events().iter().map(index).collect()
+}
+
+#[test]
+fn what_is_delivered_leaves_no_file() {
+    let (server, folder) = (server(), Folder::new());
+    let client = build(spooling(&server, &folder.0));
+    for index in 0..50 {
+        client.track(Event::new("u", "e").property("index", index));
+    }
+    client.track(LlmEvent::new("u", "p", "g"));
+    client.flush(LONG).expect("delivered");
+    assert_eq!(indexes(&server), (0..50).collect::<Vec<_>>());
+    assert_eq!(server.llm_events().len(), 1);
+    assert!(folder.files().is_empty(), "{:?}", folder.files());
+    client.close(LONG).expect("nothing is left");
+    let stats = client.stats();
+    assert_eq!(
+        (stats.tracked, stats.delivered, stats.pending, stats.spooled),
+        (51, 51, 0, 0)
+    );
+}
+
+#[test]
+fn a_close_without_time_leaves_everything_on_disk_for_the_next_run() {
+    let (server, folder) = (server(), Folder::new());
+    server.set_unavailable(true);
+    let client = build(spooling(&server, &folder.0));
+    for index in 0..200 {
+        client.track(Event::new("u", "e").property("index", index));
+    }
+    client.close(Duration::ZERO).expect("nothing is lost");
+    let stats = client.stats();
+    assert_eq!(
+        (stats.tracked, stats.spooled, stats.dropped, stats.pending),
+        (200, 200, 0, 0)
+    );
+    assert!(!folder.files().is_empty());
+    assert!(
+        !folder.text().contains(server.api_key()),
+        "the key is not on disk"
+    );
+
+    server.set_unavailable(false);
+    let client = build(spooling(&server, &folder.0));
+    client.track(Event::new("u", "e").property("index", 200));
+    server
+        .wait_for(200, LONG)
+        .expect("recovered without a call");
+    client.close(LONG).expect("delivered");
+    let found: HashSet<_> = indexes(&server).into_iter().collect();
+    assert_eq!(
+        (found.len(), server.accepted()),
+        (201, 201),
+        "all, and none twice"
+    );
+    let stats = client.stats();
+    assert_eq!(
+        (
+            stats.tracked,
+            stats.recovered,
+            stats.delivered,
+            stats.spooled
+        ),
+        (1, 200, 201, 0)
+    );
+    assert!(folder.files().is_empty());
+}
+
+#[test]
+fn records_are_on_disk_while_a_request_hangs() {
+    let (server, folder) = (server(), Folder::new());
+    server.script([trubrics::testing::Reply::hang()]);
+    let client = build(spooling(&server, &folder.0).flush_batch_size(1));
+    client.track(Event::new("u", "in flight"));
+    server.wait_for_requests(1, LONG).expect("a request");
+    client.track(Event::new("u", "behind it"));
+    let start = Instant::now();
+    while !folder.text().contains("behind it") {
+        assert!(start.elapsed() < LONG);
+        std::thread::yield_now();
+    }
+    client.close(Duration::ZERO).expect("nothing is lost");
+    assert_eq!(client.stats().spooled, 2);
+}
+
+#[test]
+fn refused_records_are_dropped_and_do_not_stay_on_disk() {
+    let (server, folder) = (server(), Folder::new());
+    server.refuse(|record| record["event"] == "bad");
+    let client = build(spooling(&server, &folder.0));
+    client.track(Event::new("u", "bad"));
+    client.track(Event::new("u", "good"));
+    let error = client.flush(LONG).expect_err("one was refused");
+    assert_eq!((error.dropped(), error.pending()), (1, 0));
+    assert!(folder.files().is_empty());
+    assert_balanced(client.stats());
+}
+
+#[test]
+fn a_long_outage_does_not_fill_the_queue_and_is_not_given_up() {
+    let (server, folder) = (server(), Folder::new());
+    server.set_unavailable(true);
+    let client = build(
+        spooling(&server, &folder.0)
+            .queue_capacity(100)
+            .give_up_after(Duration::ZERO),
+    );
+    for index in 0..5_000 {
+        while client
+            .try_track(Event::new("u", "e").property("index", index))
+            .is_err()
+        {
+            std::thread::yield_now();
+        }
+    }
+    client
+        .flush(Duration::from_millis(200))
+        .expect_err("the server is down");
+    let stats = client.stats();
+    assert_eq!(
+        (stats.tracked, stats.dropped, stats.pending),
+        (5_000, 0, 5_000)
+    );
+    server.set_unavailable(false);
+    client.flush(LONG).expect("delivered");
+    assert_eq!(
+        indexes(&server),
+        (0..5_000).collect::<Vec<_>>(),
+        "in order, for nobody else was there"
+    );
+}
+
+#[test]
+fn a_folder_that_holds_too_much_lets_the_oldest_go() {
+    let (server, folder) = (server(), Folder::new());
+    server.set_unavailable(true);
+    let client = build(spooling(&server, &folder.0).spool_max_bytes(100_000));
+    for index in 0..5_000 {
+        while client
+            .try_track(Event::new("u", "e").property("index", index))
+            .is_err()
+        {
+            std::thread::yield_now();
+        }
+    }
+    client.close(Duration::ZERO).expect_err("some had to go");
+    let stats = client.stats();
+    assert_balanced_with_spool(&client);
+    assert!(stats.dropped_for(DropReason::SpoolFull) > 0, "{stats:?}");
+    let size: u64 = folder
+        .files()
+        .iter()
+        .map(|name| folder.0.join(name).metadata().expect("a file").len())
+        .sum();
+    assert!(size <= 100_000, "{size}");
+
+    server.set_unavailable(false);
+    let client = build(spooling(&server, &folder.0));
+    server
+        .wait_for(stats.spooled as usize, LONG)
+        .expect("recovered");
+    client.close(LONG).expect("delivered");
+    assert_eq!(indexes(&server).len() as u64, stats.spooled);
+    assert!(
+        indexes(&server).contains(&4_999),
+        "the newest are still there"
+    );
+}
+
+fn assert_balanced_with_spool(client: &trubrics::Trubrics) {
+    let stats = client.stats();
+    let (came, went) = (
+        stats.tracked + stats.recovered,
+        stats.delivered + stats.dropped,
+    );
+    assert_eq!(came, went + stats.pending + stats.spooled, "{stats:?}");
+}
+
+#[test]
+fn records_that_are_too_old_are_dropped_as_expired() {
+    let (server, folder) = (server(), Folder::new());
+    server.set_unavailable(true);
+    let client = build(spooling(&server, &folder.0));
+    client.track(Event::new("u", "old"));
+    client.close(Duration::ZERO).expect("nothing is lost");
+    let name = folder.files().remove(0);
+    let old = format!(
+        "{:014}-{}",
+        1_000_000,
+        name.split_once('-').expect("a dash").1
+    );
+    std::fs::rename(folder.0.join(name), folder.0.join(old)).expect("renamed");
+
+    server.set_unavailable(false);
+    let client = build(spooling(&server, &folder.0));
+    client.track(Event::new("u", "new"));
+    let start = Instant::now();
+    while client.stats().dropped_for(DropReason::Expired) == 0 {
+        assert!(start.elapsed() < LONG);
+        std::thread::yield_now();
+    }
+    client.close(LONG).expect_err("one was too old");
+    assert_eq!(server.accepted(), 1);
+    assert_balanced_with_spool(&client);
+}
+
+#[test]
+fn files_of_others_and_of_other_versions_are_left_alone() {
+    let (server, folder) = (server(), Folder::new());
+    std::fs::create_dir_all(&folder.0).expect("a folder");
+    let id = "0".repeat(32);
+    let strangers = [
+        ("notes.txt".to_owned(), "mine"),
+        (
+            format!("00000000000001-{id}.trubrics"),
+            "trubrics spool 2\ne …",
+        ),
+        ("x.trubrics".to_owned(), "trubrics spool 1\n"),
+    ];
+    for (name, text) in &strangers {
+        std::fs::write(folder.0.join(name), text).expect("written");
+    }
+    let client = build(spooling(&server, &folder.0));
+    client.track(Event::new("u", "e"));
+    client.close(LONG).expect("delivered");
+    for (name, text) in &strangers {
+        assert_eq!(
+            &std::fs::read_to_string(folder.0.join(name)).expect("it is there"),
+            text
+        );
+    }
+}
+
+#[test]
+fn a_folder_that_goes_away_costs_nothing() {
+    let (server, folder) = (server(), Folder::new());
+    let client = build(spooling(&server, &folder.0));
+    client.track(Event::new("u", "e").property("index", 0));
+    client.flush(LONG).expect("delivered");
+    std::fs::remove_dir_all(&folder.0).expect("removed");
+    client.track(Event::new("u", "e").property("index", 1));
+    client.flush(LONG).expect("delivered");
+    std::fs::remove_dir_all(&folder.0).expect("removed");
+    std::fs::write(&folder.0, "a file where the folder was").expect("written");
+    client.track(Event::new("u", "e").property("index", 2));
+    client.flush(LONG).expect("delivered from memory");
+    std::fs::remove_file(&folder.0).expect("removed");
+    client.track(Event::new("u", "e").property("index", 3));
+    client.close(LONG).expect("delivered");
+    assert_eq!(indexes(&server), [0, 1, 2, 3]);
+    assert_balanced_with_spool(&client);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_folder_and_its_files_are_for_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let (server, folder) = (server(), Folder::new());
+    server.set_unavailable(true);
+    let client = build(spooling(&server, &folder.0));
+    client.track(Event::new("u", "e"));
+    client.close(Duration::ZERO).expect("nothing is lost");
+    let mode = |path: &Path| path.metadata().expect("it is there").permissions().mode() & 0o777;
+    assert_eq!(mode(&folder.0), 0o700);
+    assert_eq!(mode(&folder.0.join(&folder.files()[0])), 0o600);
+}
+
+#[test]
+fn two_clients_share_a_folder_and_each_record_is_delivered_once() {
+    let (server, folder) = (server(), Folder::new());
+    server.set_unavailable(true);
+    let clients = [0, 1].map(|_| build(spooling(&server, &folder.0)));
+    for index in 0..100 {
+        clients[index % 2].track(Event::new("u", "e").property("index", index));
+    }
+    clients[0].close(Duration::ZERO).expect("nothing is lost");
+    server.set_unavailable(false);
+    let third = build(spooling(&server, &folder.0));
+    clients[1].flush(LONG).expect("delivered");
+    server.wait_for(100, LONG).expect("all");
+    for client in [&clients[1], &third] {
+        client.close(LONG).expect("delivered");
+        assert_balanced_with_spool(client);
+    }
+    assert_eq!(server.accepted(), 100);
+    assert!(folder.files().is_empty(), "{:?}", folder.files());
+}
+
+#[test]
+fn a_spool_that_is_no_folder_is_refused_in_words() {
+    let folder = Folder::new();
+    std::fs::write(&folder.0, "a file").expect("written");
+    let problem = |path: &Path| {
+        trubrics::Trubrics::builder("key")
+            .spool(path)
+            .build()
+            .expect_err("bad")
+            .to_string()
+    };
+    assert_eq!(
+        problem(&folder.0),
+        "spool is the path of something that is no folder"
+    );
+    assert_eq!(
+        problem(Path::new("")),
+        "spool is empty: the path of a folder is needed"
+    );
+    let _ = std::fs::remove_file(&folder.0);
+}

@@ -8,6 +8,7 @@ mod finite;
 pub(crate) mod gen_ai;
 mod llm_event;
 mod properties;
+mod text;
 mod timestamp;
 
 pub use event::Event;
@@ -22,6 +23,7 @@ use serde::Serialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 
+use self::text::write_text;
 use crate::error::EventError;
 
 /// Anything that can be tracked; made from an [`Event`] or an [`LlmEvent`] by `into()`.
@@ -115,18 +117,26 @@ impl Record {
         defaults: &Properties,
         now: OffsetDateTime,
     ) -> Result<Encoded, EventError> {
-        with_scratch(|json| {
-            let endpoint = match self {
-                Self::Event(event) => event.encode(defaults, now, json).map(|()| Endpoint::Events),
-                Self::LlmEvent(event) => event
-                    .encode(defaults, now, json)
-                    .map(|()| Endpoint::LlmEvents),
-            }?;
-            Ok(Encoded {
-                json: json.as_slice().into(),
-                endpoint,
-                entry: 0,
-            })
+        let (endpoint, length) = match self {
+            Self::Event(event) => (Endpoint::Events, event.text_length()),
+            Self::LlmEvent(event) => (Endpoint::LlmEvents, event.text_length()),
+        };
+        let write = |json: &mut Vec<u8>| match self {
+            Self::Event(event) => event.encode(defaults, now, json),
+            Self::LlmEvent(event) => event.encode(defaults, now, json),
+        };
+        let json = if length < MAX_KEPT_SCRATCH / 2 {
+            with_scratch(|json| write(json).map(|()| json.as_slice().into()))?
+        } else {
+            // With room for what is escaped: moving a large record costs more than giving back what was too much.
+            let mut json = Vec::with_capacity(length + length / 16 + 1024);
+            write(&mut json)?;
+            json.into_boxed_slice()
+        };
+        Ok(Encoded {
+            json,
+            endpoint,
+            entry: 0,
         })
     }
 }
@@ -196,20 +206,14 @@ fn with_scratch<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     result
 }
 
-/// Appends `"name":"text"` with what JSON asks to be escaped.
-fn write_text_field(json: &mut Vec<u8>, name: &str, text: &str) {
-    json.push(b'"');
+/// Appends a field: its name with everything up to the text, then the text.
+#[inline]
+fn write_text_field(json: &mut Vec<u8>, name: &'static str, text: &str) {
     json.extend_from_slice(name.as_bytes());
-    json.extend_from_slice(b"\":");
     write_text(json, text);
 }
 
-fn write_text(json: &mut Vec<u8>, text: &str) {
-    // Writing a string into memory has no way to fail.
-    let written = serde_json::to_writer(json, text);
-    debug_assert!(written.is_ok(), "a str is always valid JSON text");
-}
-
+/// Appends the timestamp, with a comma before it.
 fn write_timestamp_field(json: &mut Vec<u8>, timestamp: OffsetDateTime) -> Result<(), EventError> {
     json.extend_from_slice(b",\"timestamp\":\"");
     timestamp::write_rfc3339(json, timestamp)?;

@@ -74,7 +74,7 @@ impl Shared {
     /// is encoded all the same if somebody wants to see it.
     pub(super) fn offer(
         &self,
-        record: Record,
+        mut record: Record,
         may_wait: bool,
         wants_json: bool,
     ) -> Result<(), Box<Rejected>> {
@@ -92,10 +92,14 @@ impl Shared {
         if !may_wait && self.queue.is_full() && is_hidden {
             return reject(TrackErrorKind::Full, record, None);
         }
-        let Some(record) = self.before_send(record) else {
-            self.report.turned_away(DropReason::Hook, None);
-            return Ok(());
-        };
+        // A record is moved about as little as can be: it is large.
+        if let Some(hook) = &self.before_send {
+            let Some(changed) = hooks::before_send(self.id, hook, record) else {
+                self.report.turned_away(DropReason::Hook, None);
+                return Ok(());
+            };
+            record = changed;
+        }
         let encoded = match self.encode(&record) {
             Ok(encoded) => encoded,
             Err(Unsendable::Invalid(error)) => {

@@ -174,6 +174,11 @@ impl Event {
         }
     }
 
+    /// Nearly all of what is written, if it is much.
+    pub(super) fn text_length(&self) -> usize {
+        self.properties.length()
+    }
+
     pub(super) fn encode(
         &self,
         defaults: &Properties,
@@ -192,10 +197,8 @@ impl Event {
                 "is empty: the event's name is needed",
             ));
         }
-        json.push(b'{');
-        write_text_field(json, "user_id", &self.user_id);
-        json.push(b',');
-        write_text_field(json, "event", &self.event);
+        write_text_field(json, "{\"user_id\":", &self.user_id);
+        write_text_field(json, ",\"event\":", &self.event);
         write_timestamp_field(json, self.timestamp.unwrap_or(now))?;
         self.properties.write_field(defaults, json);
         json.push(b'}');

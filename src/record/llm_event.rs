@@ -262,6 +262,11 @@ impl LlmEvent {
         }
     }
 
+    /// Nearly all of what is written, if it is much.
+    pub(super) fn text_length(&self) -> usize {
+        self.prompt.len() + self.generation.len() + self.properties.length()
+    }
+
     pub(super) fn encode(
         &self,
         defaults: &Properties,
@@ -274,20 +279,16 @@ impl LlmEvent {
         if self.user_id.is_empty() {
             return Err(EventError::empty_user_id());
         }
-        json.push(b'{');
-        write_text_field(json, "user_id", &self.user_id);
-        json.push(b',');
-        write_text_field(json, "prompt", &self.prompt);
-        json.push(b',');
-        write_text_field(json, "generation", &self.generation);
+        write_text_field(json, "{\"user_id\":", &self.user_id);
+        write_text_field(json, ",\"prompt\":", &self.prompt);
+        write_text_field(json, ",\"generation\":", &self.generation);
         for (name, text) in [
-            ("assistant_id", &self.assistant_id),
-            ("thread_id", &self.thread_id),
-            ("prompt_event_name", &self.prompt_event_name),
-            ("generation_event_name", &self.generation_event_name),
+            (",\"assistant_id\":", &self.assistant_id),
+            (",\"thread_id\":", &self.thread_id),
+            (",\"prompt_event_name\":", &self.prompt_event_name),
+            (",\"generation_event_name\":", &self.generation_event_name),
         ] {
             if let Some(text) = text {
-                json.push(b',');
                 write_text_field(json, name, text);
             }
         }

@@ -1,11 +1,11 @@
 //! The properties object, written as JSON when a property is set and never taken apart again unless a key repeats.
 
-use std::{collections::HashMap, ops::Range};
+use std::{cell::Cell, collections::HashMap, mem, ops::Range};
 
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{finite::Finite, write_text};
+use super::{finite::Finite, text::write_text};
 use crate::{error::EventError, guard::caught};
 
 /// Properties as they go on the wire, without the braces.
@@ -24,6 +24,24 @@ const ANY_KEY: u128 = u128::MAX;
 
 /// Room for a few short properties, so that most events allocate once for all of theirs.
 const FIRST_CAPACITY: usize = 128;
+
+/// A buffer that grew beyond this is not kept for the next event.
+const MAX_KEPT_CAPACITY: usize = 4096;
+
+thread_local! {
+    /// The buffer of properties that are gone: most events are built and tracked on one thread, one after the other.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+impl Drop for Properties {
+    fn drop(&mut self) {
+        if (1..=MAX_KEPT_CAPACITY).contains(&self.json.capacity()) {
+            self.json.clear();
+            // A thread that is ending keeps none.
+            let _ = SPARE.try_with(|spare| spare.set(mem::take(&mut self.json)));
+        }
+    }
+}
 
 impl Properties {
     /// Appends one entry. When `value` cannot be written, everything stays as it was.
@@ -99,6 +117,10 @@ impl Properties {
         Some(value)
     }
 
+    pub(super) fn length(&self) -> usize {
+        self.json.len()
+    }
+
     /// Appends `,"properties":{..}`: the defaults, with these over them; nothing when there are none.
     pub(super) fn write_field(&self, defaults: &Self, json: &mut Vec<u8>) {
         if self.json.is_empty() && defaults.json.is_empty() {
@@ -127,6 +149,9 @@ impl Properties {
     ) -> Result<(), EventError> {
         let start = self.json.len();
         if start == 0 {
+            if self.json.capacity() == 0 {
+                self.json = SPARE.try_with(Cell::take).unwrap_or_default();
+            }
             self.json.reserve(FIRST_CAPACITY);
         } else {
             self.json.push(b',');

@@ -441,6 +441,13 @@ fn write(settings: &[Setting]) -> Properties {
 
 proptest! {
     #[test]
+    fn a_text_is_written_as_serde_json_writes_it(text in "([ -~]{0,40}[\\x00-\\x1f\"\\\\\\u{7f}-\\u{ffff}]{0,3}){0,4}") {
+        let mut json = Vec::new();
+        write_text(&mut json, &text);
+        prop_assert_eq!(String::from_utf8(json).ok(), serde_json::to_string(&text).ok());
+    }
+
+    #[test]
     fn any_text_comes_back_as_it_was(user in ".+", name in ".+", text: String) {
         let value = json_of(Event::new(user.clone(), name.clone()).text(text.clone()));
         prop_assert_eq!(&value["user_id"], &user);

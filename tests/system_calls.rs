@@ -1,0 +1,80 @@
+//! How many system calls a paced caller makes, counted by strace; without it there is nothing to see here.
+
+#![expect(
+    clippy::print_stderr,
+    reason = "a test that does not look has to say so"
+)]
+
+use std::{env, fs, process::Command, thread, time::Duration};
+
+use trubrics::{Event, Trubrics, testing::Server};
+
+const CALLS: usize = 400;
+
+/// Set for the child that strace looks at: the server to send to.
+const CHILD: &str = "TRUBRICS_TEST_TRACED";
+
+/// The name of a file that is not there: to ask for it is a system call that shows in the trace.
+const MARK: &str = "/trubrics-mark";
+
+/// Two of twenty calls wake the worker: the first one of a batch, and the one that makes it full.
+#[test]
+fn a_paced_caller_makes_a_system_call_for_one_record_in_ten() {
+    if let Ok(url) = env::var(CHILD) {
+        return track_at_a_pace(&url);
+    }
+    let server = Server::start().expect("a free port");
+    let log = env::temp_dir().join(format!("trubrics-system-calls-{}", std::process::id()));
+    let traced = Command::new("strace")
+        .args(["-f", "-qq", "-o"])
+        .arg(&log)
+        .arg(env::current_exe().expect("a path of its own"))
+        .args([
+            "--exact",
+            "a_paced_caller_makes_a_system_call_for_one_record_in_ten",
+        ])
+        .env(CHILD, server.url())
+        .output();
+    let trace = fs::read_to_string(&log).unwrap_or_default();
+    let _ = fs::remove_file(&log);
+    if !traced.is_ok_and(|output| output.status.success()) {
+        eprintln!("not counted: strace is not there, or not allowed to look");
+        return;
+    }
+    let made = calls_between_marks(&trace);
+    // None at all would be a trace that was not understood.
+    assert!(
+        (1..CALLS / 5).contains(&made),
+        "{made} system calls in {CALLS} calls"
+    );
+}
+
+fn track_at_a_pace(url: &str) {
+    let client = Trubrics::builder(trubrics::testing::API_KEY).host(url);
+    let client = client.build().expect("good settings");
+    client.track(Event::new("user", "first"));
+    client
+        .flush(Duration::from_secs(30))
+        .expect("a server that answers");
+    let _ = fs::metadata(MARK);
+    for count in 0..CALLS {
+        thread::sleep(Duration::from_millis(1));
+        client.track(Event::new("user", "Report exported").property("count", count));
+    }
+    let _ = fs::metadata(MARK);
+}
+
+/// System calls of the thread that set the marks, without the sleep that sets the pace.
+fn calls_between_marks(trace: &str) -> usize {
+    let lines = trace.lines().filter_map(|line| line.split_once(' '));
+    let marking = lines.clone().find(|(_, call)| call.contains(MARK));
+    let (caller, _) = marking.expect("a mark in the trace");
+    lines
+        .filter(|(thread, _)| *thread == caller)
+        .map(|(_, call)| call)
+        .skip_while(|call| !call.contains(MARK))
+        .skip(1)
+        .take_while(|call| !call.contains(MARK))
+        .filter(|call| !call.contains("nanosleep") && !call.contains("resumed>"))
+        .count()
+}

@@ -27,7 +27,9 @@ use std::{
 
 use files::{DeadLetters, Files, Input, Line, Point};
 use indicatif::{ProgressBar, ProgressStyle};
-use trubrics::{DEFAULT_HOST, Dropped, Overflow, Trubrics, TrubricsBuilder};
+use trubrics::{
+    DEFAULT_HOST, DEFAULT_MAX_BATCH_SIZE, Dropped, Overflow, Trubrics, TrubricsBuilder,
+};
 
 /// Longer than the client itself goes on trying.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -71,6 +73,8 @@ fn import(builder: TrubricsBuilder, files: &Files) -> Result<()> {
     let obstacle = Arc::new(OnceLock::new());
     let (letters, first) = (dead_letters.clone(), obstacle.clone());
     let client = builder
+        // Only full batches, and what a flush asks for.
+        .flush_batch_size(DEFAULT_MAX_BATCH_SIZE)
         // A batch of very large records may be more than the queue takes at once: then `track` waits.
         .overflow(Overflow::Block)
         .on_drop(move |dropped| {

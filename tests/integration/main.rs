@@ -12,6 +12,8 @@ mod deadlines;
 mod faults;
 /// `before_send` and `on_drop`.
 mod hooks;
+/// The example that imports past events: what it delivers, writes down, and does after a kill.
+mod import;
 /// A client used in destructors, inside tokio, in its own hooks, on its own worker.
 mod odd_places;
 /// A panic in the program's own code never leaves ours.

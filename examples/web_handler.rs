@@ -1,4 +1,4 @@
-//! `cargo run --example web_handler` is a web server that tracks one event per request; it visits itself and ends.
+//! `cargo run --example web_handler`: a web server that tracks one event per request; it visits itself and ends.
 //!
 //! With `-- --serve` it serves at <http://127.0.0.1:8000> until Ctrl-C. With `TRUBRICS_API_KEY` set the events go to
 //! Trubrics, or to `TRUBRICS_HOST`; without it, to another server on this machine.

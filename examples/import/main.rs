@@ -1,4 +1,4 @@
-//! `cargo run --example import -- past_events.jsonl` imports events that happened earlier, with their own timestamps.
+//! `cargo run --example import -- past_events.jsonl`: imports earlier events, with their own timestamps.
 //!
 //! Each line of the file is a JSON object with the fields of the API: `user_id`, `event`, `timestamp` and, if wanted,
 //! `properties`; or, for an LLM event, `user_id`, `prompt`, `generation`, `timestamp` and its other fields.

@@ -297,6 +297,7 @@ fn an_import_that_cannot_go_on_stops_and_settles_nothing() {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "the figures, for whoever wants them")]
 fn an_import_that_is_killed_goes_on_where_it_was_and_doubles_at_most_one_batch() {
     let count = line_count();
     // Each hundredth is no event, and each hundredth is refused.
@@ -364,6 +365,7 @@ fn an_import_that_is_killed_goes_on_where_it_was_and_doubles_at_most_one_batch()
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "the figures, for whoever wants them")]
 fn an_import_delivers_every_line_once() {
     let count = line_count();
     let import = Import::of(&lines(count));

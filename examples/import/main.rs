@@ -75,6 +75,8 @@ fn import(builder: TrubricsBuilder, files: &Files) -> Result<()> {
     let client = builder
         // Only full batches, and what a flush asks for.
         .flush_batch_size(DEFAULT_MAX_BATCH_SIZE)
+        // A batch may hold both kinds, each with a request of its own.
+        .connections(2)
         // A batch of very large records may be more than the queue takes at once: then `track` waits.
         .overflow(Overflow::Block)
         .on_drop(move |dropped| {
@@ -86,8 +88,9 @@ fn import(builder: TrubricsBuilder, files: &Files) -> Result<()> {
 
     // Without a terminal it draws nothing.
     let style = "{bar:40} {percent:>3} %  {bytes} of {total_bytes}, {eta} left";
-    let progress =
-        ProgressBar::new(input.length()?).with_style(ProgressStyle::with_template(style)?);
+    let progress = ProgressBar::new(input.length()?)
+        .with_position(start.bytes)
+        .with_style(ProgressStyle::with_template(style)?);
     let (started, mut settled, mut no_events) = (Instant::now(), start, 0);
     let mut next = input.next_batch()?;
     while let Some(batch) = next {

@@ -13,7 +13,8 @@ use trubrics::{DEFAULT_MAX_BATCH_SIZE, testing::Server};
 
 use crate::support::{LONG, server};
 
-/// How many lines the long tests import; `TRUBRICS_IMPORT_LINES` says another number.
+/// How many lines the long tests import; `TRUBRICS_IMPORT_LINES` says another number. The figures are from
+/// `TRUBRICS_IMPORT_LINES=200000 cargo test --release --test integration import -- --nocapture`.
 const LINES: usize = 2_000;
 
 /// A file of events in a folder of its own, removed at the end.
@@ -369,31 +370,37 @@ fn an_import_that_is_killed_goes_on_where_it_was_and_doubles_at_most_one_batch()
 fn an_import_delivers_every_line_once() {
     let count = line_count();
     let import = Import::of(&lines(count));
-    let first = server();
+    let (first, second) = (server(), server());
+    let latency = env::var("TRUBRICS_IMPORT_LATENCY_MS").map_or(0, |ms| ms.parse().unwrap());
+    for server in [&first, &second] {
+        server.latency(Duration::from_millis(latency));
+    }
     let printed = import.run(&first);
     let arrivals = arrivals(&first);
     assert_eq!((first.accepted(), arrivals.len()), (count, count));
 
-    // The limit: the same requests, made before, over one connection.
-    let requests = first.requests();
-    let second = server();
+    // The limit: full requests, made before, over one connection.
+    let bodies = |path: &str, records: &[Value]| -> Vec<_> {
+        let body = |records| (path.to_owned(), json!(records).to_string());
+        records.chunks(DEFAULT_MAX_BATCH_SIZE).map(body).collect()
+    };
+    let mut requests = bodies("/publish_events", &first.events());
+    requests.extend(bodies("/publish_llm_events", &first.llm_events()));
     let agent = ureq::Agent::new_with_defaults();
     let start = Instant::now();
-    for request in &requests {
-        let url = second.url().replace("/api/ingestion", request.path());
-        let post = agent.post(url).header("x-api-key", second.api_key());
-        let reply = post
-            .content_type("application/json")
-            .send(request.body())
-            .unwrap();
-        assert_eq!(reply.status(), 200);
-        reply.into_body().read_to_string().unwrap();
+    for (path, body) in &requests {
+        let post = agent.post(format!("{}{path}", second.url()));
+        let post = post
+            .header("x-api-key", second.api_key())
+            .content_type("application/json");
+        let reply = post.send(body).unwrap().into_body().read_to_string();
+        assert_eq!(reply.unwrap(), r#"{"status":"success"}"#);
     }
     let seconds = start.elapsed().as_secs_f64();
     assert_eq!(second.accepted(), count);
+    let rate = count as f64 / seconds;
     println!(
-        "{printed}ureq alone: {:.0} a second, in {} requests",
-        count as f64 / seconds,
+        "{printed}ureq alone: {rate:.0} a second, in {} requests",
         requests.len()
     );
 }

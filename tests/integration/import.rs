@@ -1,9 +1,8 @@
 use std::{
     collections::HashMap,
     env, fs,
-    path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
-    sync::OnceLock,
+    path::PathBuf,
+    process::{Child, Output, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -11,7 +10,7 @@ use std::{
 use serde_json::{Value, json};
 use trubrics::{DEFAULT_MAX_BATCH_SIZE, testing::Server};
 
-use crate::support::{LONG, server};
+use crate::support::{LONG, example, server};
 
 /// How many lines the long tests import; `TRUBRICS_IMPORT_LINES` says another number. The figures are from
 /// `TRUBRICS_IMPORT_LINES=200000 cargo test --release --test integration import -- --nocapture`.
@@ -32,8 +31,9 @@ impl Import {
         Self { folder, input }
     }
 
+    #[track_caller]
     fn start(&self, server: &Server, api_key: &str) -> Child {
-        Command::new(example())
+        example("import")
             .arg(&self.input)
             .env("TRUBRICS_API_KEY", api_key)
             .env("TRUBRICS_HOST", server.url())
@@ -73,55 +73,6 @@ impl Drop for Import {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.folder);
     }
-}
-
-/// The program, as it is now: not every way to run the tests builds the examples.
-fn example() -> &'static Path {
-    static EXAMPLE: OnceLock<PathBuf> = OnceLock::new();
-    EXAMPLE.get_or_init(|| {
-        let features = [
-            ("default", cfg!(feature = "default")),
-            ("rustls", cfg!(feature = "rustls")),
-            ("rustls-no-provider", cfg!(feature = "rustls-no-provider")),
-            ("native-tls", cfg!(feature = "native-tls")),
-        ];
-        let features: Vec<_> = features
-            .iter()
-            .filter(|(_, on)| *on)
-            .map(|(name, _)| *name)
-            .collect();
-        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-        cargo.args([
-            "build",
-            "--locked",
-            "--message-format=json",
-            "--example=import",
-        ]);
-        cargo.args(["--no-default-features", "--features", &features.join(",")]);
-        // What cargo tells a test of its package, ring's build script takes for a change.
-        for (name, _) in env::vars_os() {
-            let name = name.to_string_lossy();
-            if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
-                cargo.env_remove(&*name);
-            }
-        }
-        // Of the same profile as this test: `target/<profile>/deps/<test>`.
-        let test = env::current_exe().unwrap();
-        let profile = test.ancestors().nth(2).and_then(Path::file_name).unwrap();
-        match profile.to_str().unwrap() {
-            "debug" => {}
-            profile => drop(cargo.args(["--profile", profile])),
-        }
-        let output = cargo.stderr(Stdio::inherit()).output().unwrap();
-        assert!(output.status.success(), "the example does not build");
-        let messages = String::from_utf8(output.stdout).unwrap();
-        let executable = messages.lines().find_map(|message| {
-            let message: Value = serde_json::from_str(message).unwrap();
-            Some(PathBuf::from(message["executable"].as_str()?))
-        });
-        executable.expect("an executable")
-    })
 }
 
 /// A line with this number in it; each tenth is an LLM event.

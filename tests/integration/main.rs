@@ -6,27 +6,51 @@ mod batches;
 mod callers;
 /// What each call of the client does and returns, and what it never does.
 mod calls;
+/// What is sent of what was said: everything, redacted, cut or only its length.
+mod content;
 /// Flush, close and drop return in time, whatever state the network is in.
 mod deadlines;
 /// Failures that pass, and records that are refused.
 mod faults;
+/// The client of the process.
+mod global;
 /// `before_send` and `on_drop`.
 mod hooks;
+/// How often the worker wakes.
+#[cfg(target_os = "linux")]
+mod idle;
 /// The example that imports past events: what it delivers, writes down, and does after a kill.
 mod import;
+/// Calls to a model, on a real clock.
+mod llm_calls;
+/// What a client that cannot deliver costs.
+#[cfg(target_os = "linux")]
+mod memory;
 /// A client used in destructors, inside tokio, in its own hooks, on its own worker.
 mod odd_places;
+/// The server goes away for a while, and comes back.
+mod outage;
 /// A panic in the program's own code never leaves ours.
 mod panics;
 /// The queue's bounds, and what happens when they are reached.
 mod pressure;
+/// Threads that go on tracking while the client is closed.
+mod racing_close;
 /// What the README says of settings, beside the constants.
 mod readme;
+/// The recipes of the documentation, each a program of its own.
+mod recipes;
 /// Without threads or descriptors a client waits; and it leaves none of its own behind.
 #[cfg(target_os = "linux")]
 mod scarcity;
 /// Records on disk: what a close, another process or a bad disk does to them.
 mod spool;
+/// Random faults and many threads; at the end every record is accounted for.
+mod storm;
+/// Many records, and how they are put into requests.
+mod volume;
+/// The example `watch`: what it prints, and its page in a browser.
+mod watch;
 /// Every field and option of a record, as a server gets to see it.
 mod wire;
 

@@ -12,7 +12,8 @@ use trubrics::{DEFAULT_MAX_BATCH_SIZE, testing::Server};
 
 use crate::support::{LONG, example, server};
 
-/// How many lines the long tests import; `TRUBRICS_IMPORT_LINES` says another number. The figures are from
+/// How many lines the long tests import, unless `TRUBRICS_IMPORT_LINES` says otherwise. For figures:
+/// `cargo build --release --example import`, then
 /// `TRUBRICS_IMPORT_LINES=200000 cargo test --release --test integration import -- --nocapture`.
 const LINES: usize = 2_000;
 

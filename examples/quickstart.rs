@@ -1,4 +1,4 @@
-//! The four events to begin with and one LLM event, and what arrived of them.
+//! `cargo run --example quickstart`: the four events to begin with and one LLM event, and what arrived of them.
 //!
 //! With `TRUBRICS_API_KEY` set they go to Trubrics, or to `TRUBRICS_HOST`; without it, to a server on this machine.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]

@@ -1,4 +1,4 @@
-//! One client, many threads: each holds a clone, and one worker thread sends for all of them.
+//! `cargo run --example threads`: one client, many threads; each holds a clone, and one worker sends for all of them.
 //!
 //! The records go to a server on this machine.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]

@@ -19,6 +19,8 @@ mod hooks;
 /// How often the worker wakes.
 #[cfg(target_os = "linux")]
 mod idle;
+/// The example that imports past events: what it delivers, writes down, and does after a kill.
+mod import;
 /// Calls to a model, on a real clock.
 mod llm_calls;
 /// What a client that cannot deliver costs.

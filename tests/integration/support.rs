@@ -1,6 +1,9 @@
-//! What the modules share: a client for a server, a deadline that is only an upper bound, a transport made of a closure.
+//! What the modules share: a client for a server, a deadline that is only an upper bound, a transport made of a closure, a
+//! built example.
 
 use std::{
+    env,
+    process::Command,
     sync::mpsc::{self, Receiver},
     time::Duration,
 };
@@ -81,4 +84,18 @@ impl Gate {
     pub(crate) fn answer(&self, status: u16) {
         self.answers.send(status).expect("a transport that waits");
     }
+}
+
+/// An example, as the program that `cargo test` has built.
+#[track_caller]
+pub(crate) fn example(name: &str) -> Command {
+    let test = env::current_exe().unwrap();
+    let built = test.ancestors().nth(2).unwrap().join("examples");
+    let program = built.join(format!("{name}{}", env::consts::EXE_SUFFIX));
+    assert!(
+        program.exists(),
+        "`cargo test` builds {}; so does `cargo build --example {name}`",
+        program.display()
+    );
+    Command::new(program)
 }

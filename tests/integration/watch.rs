@@ -6,10 +6,8 @@ mod page;
 mod webdriver;
 
 use std::{
-    env,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
-    path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc::{self, Receiver},
     thread,
@@ -18,7 +16,7 @@ use std::{
 
 use trubrics::{Event, LlmEvent, Record, Trubrics};
 
-use crate::support::{LONG, NEVER, build};
+use crate::support::{LONG, NEVER, build, example};
 
 /// The program, with its output line by line.
 struct Watch {
@@ -29,22 +27,10 @@ struct Watch {
     page: String,
 }
 
-fn program() -> Command {
-    let tests = env::current_exe().unwrap();
-    let built: PathBuf = tests.ancestors().nth(2).unwrap().join("examples");
-    let watch = built.join(format!("watch{}", env::consts::EXE_SUFFIX));
-    assert!(
-        watch.exists(),
-        "`cargo test` builds {}; so does `cargo build --example watch`",
-        watch.display()
-    );
-    Command::new(watch)
-}
-
 impl Watch {
     #[track_caller]
     fn start(options: &[&str]) -> Self {
-        let mut command = program();
+        let mut command = example("watch");
         command.args(["--port", "0", "--page-port", "0"]);
         let mut child = command
             .args(options)
@@ -226,7 +212,7 @@ fn what_a_record_says_cannot_rewrite_the_terminal() {
 
 #[test]
 fn the_demonstration_needs_nobody_and_ends() {
-    let output = program().arg("--demo").output().unwrap();
+    let output = example("watch").arg("--demo").output().unwrap();
     assert!(output.status.success());
     let said = String::from_utf8(output.stdout).unwrap();
     for expected in [
@@ -244,7 +230,7 @@ fn the_demonstration_needs_nobody_and_ends() {
 fn a_port_that_is_taken_is_named() {
     let watch = Watch::start(&[]);
     let port = watch.host.split([':', '/']).nth(4).unwrap();
-    let output = program().args(["--port", port]).output().unwrap();
+    let output = example("watch").args(["--port", port]).output().unwrap();
     assert!(!output.status.success());
     let said = String::from_utf8(output.stderr).unwrap();
     let expected = format!("watch: cannot listen on port {port}: ");

@@ -1,0 +1,157 @@
+//! The three files of an import: the events, the resume point beside them, and the dead letters.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufRead, BufReader, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Value, json};
+use trubrics::{DEFAULT_MAX_BATCH_SIZE, Record};
+
+use crate::line;
+
+pub(crate) struct Files {
+    pub(crate) input: PathBuf,
+    pub(crate) resume_point: PathBuf,
+    pub(crate) dead_letters: PathBuf,
+}
+
+impl Files {
+    pub(crate) fn beside(input: PathBuf) -> Self {
+        let with = |suffix: &str| {
+            let mut path = input.clone().into_os_string();
+            path.push(suffix);
+            path.into()
+        };
+        let (resume_point, dead_letters) = (with(".resume-point"), with(".dead-letters"));
+        Self {
+            input,
+            resume_point,
+            dead_letters,
+        }
+    }
+}
+
+/// How far the import has come: everything before is delivered, or a dead letter.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Point {
+    pub(crate) lines: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Point {
+    /// The beginning, if there is no such file.
+    pub(crate) fn load(path: &Path) -> io::Result<Self> {
+        let text = match fs::read_to_string(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            text => text?,
+        };
+        let parse = || {
+            let (lines, bytes) = text.trim_end().split_once(' ')?;
+            Some(Self {
+                lines: lines.parse().ok()?,
+                bytes: bytes.parse().ok()?,
+            })
+        };
+        parse().ok_or_else(|| io::Error::other("the resume point holds something else"))
+    }
+
+    /// Writes it beside the old one and swaps the two: a kill leaves the one or the other.
+    pub(crate) fn save(self, path: &Path) -> io::Result<()> {
+        let beside = path.with_extension("resume-point.new");
+        fs::write(&beside, format!("{} {}\n", self.lines, self.bytes))?;
+        fs::rename(&beside, path)
+    }
+}
+
+pub(crate) struct Line {
+    pub(crate) number: u64,
+    pub(crate) text: Vec<u8>,
+    pub(crate) record: Result<Record, String>,
+}
+
+/// The lines that go out in one batch, and where they end.
+pub(crate) struct Batch {
+    pub(crate) lines: Vec<Line>,
+    pub(crate) end: Point,
+}
+
+pub(crate) struct Input {
+    file: BufReader<File>,
+    point: Point,
+}
+
+impl Input {
+    /// Keeps the file locked: of two imports at once, both would send everything.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        file.try_lock()?;
+        Ok(Self {
+            file: BufReader::new(file),
+            point: Point::default(),
+        })
+    }
+
+    pub(crate) fn length(&self) -> io::Result<u64> {
+        Ok(self.file.get_ref().metadata()?.len())
+    }
+
+    pub(crate) fn skip_to(&mut self, point: Point) -> io::Result<()> {
+        if self.length()? < point.bytes {
+            let problem = "the resume point is past the end: it is of another file";
+            return Err(io::Error::other(problem));
+        }
+        self.file.seek(SeekFrom::Start(point.bytes))?;
+        self.point = point;
+        Ok(())
+    }
+
+    /// The next lines, without blank ones; none at the end.
+    pub(crate) fn next_batch(&mut self) -> io::Result<Option<Batch>> {
+        let (start, mut lines) = (self.point.bytes, Vec::new());
+        while lines.len() < DEFAULT_MAX_BATCH_SIZE {
+            let mut text = Vec::new();
+            let length = self.file.read_until(b'\n', &mut text)?;
+            if length == 0 {
+                break;
+            }
+            self.point.bytes += length as u64;
+            self.point.lines += 1;
+            if !text.trim_ascii().is_empty() {
+                let reason = |error: serde_json::Error| error.to_string().replace("line 1 ", "");
+                let record = line::parse(&text).map_err(reason);
+                let number = self.point.lines;
+                lines.push(Line {
+                    number,
+                    text,
+                    record,
+                });
+            }
+        }
+        let end = self.point;
+        Ok((end.bytes > start).then_some(Batch { lines, end }))
+    }
+}
+
+/// Lines that are no event, and records that the server refused; each a line of JSON with its `reason`.
+pub(crate) struct DeadLetters(pub(crate) PathBuf);
+
+impl DeadLetters {
+    pub(crate) fn line(&self, number: u64, text: &[u8], reason: &str) -> io::Result<()> {
+        let text = String::from_utf8_lossy(text);
+        self.write(&json!({"line": number, "reason": reason, "text": text.trim_end()}))
+    }
+
+    /// `record` can be mended and imported again.
+    pub(crate) fn record(&self, record: &str, reason: &str) -> io::Result<()> {
+        let record: Value = serde_json::from_str(record)?;
+        self.write(&json!({"reason": reason, "record": record}))
+    }
+
+    /// In one piece, so that a kill leaves no half of a line.
+    fn write(&self, letter: &Value) -> io::Result<()> {
+        let mut file = File::options().create(true).append(true).open(&self.0)?;
+        file.write_all(format!("{letter}\n").as_bytes())
+    }
+}

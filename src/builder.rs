@@ -2,7 +2,7 @@
 
 use std::{
     convert::Infallible,
-    fmt,
+    env, fmt,
     path::PathBuf,
     sync::{
         Arc, Mutex,
@@ -162,6 +162,26 @@ impl TrubricsBuilder {
             disabled: false,
             respect_opt_out: false,
         }
+    }
+
+    /// Settings for a client with the key in `TRUBRICS_API_KEY`, and the host in `TRUBRICS_HOST` if that is set and not
+    /// empty; [`Trubrics::from_env`] makes a client of them as they are.
+    ///
+    /// # Errors
+    ///
+    /// When `TRUBRICS_API_KEY` is missing, or one of the two is not Unicode.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        let api_key = variable("TRUBRICS_API_KEY")?.ok_or_else(|| {
+            ConfigError::new(
+                "TRUBRICS_API_KEY",
+                "is not set: it must hold the project's API key",
+            )
+        })?;
+        let builder = Self::new(api_key);
+        Ok(match variable("TRUBRICS_HOST")? {
+            Some(host) => builder.host(host),
+            None => builder,
+        })
     }
 
     /// The URL before `/publish_events`: `http` or `https`, with or without a slash at its end.
@@ -582,6 +602,17 @@ impl TrubricsBuilder {
             return Err(ConfigError::new("max_backoff", problem));
         }
         Ok(())
+    }
+}
+
+/// Reads an environment variable; an empty one is as good as none.
+fn variable(name: &'static str) -> Result<Option<String>, ConfigError> {
+    match env::var(name) {
+        Ok(value) if value.trim().is_empty() => Ok(None),
+        Ok(value) => Ok(Some(value)),
+        Err(env::VarError::NotPresent) => Ok(None),
+        // The error itself would repeat the value.
+        Err(env::VarError::NotUnicode(_)) => Err(ConfigError::new(name, "is not valid Unicode")),
     }
 }
 

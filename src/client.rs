@@ -6,7 +6,7 @@ pub(crate) use shared::Shared;
 
 use std::{
     convert::Infallible,
-    env, fmt, process,
+    fmt, process,
     sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle, ThreadId},
     time::{Duration, Instant},
@@ -64,17 +64,7 @@ impl Trubrics {
     ///
     /// When `TRUBRICS_API_KEY` is missing or not Unicode, and as [`new`](Self::new).
     pub fn from_env() -> Result<Self, ConfigError> {
-        let api_key = variable("TRUBRICS_API_KEY")?.ok_or_else(|| {
-            ConfigError::new(
-                "TRUBRICS_API_KEY",
-                "is not set: it must hold the project's API key",
-            )
-        })?;
-        let mut builder = Self::builder(api_key);
-        if let Some(host) = variable("TRUBRICS_HOST")? {
-            builder = builder.host(host);
-        }
-        builder.build()
+        TrubricsBuilder::from_env()?.build()
     }
 
     /// Settings for a client.
@@ -223,17 +213,6 @@ impl fmt::Debug for Trubrics {
             None => client.field("disabled", &true),
         };
         client.finish_non_exhaustive()
-    }
-}
-
-/// Reads an environment variable; an empty one is as good as none.
-fn variable(name: &'static str) -> Result<Option<String>, ConfigError> {
-    match env::var(name) {
-        Ok(value) if value.trim().is_empty() => Ok(None),
-        Ok(value) => Ok(Some(value)),
-        Err(env::VarError::NotPresent) => Ok(None),
-        // The error itself would repeat the value.
-        Err(env::VarError::NotUnicode(_)) => Err(ConfigError::new(name, "is not valid Unicode")),
     }
 }
 

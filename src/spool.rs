@@ -7,6 +7,8 @@
 mod checksum;
 mod disk;
 mod entry;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod segment;
 
 use std::{
@@ -196,6 +198,8 @@ impl Spool {
 
     /// Lets go of everything; says how many records are left for whoever comes next.
     pub(crate) fn leave(&mut self) -> u64 {
+        // What could not be acknowledged before would be delivered twice.
+        let _ = self.acknowledge(&[]);
         let segments = self
             .active
             .take()
@@ -231,7 +235,7 @@ impl Spool {
             // One that cannot be read is left to whoever can.
             let adopted = Segment::adopt(&*self.disk, &self.settings.folder, &name);
             if let Ok(Some((segment, records))) = adopted {
-                if !records.is_empty() {
+                if !segment.is_settled() {
                     return Some((segment, records));
                 }
                 let _ = segment.remove(&*self.disk);
@@ -252,6 +256,9 @@ impl Spool {
         } else if segment.is_ours() {
             // Nothing of it can be read: the file stays, for somebody with better luck.
             self.settled += segment.numbered();
+        } else {
+            // Nothing that is left of it can be read, ever.
+            let _ = segment.remove(&*self.disk);
         }
         loaded
     }

@@ -91,7 +91,8 @@ impl Disk for FileSystem {
             Err(error) => return Err(error),
         };
         match file.try_lock() {
-            Ok(()) => Ok(Some(Box::new(file))),
+            // Whoever held it may have removed it since it was opened here: what is in it has met its fate.
+            Ok(()) => Ok(has_name(&file)?.then(|| Box::new(file) as _)),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }
@@ -113,11 +114,11 @@ impl SegmentFile for File {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.write_all(bytes)?;
         // A file that was removed takes bytes as ever, but nobody will find them.
-        #[cfg(unix)]
-        if std::os::unix::fs::MetadataExt::nlink(&self.metadata()?) == 0 {
-            return Err(io::ErrorKind::NotFound.into());
+        if has_name(self)? {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::NotFound.into())
         }
-        Ok(())
     }
 
     fn truncate(&mut self, length: u64) -> io::Result<()> {
@@ -128,3 +129,14 @@ impl SegmentFile for File {
         self.sync_data()
     }
 }
+
+/// Whether anybody can find the file, as far as the system tells.
+fn has_name(file: &File) -> io::Result<bool> {
+    #[cfg(unix)]
+    return Ok(std::os::unix::fs::MetadataExt::nlink(&file.metadata()?) > 0);
+    #[cfg(not(unix))]
+    return file.metadata().map(|_| true);
+}
+
+#[cfg(any(test, fuzzing))]
+pub(super) mod double;

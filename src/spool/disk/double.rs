@@ -1,5 +1,10 @@
 //! A disk in memory that counts its operations, and fails when it is told to.
 
+#![cfg_attr(
+    fuzzing,
+    allow(dead_code, reason = "the fuzz targets need a disk that is well")
+)]
+
 use std::{
     collections::BTreeMap,
     io,
@@ -68,6 +73,11 @@ impl MemoryDisk {
         fault.is_some_and(|fault| state.operations.len() > fault.first)
     }
 
+    /// Whether all that follows fails too.
+    pub(in crate::spool) fn has_lasting_fault(&self) -> bool {
+        self.state().fault.is_some_and(|fault| fault.lasts)
+    }
+
     pub(in crate::spool) fn operations(&self) -> Vec<Operation> {
         self.state().operations.clone()
     }
@@ -76,6 +86,13 @@ impl MemoryDisk {
         let mut state = self.state();
         state.has_folder = true;
         state.add(name, bytes);
+    }
+
+    /// Changes one byte of the file.
+    pub(in crate::spool) fn damage(&self, name: &Path, place: usize) {
+        let mut state = self.state();
+        let node = state.names[name];
+        state.nodes[node].bytes[place] ^= 1;
     }
 
     pub(in crate::spool) fn bytes(&self, name: &Path) -> Option<Vec<u8>> {

@@ -122,12 +122,12 @@ impl Schedule {
         } else {
             self.since = None;
         }
+        if !is_busy && (spool.is_due || spool.has_found && !is_closing) {
+            return Step::Load {
+                is_due: spool.is_due,
+            };
+        }
         if !is_busy && !is_closing {
-            if spool.is_due || spool.has_found {
-                return Step::Load {
-                    is_due: spool.is_due,
-                };
-            }
             if spool.next_look.is_some_and(|next| next <= now) {
                 return Step::Look;
             }

@@ -30,8 +30,8 @@ pub(super) struct Segment {
     is_ours: bool,
     /// Where the next line begins.
     length: u64,
-    /// The file does not end with a line break, where a line was torn.
-    is_torn: bool,
+    /// The last line may have no line break.
+    may_be_torn: bool,
     /// What lies beyond `length` could not be cut off after a failure: nothing may be written behind it.
     needs_cut: bool,
     last_number: u32,
@@ -60,7 +60,7 @@ impl Segment {
             made: now,
             is_ours: true,
             length: HEADER.len() as u64,
-            is_torn: false,
+            may_be_torn: false,
             needs_cut: false,
             last_number: 0,
             unsettled: 0,
@@ -98,7 +98,8 @@ impl Segment {
             made,
             is_ours: false,
             length: bytes.len() as u64,
-            is_torn: bytes.last() != Some(&b'\n'),
+            // A line break at the end need not be the one of a line: an empty line is the price.
+            may_be_torn: true,
             needs_cut: false,
             last_number: contents.last_number,
             unsettled: (contents.records.len() + contents.missing.len()) as u64,
@@ -217,7 +218,7 @@ impl Segment {
             self.needs_cut = false;
         }
         let mut bytes = Vec::new();
-        if self.is_torn {
+        if self.may_be_torn {
             bytes.push(b'\n');
         }
         bytes.extend_from_slice(lines);
@@ -230,7 +231,7 @@ impl Segment {
             self.needs_cut = self.file.truncate(self.length).is_err();
             return Err(error);
         }
-        self.is_torn = false;
+        self.may_be_torn = false;
         self.length += bytes.len() as u64;
         Ok(())
     }

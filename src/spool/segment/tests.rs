@@ -194,6 +194,19 @@ fn a_torn_tail_is_no_part_of_what_is_written_behind_it() {
 }
 
 #[test]
+fn a_tail_that_is_torn_behind_a_line_break_of_its_own_is_no_whole_line() {
+    let mut bytes = made_of(&[(Some(1), "{}"), (Some(2), "{}\n")]);
+    assert_eq!(bytes.pop(), Some(b'\n'));
+    let disk = MemoryDisk::default();
+    disk.put(&folder().join(NAME), &bytes);
+    let adopted = Segment::adopt(&disk, folder(), NAME).expect("the disk is well");
+    let (mut segment, _) = adopted.expect("a segment");
+    segment.acknowledge(&[1], false).expect("the disk is well");
+    let bytes = disk.bytes(&folder().join(NAME)).expect("a file");
+    assert_eq!(find(&bytes), Some(vec![(2, "{}\n".into())]));
+}
+
+#[test]
 fn a_header_that_is_torn_is_of_no_use_to_anybody() {
     for length in 0..HEADER.len() {
         let disk = MemoryDisk::default();

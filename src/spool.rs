@@ -106,14 +106,13 @@ impl Spool {
         Ok(())
     }
 
-    /// Looks for segments that somebody left.
-    pub(crate) fn look_around(&mut self) -> io::Result<()> {
-        let mut names: Vec<_> = self
-            .disk
-            .list(&self.settings.folder)?
-            .into_iter()
-            .map(|(name, _)| name)
-            .collect();
+    /// Looks for segments that somebody left, and removes what never became one.
+    pub(crate) fn look_around(&mut self, now: SystemTime) -> io::Result<()> {
+        let files = self.disk.list(&self.settings.folder)?;
+        let mut names: Vec<_> = files.into_iter().map(|(name, _)| name).collect();
+        for name in names.extract_if(.., |name| segment::is_stillborn(name, now)) {
+            let _ = self.disk.remove(&self.settings.folder.join(name));
+        }
         names.retain(|name| segment::made_at(name).is_some() && !self.holds(name));
         names.sort_unstable();
         self.found = names.into();
@@ -265,7 +264,7 @@ impl Spool {
 
     fn create(&mut self, now: SystemTime) -> io::Result<Segment> {
         let made = self
-            .make_room()
+            .make_room(now)
             .and_then(|()| Segment::create(&*self.disk, &self.settings.folder, now));
         made.or_else(|error| match error.kind() {
             io::ErrorKind::NotFound => {
@@ -277,7 +276,7 @@ impl Spool {
     }
 
     /// Lets the oldest segments go until there is room for a new one.
-    fn make_room(&mut self) -> io::Result<()> {
+    fn make_room(&mut self, now: SystemTime) -> io::Result<()> {
         let files = self.disk.list(&self.settings.folder)?;
         let ours = files
             .iter()
@@ -286,7 +285,7 @@ impl Spool {
         if used + self.segment_bytes() <= self.settings.max_bytes {
             return Ok(());
         }
-        self.look_around()?;
+        self.look_around(now)?;
         while used + self.segment_bytes() > self.settings.max_bytes {
             let is_ours_older = match (
                 self.sealed.front().and_then(Segment::name),

@@ -23,6 +23,12 @@ const MIN_LINE: usize = b"e 00000000 1 2 {}\n".len();
 /// What the names of segments end in.
 const ENDING: &str = ".trubrics";
 
+/// What the names of files end in that are to become segments, and hold no record.
+const FIRST_ENDING: &str = ".new";
+
+/// A file becomes a segment in no time. If its maker is only stuck, it notices, and makes another.
+const MAX_BIRTH: Duration = Duration::from_secs(10);
+
 pub(super) struct Segment {
     path: PathBuf,
     file: Box<dyn SegmentFile>,
@@ -53,7 +59,7 @@ impl Segment {
             uuid::Uuid::new_v4().simple()
         );
         let path = folder.join(format!("{name}{ENDING}"));
-        let file = disk.create(&folder.join(format!("{name}.new")), &path, HEADER)?;
+        let file = disk.create(&folder.join(format!("{name}{FIRST_ENDING}")), &path, HEADER)?;
         Ok(Self {
             path,
             file,
@@ -246,6 +252,14 @@ pub(super) fn made_at(name: &str) -> Option<SystemTime> {
     (is_id && is_time)
         .then(|| UNIX_EPOCH.checked_add(since))
         .flatten()
+}
+
+/// Whether somebody was killed before this became a segment.
+pub(super) fn is_stillborn(name: &str, now: SystemTime) -> bool {
+    let made = name
+        .strip_suffix(FIRST_ENDING)
+        .and_then(|name| made_at(&format!("{name}{ENDING}")));
+    made.is_some_and(|made| now.duration_since(made).is_ok_and(|age| age > MAX_BIRTH))
 }
 
 /// Whether this is a segment of our version, whatever is damaged in it.

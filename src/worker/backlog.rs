@@ -134,7 +134,7 @@ impl Backlog {
             return;
         }
         // A folder that is not there has nothing in it.
-        let _ = self.spool.look_around();
+        let _ = self.spool.look_around(SystemTime::now());
         self.looks += 1;
         self.last_look = now;
         let pause = FIRST_LOOK_AGAIN * 2_u32.pow(self.looks.min(MAX_LOOKS) - 1);

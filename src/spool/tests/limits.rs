@@ -144,7 +144,7 @@ fn records_expire_with_their_segment_whoever_left_it() {
     let disk = MemoryDisk::default();
     leave_behind(&disk, "x", 1, at(0));
     let mut spool = spool(&disk, settings());
-    spool.look_around().expect("the disk is well");
+    spool.look_around(at(20)).expect("the disk is well");
     spool
         .store(&mut records("a", 0..1), at(1))
         .expect("there is room");

@@ -119,7 +119,7 @@ fn ours_and_those_of_others_take_turns() {
         leave_behind(&disk, prefix, 1, at(number as u64));
     }
     let mut spool = spool(&disk, settings());
-    spool.look_around().expect("the disk is well");
+    spool.look_around(at(20)).expect("the disk is well");
     let mut order = Vec::new();
     for number in 0..2 {
         spool
@@ -147,7 +147,7 @@ fn who_closes_delivers_its_own_only() {
     let disk = MemoryDisk::default();
     leave_behind(&disk, "x", 1, at(0));
     let mut spool = spool(&disk, settings());
-    spool.look_around().expect("the disk is well");
+    spool.look_around(at(20)).expect("the disk is well");
     spool
         .store(&mut records("a", 0..1), at(0))
         .expect("the disk is well");
@@ -168,7 +168,7 @@ fn what_others_work_on_is_left_to_them() {
         .store(&mut records("x", 0..1), at(0))
         .expect("the disk is well");
     let mut ours = spool(&disk, settings());
-    ours.look_around().expect("the disk is well");
+    ours.look_around(at(20)).expect("the disk is well");
     assert!(ours.has_found());
     assert!(ours.load(true, true, at(0)).is_none());
     other.leave();
@@ -176,7 +176,7 @@ fn what_others_work_on_is_left_to_them() {
         ours.load(true, true, at(0)).is_none(),
         "nobody looked again"
     );
-    ours.look_around().expect("the disk is well");
+    ours.look_around(at(20)).expect("the disk is well");
     let loaded = ours.load(true, true, at(0)).expect("one record");
     assert_eq!(texts(&loaded.records), ["x0"]);
 }
@@ -189,7 +189,7 @@ fn our_own_segments_are_not_found() {
         .store(&mut records("a", 0..15), at(0))
         .expect("the disk is well");
     spool.load(false, true, at(0)).expect("it is due");
-    spool.look_around().expect("the disk is well");
+    spool.look_around(at(20)).expect("the disk is well");
     assert!(!spool.has_found());
 }
 
@@ -205,9 +205,26 @@ fn files_without_a_record_vanish_when_they_are_found() {
         .expect("a line");
     disk.put(&name, header);
     let mut spool = spool(&disk, settings());
-    spool.look_around().expect("the disk is well");
+    spool.look_around(at(20)).expect("the disk is well");
     assert!(spool.load(true, true, at(0)).is_none());
     assert!(disk.names().is_empty());
+}
+
+#[test]
+fn what_never_became_a_segment_is_removed_after_a_while() {
+    let disk = MemoryDisk::default();
+    let id = "0".repeat(32);
+    let name = |seconds| {
+        let since = at(seconds).duration_since(UNIX_EPOCH).expect("later");
+        folder().join(format!("{:014}-{id}.new", since.as_millis()))
+    };
+    let strange = folder().join("notes.new");
+    for path in [&name(0), &name(15), &strange] {
+        disk.put(path, b"");
+    }
+    let mut spool = spool(&disk, settings());
+    spool.look_around(at(20)).expect("the disk is well");
+    assert_eq!(disk.names(), [name(15), strange]);
 }
 
 #[test]
@@ -262,7 +279,7 @@ fn what_others_left_damaged_is_told_of_once() {
     let (name, place) = place_of(&disk, b"x1_");
     disk.damage(&name, place);
     let mut first = spool(&disk, settings());
-    first.look_around().expect("the disk is well");
+    first.look_around(at(20)).expect("the disk is well");
     let loaded = first.load(true, true, at(0)).expect("two records");
     assert_eq!(
         (texts(&loaded.records), loaded.missing),
@@ -271,7 +288,7 @@ fn what_others_left_damaged_is_told_of_once() {
     first.acknowledge(&[1]).expect("the disk is well");
     assert_eq!(first.leave(), 1);
     let mut second = spool(&disk, settings());
-    second.look_around().expect("the disk is well");
+    second.look_around(at(20)).expect("the disk is well");
     let loaded = second.load(true, true, at(0)).expect("one record");
     assert_eq!(
         (texts(&loaded.records), loaded.missing),

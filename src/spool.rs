@@ -266,13 +266,20 @@ impl Spool {
         let made = self
             .make_room(now)
             .and_then(|()| Segment::create(&*self.disk, &self.settings.folder, now));
-        made.or_else(|error| match error.kind() {
+        let segment = made.or_else(|error| match error.kind() {
             io::ErrorKind::NotFound => {
                 self.disk.prepare(&self.settings.folder)?;
                 Segment::create(&*self.disk, &self.settings.folder, now)
             }
             _ => Err(error),
-        })
+        })?;
+        if self.settings.sync
+            && let Err(error) = self.disk.sync(&self.settings.folder)
+        {
+            let _ = segment.remove(&*self.disk);
+            return Err(error);
+        }
+        Ok(segment)
     }
 
     /// Lets the oldest segments go until there is room for a new one.

@@ -22,6 +22,9 @@ pub(super) trait Disk: Send {
     fn adopt(&self, name: &Path) -> io::Result<Option<Box<dyn SegmentFile>>>;
 
     fn remove(&self, name: &Path) -> io::Result<()>;
+
+    /// Has the disk confirm the names in the folder: a file without one is lost with the power.
+    fn sync(&self, folder: &Path) -> io::Result<()>;
 }
 
 /// An open file, locked until it is dropped.
@@ -100,6 +103,14 @@ impl Disk for FileSystem {
 
     fn remove(&self, name: &Path) -> io::Result<()> {
         std::fs::remove_file(name)
+    }
+
+    fn sync(&self, folder: &Path) -> io::Result<()> {
+        // Elsewhere, a folder cannot be opened as a file is.
+        if cfg!(unix) {
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(())
     }
 }
 

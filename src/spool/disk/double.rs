@@ -45,6 +45,7 @@ pub(in crate::spool) enum Operation {
     Append,
     Truncate,
     Sync,
+    SyncFolder,
 }
 
 /// Which operations fail, counted from 0 when the fault is set, and how.
@@ -191,6 +192,10 @@ impl Disk for MemoryDisk {
         state.count(Operation::Remove)?;
         let removed = state.names.remove(name);
         removed.map(|_| ()).ok_or(io::ErrorKind::NotFound.into())
+    }
+
+    fn sync(&self, _: &Path) -> io::Result<()> {
+        self.state().count(Operation::SyncFolder)
     }
 }
 

@@ -301,6 +301,7 @@ fn the_disk_confirms_every_write_if_it_is_asked_to_and_none_otherwise() {
     use crate::spool::disk::double::Operation;
     for sync in [false, true] {
         let disk = MemoryDisk::default();
+        disk.prepare(folder()).expect("the disk is well");
         let mut spool = spool(&disk, SpoolSettings { sync, ..settings() });
         spool
             .store(&mut records("a", 0..15), at(0))
@@ -315,6 +316,11 @@ fn the_disk_confirms_every_write_if_it_is_asked_to_and_none_otherwise() {
             .filter(|two| two[0] == Operation::Append)
             .all(|two| (two[1] == Operation::Sync) == sync);
         assert!(after_each_append, "{operations:?}");
+        let names = operations
+            .windows(2)
+            .filter(|two| two[0] == Operation::Create)
+            .all(|two| (two[1] == Operation::SyncFolder) == sync);
+        assert!(names, "{operations:?}");
         assert_eq!(operations.contains(&Operation::Sync), sync);
     }
 }

@@ -87,6 +87,13 @@ pub mod recipes {}
 #[cfg(feature = "testing")]
 pub mod testing;
 
+/// For the targets in `fuzz/`, which set this configuration; no part of the crate.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::spool::fuzzing::read_segment;
+}
+
 pub use builder::{
     DEFAULT_CONNECT_TIMEOUT, DEFAULT_CONNECTIONS, DEFAULT_FLUSH_BATCH_SIZE, DEFAULT_FLUSH_INTERVAL,
     DEFAULT_GIVE_UP_AFTER, DEFAULT_HOST, DEFAULT_INITIAL_BACKOFF, DEFAULT_MAX_BACKOFF,

@@ -7,6 +7,8 @@
 mod checksum;
 mod disk;
 mod entry;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod segment;
 
 use std::{
@@ -104,14 +106,13 @@ impl Spool {
         Ok(())
     }
 
-    /// Looks for segments that somebody left.
-    pub(crate) fn look_around(&mut self) -> io::Result<()> {
-        let mut names: Vec<_> = self
-            .disk
-            .list(&self.settings.folder)?
-            .into_iter()
-            .map(|(name, _)| name)
-            .collect();
+    /// Looks for segments that somebody left, and removes what never became one.
+    pub(crate) fn look_around(&mut self, now: SystemTime) -> io::Result<()> {
+        let files = self.disk.list(&self.settings.folder)?;
+        let mut names: Vec<_> = files.into_iter().map(|(name, _)| name).collect();
+        for name in names.extract_if(.., |name| segment::is_stillborn(name, now)) {
+            let _ = self.disk.remove(&self.settings.folder.join(name));
+        }
         names.retain(|name| segment::made_at(name).is_some() && !self.holds(name));
         names.sort_unstable();
         self.found = names.into();
@@ -196,6 +197,8 @@ impl Spool {
 
     /// Lets go of everything; says how many records are left for whoever comes next.
     pub(crate) fn leave(&mut self) -> u64 {
+        // What could not be acknowledged before would be delivered twice.
+        let _ = self.acknowledge(&[]);
         let segments = self
             .active
             .take()
@@ -231,7 +234,7 @@ impl Spool {
             // One that cannot be read is left to whoever can.
             let adopted = Segment::adopt(&*self.disk, &self.settings.folder, &name);
             if let Ok(Some((segment, records))) = adopted {
-                if !records.is_empty() {
+                if !segment.is_settled() {
                     return Some((segment, records));
                 }
                 let _ = segment.remove(&*self.disk);
@@ -252,25 +255,35 @@ impl Spool {
         } else if segment.is_ours() {
             // Nothing of it can be read: the file stays, for somebody with better luck.
             self.settled += segment.numbered();
+        } else {
+            // Nothing that is left of it can be read, ever.
+            let _ = segment.remove(&*self.disk);
         }
         loaded
     }
 
     fn create(&mut self, now: SystemTime) -> io::Result<Segment> {
         let made = self
-            .make_room()
+            .make_room(now)
             .and_then(|()| Segment::create(&*self.disk, &self.settings.folder, now));
-        made.or_else(|error| match error.kind() {
+        let segment = made.or_else(|error| match error.kind() {
             io::ErrorKind::NotFound => {
                 self.disk.prepare(&self.settings.folder)?;
                 Segment::create(&*self.disk, &self.settings.folder, now)
             }
             _ => Err(error),
-        })
+        })?;
+        if self.settings.sync
+            && let Err(error) = self.disk.sync(&self.settings.folder)
+        {
+            let _ = segment.remove(&*self.disk);
+            return Err(error);
+        }
+        Ok(segment)
     }
 
     /// Lets the oldest segments go until there is room for a new one.
-    fn make_room(&mut self) -> io::Result<()> {
+    fn make_room(&mut self, now: SystemTime) -> io::Result<()> {
         let files = self.disk.list(&self.settings.folder)?;
         let ours = files
             .iter()
@@ -279,7 +292,7 @@ impl Spool {
         if used + self.segment_bytes() <= self.settings.max_bytes {
             return Ok(());
         }
-        self.look_around()?;
+        self.look_around(now)?;
         while used + self.segment_bytes() > self.settings.max_bytes {
             let is_ours_older = match (
                 self.sealed.front().and_then(Segment::name),

@@ -343,16 +343,17 @@ impl Worker {
 
     /// Takes the next records of the spool in hand.
     fn load(&mut self, is_due: bool, now: Instant) {
-        if is_due {
-            self.is_wanted = false;
-            self.schedule.took(now);
-        }
         let may_recover = self.schedule.closing().is_none();
         let Some(backlog) = &mut self.backlog else {
             return;
         };
         for record in backlog.load(is_due, may_recover, now) {
             self.lanes[record.endpoint as usize].push(record);
+        }
+        // Full segments and what others left may come first: what is gathered stays due until it is taken.
+        if is_due && backlog.spool().held().0 == 0 {
+            self.is_wanted = false;
+            self.schedule.took(now);
         }
     }
 

@@ -22,6 +22,9 @@ pub(super) trait Disk: Send {
     fn adopt(&self, name: &Path) -> io::Result<Option<Box<dyn SegmentFile>>>;
 
     fn remove(&self, name: &Path) -> io::Result<()>;
+
+    /// Has the disk confirm the names in the folder: a file without one is lost with the power.
+    fn sync(&self, folder: &Path) -> io::Result<()>;
 }
 
 /// An open file, locked until it is dropped.
@@ -91,7 +94,8 @@ impl Disk for FileSystem {
             Err(error) => return Err(error),
         };
         match file.try_lock() {
-            Ok(()) => Ok(Some(Box::new(file))),
+            // Whoever held it may have removed it since it was opened here: what is in it has met its fate.
+            Ok(()) => Ok(has_name(&file)?.then(|| Box::new(file) as _)),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }
@@ -99,6 +103,14 @@ impl Disk for FileSystem {
 
     fn remove(&self, name: &Path) -> io::Result<()> {
         std::fs::remove_file(name)
+    }
+
+    fn sync(&self, folder: &Path) -> io::Result<()> {
+        // Elsewhere, a folder cannot be opened as a file is.
+        if cfg!(unix) {
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(())
     }
 }
 
@@ -113,11 +125,11 @@ impl SegmentFile for File {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.write_all(bytes)?;
         // A file that was removed takes bytes as ever, but nobody will find them.
-        #[cfg(unix)]
-        if std::os::unix::fs::MetadataExt::nlink(&self.metadata()?) == 0 {
-            return Err(io::ErrorKind::NotFound.into());
+        if has_name(self)? {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::NotFound.into())
         }
-        Ok(())
     }
 
     fn truncate(&mut self, length: u64) -> io::Result<()> {
@@ -128,3 +140,14 @@ impl SegmentFile for File {
         self.sync_data()
     }
 }
+
+/// Whether anybody can find the file, as far as the system tells.
+fn has_name(file: &File) -> io::Result<bool> {
+    #[cfg(unix)]
+    return Ok(std::os::unix::fs::MetadataExt::nlink(&file.metadata()?) > 0);
+    #[cfg(not(unix))]
+    return file.metadata().map(|_| true);
+}
+
+#[cfg(any(test, fuzzing))]
+pub(super) mod double;

@@ -9,7 +9,7 @@
 //! The checksum is CRC-32 of the kind and of all that follows the checksum and its blank. The length makes a line
 //! readable whose end is damaged; after a line that is not, reading goes on behind the next line break.
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 use super::checksum::crc32;
 use crate::record::Endpoint;
@@ -60,11 +60,15 @@ pub(super) enum Line<'a> {
     Acknowledged(Vec<RangeInclusive<u32>>),
 }
 
+/// As often may all bytes be read in vain, by lines whose length was damaged.
+const MAX_READS_IN_VAIN: usize = 16;
+
 /// Reads all lines that are whole, in their order.
 pub(super) fn read_lines(mut bytes: &[u8]) -> Vec<Line<'_>> {
     let mut lines = Vec::new();
+    let mut patience = bytes.len().saturating_mul(MAX_READS_IN_VAIN);
     while !bytes.is_empty() {
-        match read_line(bytes) {
+        match read_line(bytes, &mut patience) {
             Some((line, length)) => {
                 lines.push(line);
                 // Whatever stands where the line break should be is skipped.
@@ -80,35 +84,59 @@ pub(super) fn read_lines(mut bytes: &[u8]) -> Vec<Line<'_>> {
 }
 
 /// Reads the line at the start; says how long it is without its line break.
-fn read_line(bytes: &[u8]) -> Option<(Line<'_>, usize)> {
-    let (kind, rest) = bytes.split_first()?;
-    let rest = rest.strip_prefix(b" ")?;
-    let (checksum, rest) = rest.split_at_checked(8)?;
-    let checksum = u32::from_str_radix(std::str::from_utf8(checksum).ok()?, 16).ok()?;
-    let covered = rest.strip_prefix(b" ")?;
-    let (number, rest) = read_number(covered)?;
-    let (length, payload) = read_number(rest)?;
-    let payload = payload.get(..usize::try_from(length).ok()?)?;
-
-    let head = covered.len() - rest.len() + (rest.len() - read_number(rest)?.1.len());
-    if crc32(&[&[*kind], &covered[..head], payload]) != checksum {
+fn read_line<'a>(bytes: &'a [u8], patience: &mut usize) -> Option<(Line<'a>, usize)> {
+    let head = read_head(bytes)?;
+    let end = head.payload.checked_add(head.length)?;
+    let payload = bytes.get(head.payload..end)?;
+    if *patience < payload.len() && payload.contains(&b'\n') {
+        // Without an end to this, a file could hold the worker up for minutes.
         return None;
     }
+    let kind = *bytes.first()?;
+    if crc32(&[&[kind], &bytes[COVERED..end]]) != head.checksum {
+        *patience = patience.saturating_sub(payload.len());
+        return None;
+    }
+    let number = head.number;
+    let record = |endpoint| Line::Record {
+        endpoint,
+        number,
+        json: payload,
+    };
+    // No record has the number 0: it would pass for one that is in memory alone.
     let line = match kind {
-        b'e' => Line::Record {
-            endpoint: Endpoint::Events,
-            number,
-            json: payload,
-        },
-        b'l' => Line::Record {
-            endpoint: Endpoint::LlmEvents,
-            number,
-            json: payload,
-        },
+        b'e' if number > 0 => record(Endpoint::Events),
+        b'l' if number > 0 => record(Endpoint::LlmEvents),
         b'a' => Line::Acknowledged(read_ranges(payload)?),
         _ => return None,
     };
-    Some((line, bytes.len() - covered.len() + head + payload.len()))
+    Some((line, end))
+}
+
+/// Where the checksum stands in a line, and where that begins which it covers beside the kind.
+pub(super) const CHECKSUM: Range<usize> = 2..10;
+pub(super) const COVERED: usize = 11;
+
+/// What a line says of itself, before its checksum is looked at.
+pub(super) struct Head {
+    checksum: u32,
+    number: u32,
+    /// Where the payload begins, and how long it is.
+    pub(super) payload: usize,
+    pub(super) length: usize,
+}
+
+pub(super) fn read_head(bytes: &[u8]) -> Option<Head> {
+    let checksum = std::str::from_utf8(bytes.get(CHECKSUM)?).ok()?;
+    let is_spaced = bytes[1] == b' ' && *bytes.get(COVERED - 1)? == b' ';
+    let (number, rest) = read_number(bytes.get(COVERED..)?)?;
+    let (length, payload) = read_number(rest)?;
+    is_spaced.then_some(Head {
+        checksum: u32::from_str_radix(checksum, 16).ok()?,
+        number,
+        payload: bytes.len() - payload.len(),
+        length: usize::try_from(length).ok()?,
+    })
 }
 
 /// Reads a number and the blank after it.

@@ -7,16 +7,27 @@ use std::{
 };
 
 use super::{
+    checksum::crc32,
     disk::{Disk, SegmentFile},
     entry::{Line, read_lines, write_acknowledgement, write_record},
 };
 use crate::record::Encoded;
 
-/// The first line of a segment. A file that begins otherwise is somebody else's, or of a version to come.
-const HEADER: &[u8] = b"trubrics spool 1\n";
+/// The first line of a segment: the version, and the checksum of what is before it. It tells a version to come, which is
+/// left alone, from damage, which costs this line only.
+const HEADER: &[u8] = b"trubrics spool 1 8b272e4a\n";
+
+/// No line of a record is shorter.
+const MIN_LINE: usize = b"e 00000000 1 2 {}\n".len();
 
 /// What the names of segments end in.
 const ENDING: &str = ".trubrics";
+
+/// What the names of files end in that are to become segments, and hold no record.
+const FIRST_ENDING: &str = ".new";
+
+/// A file becomes a segment in no time. If its maker is only stuck, it notices, and makes another.
+const MAX_BIRTH: Duration = Duration::from_secs(10);
 
 pub(super) struct Segment {
     path: PathBuf,
@@ -25,8 +36,10 @@ pub(super) struct Segment {
     is_ours: bool,
     /// Where the next line begins.
     length: u64,
-    /// The file does not end with a line break, where a line was torn.
-    is_torn: bool,
+    /// The last line may have no line break.
+    may_be_torn: bool,
+    /// What lies beyond `length` could not be cut off after a failure: nothing may be written behind it.
+    needs_cut: bool,
     last_number: u32,
     /// Records without a fate.
     unsettled: u64,
@@ -46,14 +59,15 @@ impl Segment {
             uuid::Uuid::new_v4().simple()
         );
         let path = folder.join(format!("{name}{ENDING}"));
-        let file = disk.create(&folder.join(format!("{name}.new")), &path, HEADER)?;
+        let file = disk.create(&folder.join(format!("{name}{FIRST_ENDING}")), &path, HEADER)?;
         Ok(Self {
             path,
             file,
             made: now,
             is_ours: true,
             length: HEADER.len() as u64,
-            is_torn: false,
+            may_be_torn: false,
+            needs_cut: false,
             last_number: 0,
             unsettled: 0,
             unwritten: Vec::new(),
@@ -75,27 +89,30 @@ impl Segment {
             return Ok(None);
         };
         let bytes = file.read()?;
-        if !bytes.starts_with(HEADER) {
-            if HEADER.starts_with(&bytes) {
-                // Torn before anything was in it.
-                disk.remove(&path)?;
-            }
+        if HEADER.starts_with(&bytes) && bytes.len() < HEADER.len() {
+            // Torn before anything was in it.
+            disk.remove(&path)?;
             return Ok(None);
         }
-        let (records, last_number) = unsettled(&bytes);
+        if !is_segment(&bytes) {
+            return Ok(None);
+        }
+        let contents = Contents::of(&bytes, 0);
         let segment = Self {
             path,
             file,
             made,
             is_ours: false,
             length: bytes.len() as u64,
-            is_torn: bytes.last() != Some(&b'\n'),
-            last_number,
-            unsettled: records.len() as u64,
-            unwritten: Vec::new(),
+            // A line break at the end need not be the one of a line: an empty line is the price.
+            may_be_torn: true,
+            needs_cut: false,
+            last_number: contents.last_number,
+            unsettled: (contents.records.len() + contents.missing.len()) as u64,
+            unwritten: contents.missing,
             written: Vec::new(),
         };
-        Ok(Some((segment, records)))
+        Ok(Some((segment, contents.records)))
     }
 
     /// Writes as many of the records as fit, in one go, and takes them; at least one. On an error it takes none.
@@ -134,15 +151,25 @@ impl Segment {
         std::mem::take(&mut self.written)
     }
 
-    /// Reads the records that have no fate.
+    /// Reads the records of ours that have no fate.
     pub(super) fn read(&mut self) -> io::Result<Vec<Encoded>> {
-        Ok(unsettled(&self.file.read()?).0)
+        let bytes = self.file.read()?;
+        // What lies beyond was given back when it could not be written as a whole.
+        let ours = usize::try_from(self.length)
+            .map_or(&*bytes, |length| bytes.get(..length).unwrap_or(&bytes));
+        let contents = Contents::of(ours, self.last_number);
+        // They are told of now, and not once more by whoever comes next.
+        self.unwritten.extend(contents.missing);
+        Ok(contents.records)
     }
 
     /// Writes down that these records have met their fate. What cannot be written is written the next time.
     pub(super) fn acknowledge(&mut self, numbers: &[u32], sync: bool) -> io::Result<()> {
         self.unsettled -= numbers.len() as u64;
         self.unwritten.extend_from_slice(numbers);
+        if self.unwritten.is_empty() {
+            return Ok(());
+        }
         let mut line = Vec::new();
         write_acknowledgement(&mut line, &mut self.unwritten);
         self.append(&line, sync)?;
@@ -192,8 +219,12 @@ impl Segment {
     }
 
     fn append(&mut self, lines: &[u8], sync: bool) -> io::Result<()> {
+        if self.needs_cut {
+            self.file.truncate(self.length)?;
+            self.needs_cut = false;
+        }
         let mut bytes = Vec::new();
-        if self.is_torn {
+        if self.may_be_torn {
             bytes.push(b'\n');
         }
         bytes.extend_from_slice(lines);
@@ -202,11 +233,11 @@ impl Segment {
             .append(&bytes)
             .and_then(|()| if sync { self.file.sync() } else { Ok(()) });
         if let Err(error) = written {
-            // A part of it may be there: what is written next must not continue it.
-            self.is_torn |= self.file.truncate(self.length).is_err();
+            // A part of it may be there.
+            self.needs_cut = self.file.truncate(self.length).is_err();
             return Err(error);
         }
-        self.is_torn = false;
+        self.may_be_torn = false;
         self.length += bytes.len() as u64;
         Ok(())
     }
@@ -223,42 +254,106 @@ pub(super) fn made_at(name: &str) -> Option<SystemTime> {
         .flatten()
 }
 
-/// The records in these lines that are not acknowledged, and the highest number there is.
-fn unsettled(bytes: &[u8]) -> (Vec<Encoded>, u32) {
-    let lines = read_lines(bytes.get(HEADER.len()..).unwrap_or_default());
-    let mut settled: Vec<_> = lines
-        .iter()
-        .flat_map(|line| match line {
-            Line::Acknowledged(ranges) => ranges.as_slice(),
-            Line::Record { .. } => &[],
-        })
-        .collect();
-    settled.sort_unstable_by_key(|range| *range.start());
-    let mut last_number = 0;
-    let mut records = Vec::new();
-    for line in &lines {
-        if let Line::Record {
-            endpoint,
-            number,
-            json,
-        } = line
-        {
-            last_number = last_number.max(*number);
-            let before = settled.partition_point(|range| range.start() <= number);
-            let is_settled = settled[..before]
-                .iter()
-                .rev()
-                .any(|range| range.contains(number));
-            if !is_settled {
-                records.push(Encoded {
-                    json: (*json).into(),
-                    endpoint: *endpoint,
-                    entry: *number,
-                });
+/// Whether somebody was killed before this became a segment.
+pub(super) fn is_stillborn(name: &str, now: SystemTime) -> bool {
+    let made = name
+        .strip_suffix(FIRST_ENDING)
+        .and_then(|name| made_at(&format!("{name}{ENDING}")));
+    made.is_some_and(|made| now.duration_since(made).is_ok_and(|age| age > MAX_BIRTH))
+}
+
+/// Whether this is a segment of our version, whatever is damaged in it.
+fn is_segment(bytes: &[u8]) -> bool {
+    if bytes.starts_with(HEADER) {
+        return true;
+    }
+    let first = bytes
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    let (text, checksum) = first.split_at(first.len().saturating_sub(" 00000000".len()));
+    let is_other_version = text.starts_with(b"trubrics spool ")
+        && checksum == format!(" {:08x}", crc32(&[text])).as_bytes();
+    !is_other_version && !read_lines(bytes.get(HEADER.len()..).unwrap_or_default()).is_empty()
+}
+
+/// What is in a segment and has no fate.
+struct Contents {
+    records: Vec<Encoded>,
+    /// The numbers that should be there as well, and cannot be read.
+    missing: Vec<u32>,
+    /// The highest number there is.
+    last_number: u32,
+}
+
+impl Contents {
+    /// Reads the lines behind the header, in which the numbers up to `last_number` should be, and all below any other.
+    fn of(bytes: &[u8], last_number: u32) -> Self {
+        let lines = read_lines(bytes.get(HEADER.len()..).unwrap_or_default());
+        let settled = Ranges::of(&lines);
+        let mut numbers = Vec::new();
+        let mut records = Vec::new();
+        for line in lines {
+            if let Line::Record {
+                endpoint,
+                number,
+                json,
+            } = line
+            {
+                numbers.push(number);
+                if !settled.contains(number) {
+                    records.push(Encoded {
+                        json: json.into(),
+                        endpoint,
+                        entry: number,
+                    });
+                }
             }
         }
+        numbers.sort_unstable();
+        let last_number = last_number.max(numbers.last().copied().unwrap_or(0));
+        let missing = (1..=last_number)
+            // A number that is damaged and holds all the same must not make up more than there was room for.
+            .take(numbers.len() + bytes.len() / MIN_LINE)
+            .filter(|number| numbers.binary_search(number).is_err() && !settled.contains(*number))
+            .collect();
+        Self {
+            records,
+            missing,
+            last_number,
+        }
     }
-    (records, last_number)
+}
+
+/// The numbers that are acknowledged: ranges in order, none of which overlap.
+struct Ranges(Vec<(u32, u32)>);
+
+impl Ranges {
+    fn of(lines: &[Line<'_>]) -> Self {
+        let ranges = lines.iter().flat_map(|line| match line {
+            Line::Acknowledged(ranges) => ranges.as_slice(),
+            Line::Record { .. } => &[],
+        });
+        let mut ranges: Vec<_> = ranges
+            .filter(|range| !range.is_empty())
+            .map(|range| (*range.start(), *range.end()))
+            .collect();
+        ranges.sort_unstable();
+        ranges.dedup_by(|next, before| {
+            let is_joined = next.0 <= before.1;
+            if is_joined {
+                before.1 = before.1.max(next.1);
+            }
+            is_joined
+        });
+        Self(ranges)
+    }
+
+    fn contains(&self, number: u32) -> bool {
+        let next = self.0.partition_point(|range| range.0 <= number);
+        let before = next.checked_sub(1).and_then(|before| self.0.get(before));
+        before.is_some_and(|range| number <= range.1)
+    }
 }
 
 #[cfg(test)]

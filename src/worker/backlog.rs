@@ -14,7 +14,7 @@ use crate::{
     client::Shared,
     record::Encoded,
     report::{TARGET, logging},
-    spool::Spool,
+    spool::{Loaded, Spool},
     stats::DropReason,
 };
 
@@ -55,17 +55,19 @@ impl Backlog {
 
     /// Puts the records on disk, where they need no place in the queue; those that cannot be stored stay.
     pub(super) fn store(&mut self, records: &mut Vec<Encoded>) {
+        if records.is_empty() {
+            // The disk has proved nothing.
+            return;
+        }
         let (count, bytes) = (records.len(), cost(records));
         let stored = self.spool.store(records, SystemTime::now());
         self.tell(&stored);
+        // First, for some of them may be among those that had to go again.
+        let done = count - records.len();
+        self.shared.report.books().count_stored(done as u64);
+        self.shared.queue.release(done, bytes - cost(records));
         for loaded in self.spool.take_evicted() {
-            if loaded.is_recovered {
-                self.shared
-                    .report
-                    .books()
-                    .count_recovered(loaded.records.len() as u64);
-            }
-            self.count_missing(loaded.missing);
+            self.count_loaded(&loaded);
             self.shared
                 .report
                 .dropped(DropReason::SpoolFull, None, &loaded.records);
@@ -74,9 +76,6 @@ impl Backlog {
                 .books()
                 .count_settled(loaded.records.len() as u64);
         }
-        let done = count - records.len();
-        self.shared.report.books().count_stored(done as u64);
-        self.shared.queue.release(done, bytes - cost(records));
     }
 
     /// The next records to deliver.
@@ -85,13 +84,7 @@ impl Backlog {
             self.next_look = Some(now);
         }
         while let Some(loaded) = self.spool.load(is_due, may_recover, SystemTime::now()) {
-            if loaded.is_recovered {
-                self.shared
-                    .report
-                    .books()
-                    .count_recovered(loaded.records.len() as u64);
-            }
-            self.count_missing(loaded.missing);
+            self.count_loaded(&loaded);
             if !loaded.is_expired {
                 return loaded.records;
             }
@@ -115,7 +108,10 @@ impl Backlog {
             .books()
             .count_settled(numbers.len() as u64);
         let written = self.spool.acknowledge(&numbers);
-        self.tell(&written);
+        // A success says nothing of whether there is room for records.
+        if written.is_err() {
+            self.tell(&written);
+        }
     }
 
     /// Leaves what is on disk to whoever comes next.
@@ -146,16 +142,22 @@ impl Backlog {
             return;
         }
         // A folder that is not there has nothing in it.
-        let _ = self.spool.look_around();
+        let _ = self.spool.look_around(SystemTime::now());
         self.looks += 1;
         self.last_look = now;
         let pause = FIRST_LOOK_AGAIN * 2_u32.pow(self.looks.min(MAX_LOOKS) - 1);
         self.next_look = (self.looks < MAX_LOOKS).then(|| now + pause);
     }
 
-    fn count_missing(&self, missing: u64) {
-        self.shared.report.lost(DropReason::Damaged, missing);
-        self.shared.report.books().count_settled(missing);
+    /// What others left is ours from here on, and what cannot be read is lost.
+    fn count_loaded(&self, loaded: &Loaded) {
+        let (report, missing) = (&self.shared.report, loaded.missing);
+        if loaded.is_recovered {
+            let records = loaded.records.len() as u64;
+            report.books().count_recovered(records + missing);
+        }
+        report.lost(DropReason::Damaged, missing);
+        report.books().count_settled(missing);
     }
 
     /// Logs the first failure, and the first success after it.

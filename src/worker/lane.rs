@@ -74,13 +74,16 @@ impl Lane {
     }
 
     /// Takes the batch that is to be attempted next: one that was before, or else a new one.
-    pub(super) fn next_batch(&mut self, limits: BatchLimits) -> Option<Batch> {
+    pub(super) fn next_batch(&mut self, mut limits: BatchLimits) -> Option<Batch> {
         if let Some(batch) = self.parked.pop_front() {
             return Some(batch);
         }
-        if self.waiting.is_empty() {
-            return None;
-        }
+        // What is on disk outlives an outage, and must not be given up with what is not.
+        let is_on_disk = self.waiting.front()?.entry > 0;
+        let alike = self.waiting.iter().take(limits.records);
+        limits.records = alike
+            .take_while(|record| (record.entry > 0) == is_on_disk)
+            .count();
         let start = self.received - self.waiting.len() as u64;
         let delivery = Delivery::new(take_batch(&mut self.waiting, limits));
         self.unsettled.push(start);
@@ -117,5 +120,31 @@ impl Lane {
         let records = parked.chain(self.waiting.drain(..)).collect();
         self.unsettled.clear();
         records
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_on_disk_shares_no_batch_with_what_is_not() {
+        let mut lane = Lane::new(Endpoint::Events);
+        for entry in [1, 2, 0, 0, 0, 1] {
+            lane.push(Encoded {
+                json: b"{}".as_slice().into(),
+                endpoint: Endpoint::Events,
+                entry,
+            });
+        }
+        let limits = BatchLimits {
+            records: 100,
+            bytes: 1_000,
+        };
+        let batches = std::iter::from_fn(|| lane.next_batch(limits));
+        let sizes: Vec<_> = batches
+            .map(|batch| (batch.records(), batch.is_on_disk()))
+            .collect();
+        assert_eq!(sizes, [(2, true), (3, false), (1, true)]);
     }
 }

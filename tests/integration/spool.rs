@@ -1,12 +1,16 @@
 use std::{
     collections::HashSet,
     path::{Path, PathBuf},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
 use trubrics::{DropReason, Event, LlmEvent, TrubricsBuilder, testing::Server};
 
-use crate::support::{LONG, assert_balanced, build, client_of, server};
+use crate::support::{LONG, NEVER, assert_balanced, build, client_of, server};
 
 /// A folder of its own for each test, removed at the end.
 struct Folder(PathBuf);
@@ -184,6 +188,65 @@ fn a_long_outage_does_not_fill_the_queue_and_is_not_given_up() {
         (0..5_000).collect::<Vec<_>>(),
         "in order, for nobody else was there"
     );
+}
+
+#[test]
+fn a_flush_delivers_full_segments_and_what_was_gathered_behind_them() {
+    let (server, folder) = (server(), Folder::new());
+    server.set_unavailable(true);
+    let client = build(
+        spooling(&server, &folder.0)
+            .spool_max_bytes(400_000)
+            // Attempts are made because of a flush, and for no other reason.
+            .initial_backoff(NEVER)
+            .max_backoff(NEVER),
+    );
+    client.track(Event::new("u", "in hand"));
+    client
+        .flush(Duration::from_millis(200))
+        .expect_err("the server is down");
+    client.track(Event::new("u", "fills a segment").property("text", "x".repeat(150_000)));
+    client.track(Event::new("u", "behind it"));
+    server.set_unavailable(false);
+    client.flush(LONG).expect("delivered");
+    assert_eq!(server.accepted(), 3);
+}
+
+#[test]
+fn a_close_delivers_full_segments() {
+    let (server, folder) = (server(), Folder::new());
+    let client = build(spooling(&server, &folder.0).spool_max_bytes(400_000));
+    client.track(Event::new("u", "fills a segment").property("text", "x".repeat(150_000)));
+    let start = Instant::now();
+    client.close(LONG).expect("delivered");
+    assert!(start.elapsed() < LONG / 2, "it does not wait for its end");
+    assert_eq!((server.accepted(), client.stats().spooled), (1, 0));
+}
+
+#[test]
+fn figures_asked_for_while_records_are_dropped_are_sound() {
+    let (server, folder) = (server(), Folder::new());
+    server.set_unavailable(true);
+    let shared: Arc<OnceLock<trubrics::Trubrics>> = Arc::default();
+    let asked = Arc::new(AtomicU64::new(0));
+    let answered = Arc::new(AtomicU64::new(0));
+    let (client, before, after) = (shared.clone(), asked.clone(), answered.clone());
+    let builder = spooling(&server, &folder.0).spool_max_bytes(20_000);
+    let built = build(builder.on_drop(move |_| {
+        if let Some(client) = client.get() {
+            before.fetch_add(1, Relaxed);
+            // A panic in here would be caught, and count as no answer.
+            assert!(client.stats().pending <= 2_000);
+            after.fetch_add(1, Relaxed);
+        }
+    }));
+    let client = shared.get_or_init(|| built);
+    for _ in 0..2_000 {
+        client.track(Event::new("u", "e"));
+    }
+    client.close(Duration::ZERO).expect_err("some had to go");
+    let (asked, answered) = (asked.load(Relaxed), answered.load(Relaxed));
+    assert!(asked > 0 && answered == asked, "{answered} of {asked}");
 }
 
 #[test]

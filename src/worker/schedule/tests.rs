@@ -255,27 +255,239 @@ fn of_several_failures_in_flight_together_only_the_first_is_news() {
     assert!(schedule.is_news(start + 2 * SECOND));
 }
 
-#[test]
-fn closing_delivers_what_is_full_on_disk_but_not_what_others_left() {
-    let (mut schedule, start) = (schedule(), Instant::now());
-    schedule.close(start + SECOND);
-    let found = SpoolView {
-        has_found: true,
+/// A client that has a spool, and nothing to do.
+const SPOOLING: View = View {
+    spool: Some(SpoolView {
+        held: 0,
+        held_bytes: 0,
+        is_due: false,
+        has_found: false,
+        next_look: None,
+    }),
+    ..NOTHING
+};
+
+fn holding(held: u64) -> View {
+    with_spool(SpoolView {
+        held,
+        held_bytes: 10,
         ..SpoolView::default()
-    };
-    let full = SpoolView {
-        is_due: true,
-        ..found
-    };
-    let on_disk = |spool| View {
+    })
+}
+
+fn with_spool(spool: SpoolView) -> View {
+    View {
         spool: Some(spool),
         ..NOTHING
-    };
+    }
+}
+
+const OURS: Step = Step::Load { is_due: true };
+const OTHERS: Step = Step::Load { is_due: false };
+
+#[test]
+fn an_empty_spool_means_no_wake_up_at_all() {
     assert_eq!(
-        schedule.next(start, on_disk(full)),
-        Step::Load { is_due: true }
+        schedule().next(Instant::now(), SPOOLING),
+        Step::Listen(None)
     );
-    assert_eq!(schedule.next(start, on_disk(found)), Step::End);
+}
+
+#[test]
+fn records_go_to_the_disk_before_anything_else_is_done() {
+    let (mut schedule, now) = (schedule(), Instant::now());
+    let everything = SpoolView {
+        held: 500,
+        held_bytes: 5_000,
+        is_due: true,
+        has_found: true,
+        next_look: Some(now),
+    };
+    for (in_hand, in_flight) in [(false, false), (true, false), (false, true), (true, true)] {
+        let view = View {
+            waiting: 1,
+            in_hand,
+            in_flight,
+            ..with_spool(everything)
+        };
+        assert_eq!(schedule.next(now, view), Step::Take);
+    }
+    schedule.failed(now, Some(SECOND), Some(60 * SECOND), None);
+    let view = View {
+        waiting: 1,
+        in_hand: true,
+        ..SPOOLING
+    };
+    assert_eq!(schedule.next(now, view), Step::Take, "in a back-off too");
+    schedule.close(now);
+    assert_eq!(schedule.next(now, view), Step::Take, "and at the very end");
+}
+
+#[test]
+fn records_on_disk_wait_for_the_interval_counted_from_the_first() {
+    let (mut schedule, start) = (schedule(), Instant::now());
+    let due = start + INTERVAL;
+    schedule.took(start);
+    assert_eq!(schedule.next(start, holding(1)), Step::Listen(Some(due)));
+    assert_eq!(
+        schedule.next(start + 9 * SECOND, holding(2)),
+        Step::Listen(Some(due)),
+        "those that follow do not put it off"
+    );
+    assert_eq!(schedule.next(due, holding(2)), OURS);
+}
+
+#[test]
+fn enough_on_disk_or_bytes_or_a_flush_are_due_at_once() {
+    let now = Instant::now();
+    let bytes = with_spool(SpoolView {
+        held: 1,
+        held_bytes: 1_000,
+        ..SpoolView::default()
+    });
+    let wanted = with_spool(SpoolView {
+        held: 1,
+        is_due: true,
+        ..SpoolView::default()
+    });
+    let sealed = with_spool(SpoolView {
+        is_due: true,
+        ..SpoolView::default()
+    });
+    for view in [holding(20), holding(500), bytes, wanted, sealed] {
+        assert_eq!(schedule().next(now, view), OURS);
+    }
+    let few = with_spool(SpoolView {
+        held: 19,
+        held_bytes: 999,
+        ..SpoolView::default()
+    });
+    assert_eq!(
+        schedule().next(now, few),
+        Step::Listen(Some(now + INTERVAL))
+    );
+}
+
+#[test]
+fn nothing_is_loaded_or_looked_for_while_something_is_in_hand_or_in_flight() {
+    let now = Instant::now();
+    let everything = SpoolView {
+        held: 500,
+        held_bytes: 5_000,
+        is_due: true,
+        has_found: true,
+        next_look: Some(now),
+    };
+    let in_hand = View {
+        in_hand: true,
+        ..with_spool(everything)
+    };
+    assert_eq!(schedule().next(now, in_hand), Step::Attempt);
+    let in_flight = View {
+        in_flight: true,
+        ..with_spool(everything)
+    };
+    assert_eq!(schedule().next(now, in_flight), Step::Listen(None));
+    let mut shut = schedule();
+    shut.failed(now, Some(SECOND), None, None);
+    assert_eq!(
+        shut.next(now, in_hand),
+        Step::Listen(Some(now + SECOND)),
+        "what is in hand stays there for the back-off"
+    );
+}
+
+#[test]
+fn what_others_left_is_loaded_when_there_is_nothing_else_to_do() {
+    let (mut schedule, now) = (schedule(), Instant::now());
+    let found = |held| {
+        with_spool(SpoolView {
+            held,
+            has_found: true,
+            ..SpoolView::default()
+        })
+    };
+    assert_eq!(schedule.next(now, found(0)), OTHERS);
+    assert_eq!(schedule.next(now, found(1)), OTHERS, "ours are gathered");
+    assert_eq!(schedule.next(now, found(20)), OURS);
+}
+
+#[test]
+fn it_looks_around_when_it_is_time_and_not_before() {
+    let (mut schedule, now) = (schedule(), Instant::now());
+    let looking = |at, held, has_found| {
+        with_spool(SpoolView {
+            held,
+            has_found,
+            next_look: Some(at),
+            ..SpoolView::default()
+        })
+    };
+    let later = now + SECOND;
+    assert_eq!(
+        schedule.next(now, looking(later, 0, false)),
+        Step::Listen(Some(later))
+    );
+    assert_eq!(
+        schedule.next(now, looking(later, 1, false)),
+        Step::Listen(Some(later)),
+        "before the records are due"
+    );
+    assert_eq!(schedule.next(later, looking(later, 0, false)), Step::Look);
+    assert_eq!(
+        schedule.next(later, looking(later, 0, true)),
+        OTHERS,
+        "what was found comes first"
+    );
+}
+
+#[test]
+fn closing_loads_our_own_and_nothing_that_was_found() {
+    let (mut schedule, now) = (schedule(), Instant::now());
+    schedule.close(now + SECOND);
+    let view = |held, is_due| {
+        with_spool(SpoolView {
+            held,
+            is_due,
+            has_found: true,
+            next_look: Some(now),
+            ..SpoolView::default()
+        })
+    };
+    assert_eq!(schedule.next(now, view(1, false)), OURS);
+    assert_eq!(schedule.next(now, view(0, false)), Step::End);
+}
+
+#[test]
+fn closing_delivers_closed_segments_before_it_ends() {
+    let (mut schedule, now) = (schedule(), Instant::now());
+    schedule.close(now + SECOND);
+    let sealed = with_spool(SpoolView {
+        is_due: true,
+        ..SpoolView::default()
+    });
+    assert_eq!(schedule.next(now, sealed), OURS);
+}
+
+#[test]
+fn closing_without_time_leaves_on_disk_what_is_there() {
+    let (mut schedule, now) = (schedule(), Instant::now());
+    schedule.close(now);
+    assert_eq!(schedule.next(now, holding(5)), Step::Abandon);
+    let in_hand = View {
+        in_hand: true,
+        ..SPOOLING
+    };
+    assert_eq!(schedule.next(now, in_hand), Step::Abandon);
+    assert_eq!(schedule.next(now, SPOOLING), Step::End);
+}
+
+#[test]
+fn closing_leaves_on_disk_what_the_server_does_not_want_in_time() {
+    let (mut schedule, now) = (schedule(), Instant::now());
+    schedule.close(now + SECOND);
+    schedule.failed(now, Some(SECOND), Some(60 * SECOND), None);
+    assert_eq!(schedule.next(now, holding(5)), Step::Abandon);
 }
 
 proptest! {

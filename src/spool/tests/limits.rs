@@ -1,0 +1,170 @@
+//! How much the folder may hold, and for how long.
+
+use super::*;
+
+fn used(disk: &MemoryDisk) -> usize {
+    let length = |name: &PathBuf| disk.bytes(name).map_or(0, |bytes| bytes.len());
+    disk.names().iter().map(length).sum()
+}
+
+#[test]
+fn the_oldest_of_ours_go_first() {
+    let disk = MemoryDisk::default();
+    let mut spool = spool(&disk, settings());
+    for number in 0..60 {
+        let mut one = records("a", number..number + 1);
+        spool
+            .store(&mut one, at(number.into()))
+            .expect("there is room");
+        assert!(used(&disk) <= 4_000 + 200, "{}", used(&disk));
+    }
+    let evicted = spool.take_evicted();
+    let gone: Vec<_> = evicted
+        .iter()
+        .flat_map(|loaded| texts(&loaded.records))
+        .collect();
+    let expected: Vec<_> = (0..gone.len()).map(|number| format!("a{number}")).collect();
+    assert_eq!(gone, expected);
+    assert!(
+        evicted
+            .iter()
+            .all(|loaded| !loaded.is_recovered && loaded.missing == 0)
+    );
+    assert_eq!(spool.settled(), gone.len() as u64);
+    assert!(spool.take_evicted().is_empty());
+    assert_eq!(spool.leave(), 60 - gone.len() as u64);
+    let left = deliver_all(&disk);
+    let expected: Vec<_> = (gone.len()..60)
+        .map(|number| format!("a{number}"))
+        .collect();
+    assert_eq!(left, expected);
+}
+
+#[test]
+fn those_of_others_go_before_ours_if_they_are_older() {
+    let disk = MemoryDisk::default();
+    leave_behind(&disk, "x", 8, at(0));
+    let mut spool = spool(&disk, settings());
+    spool
+        .store(&mut records("a", 0..12), at(1))
+        .expect("there is room");
+    leave_behind(&disk, "y", 8, at(2));
+    spool
+        .store(&mut records("a", 12..60), at(3))
+        .expect("there is room");
+    let evicted = spool.take_evicted();
+    let whose = |loaded: &Loaded| {
+        (
+            texts(&loaded.records)[0][..1].to_owned(),
+            loaded.is_recovered,
+        )
+    };
+    let order: Vec<_> = evicted.iter().map(whose).collect();
+    // The second of ours was begun before the other one of theirs.
+    let expected = [("x", true), ("a", false), ("a", false), ("y", true)];
+    assert_eq!(
+        order[..4],
+        expected.map(|(text, found)| (text.to_owned(), found))
+    );
+}
+
+#[test]
+fn what_is_being_delivered_does_not_go() {
+    let disk = MemoryDisk::default();
+    let mut spool = spool(&disk, settings());
+    spool
+        .store(&mut records("a", 0..12), at(0))
+        .expect("there is room");
+    let loaded = spool.load(false, true, at(0)).expect("it is due");
+    spool
+        .store(&mut records("a", 12..60), at(1))
+        .expect("there is room");
+    let evicted = spool.take_evicted();
+    let gone: Vec<_> = evicted
+        .iter()
+        .flat_map(|loaded| texts(&loaded.records))
+        .collect();
+    assert!(!gone.is_empty());
+    assert!(
+        texts(&loaded.records)
+            .iter()
+            .all(|text| !gone.contains(text))
+    );
+    spool
+        .acknowledge(&entries(&loaded.records))
+        .expect("it is there");
+}
+
+#[test]
+fn without_room_the_records_are_given_back() {
+    let disk = MemoryDisk::default();
+    let others: Vec<_> = (0..4)
+        .map(|number| {
+            let mut other = spool(
+                &disk,
+                SpoolSettings {
+                    max_bytes: 1_000_000,
+                    ..settings()
+                },
+            );
+            other
+                .store(&mut records("x", 0..10), at(number))
+                .expect("there is room");
+            other
+        })
+        .collect();
+    let mut ours = spool(&disk, settings());
+    let mut given = records("a", 0..3);
+    let error = ours
+        .store(&mut given, at(9))
+        .expect_err("others hold all of it");
+    assert_eq!(error.kind(), io::ErrorKind::QuotaExceeded);
+    assert_eq!(texts(&given), ["a0", "a1", "a2"]);
+    assert!(given.iter().all(|record| record.entry == 0));
+    assert!(ours.take_evicted().is_empty());
+    drop(others);
+    ours.store(&mut given, at(9)).expect("they can go now");
+    assert!(ours.take_evicted().iter().all(|loaded| loaded.is_recovered));
+}
+
+#[test]
+fn the_files_of_strangers_do_not_count_and_do_not_go() {
+    let disk = MemoryDisk::default();
+    let notes = folder().join("notes.txt");
+    disk.put(&notes, &[b'x'; 10_000]);
+    let mut spool = spool(&disk, settings());
+    spool
+        .store(&mut records("a", 0..60), at(0))
+        .expect("there is room");
+    assert!(disk.bytes(&notes).is_some());
+}
+
+#[test]
+fn records_expire_with_their_segment_whoever_left_it() {
+    let disk = MemoryDisk::default();
+    leave_behind(&disk, "x", 1, at(0));
+    let mut spool = spool(&disk, settings());
+    spool.look_around(at(20)).expect("the disk is well");
+    spool
+        .store(&mut records("a", 0..1), at(1))
+        .expect("there is room");
+    let loaded = spool.load(true, true, at(0) + 7 * DAY).expect("one record");
+    assert!(!loaded.is_expired, "not older than it may be");
+    assert!(!spool.is_expired(at(0) + 7 * DAY));
+    assert!(spool.is_expired(at(1) + 7 * DAY), "it expires in delivery");
+    spool.acknowledge(&[1]).expect("the disk is well");
+    assert!(!spool.is_expired(at(1) + 7 * DAY), "nothing is in delivery");
+    let loaded = spool.load(true, true, at(2) + 7 * DAY).expect("one record");
+    assert!(loaded.is_expired && !loaded.is_recovered);
+}
+
+#[test]
+fn a_clock_that_goes_back_expires_nothing() {
+    let disk = MemoryDisk::default();
+    let mut spool = spool(&disk, settings());
+    spool
+        .store(&mut records("a", 0..1), at(0))
+        .expect("there is room");
+    let loaded = spool.load(true, true, UNIX_EPOCH).expect("one record");
+    assert!(!loaded.is_expired);
+}

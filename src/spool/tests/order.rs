@@ -1,0 +1,326 @@
+//! What is loaded when, and what counts as settled.
+
+use super::*;
+
+#[test]
+fn what_is_stored_is_delivered_once_and_leaves_no_file() {
+    let disk = MemoryDisk::default();
+    let mut spool = spool(&disk, settings());
+    spool
+        .store(&mut records("a", 0..3), at(0))
+        .expect("the disk is well");
+    let loaded = spool.load(true, true, at(0)).expect("three records");
+    assert_eq!(texts(&loaded.records), ["a0", "a1", "a2"]);
+    assert_eq!(
+        (loaded.missing, loaded.is_recovered, loaded.is_expired),
+        (0, false, false)
+    );
+    spool.acknowledge(&[2]).expect("the disk is well");
+    assert_eq!(disk.names().len(), 1);
+    spool.acknowledge(&[1, 3]).expect("the disk is well");
+    assert!(disk.names().is_empty());
+    assert!(spool.load(true, true, at(0)).is_none());
+    assert_eq!(spool.leave(), 0);
+}
+
+#[test]
+fn records_are_gathered_until_they_are_due() {
+    let disk = MemoryDisk::default();
+    let mut spool = spool(&disk, settings());
+    spool
+        .store(&mut records("a", 0..2), at(0))
+        .expect("the disk is well");
+    assert!(spool.load(false, true, at(0)).is_none());
+    let (held, bytes) = spool.held();
+    assert!(held == 2 && bytes > 100);
+    spool
+        .store(&mut records("a", 2..3), at(0))
+        .expect("the disk is well");
+    assert_eq!(disk.names().len(), 1, "to the same segment");
+    assert_eq!(
+        spool
+            .load(true, true, at(0))
+            .map(|loaded| loaded.records.len()),
+        Some(3)
+    );
+    assert_eq!(spool.held(), (0, 0));
+}
+
+#[test]
+fn a_segment_that_is_large_enough_is_closed_and_due_by_itself() {
+    let disk = MemoryDisk::default();
+    let mut spool = spool(&disk, settings());
+    let mut burst = records("a", 0..25);
+    spool.store(&mut burst, at(0)).expect("the disk is well");
+    assert!(burst.is_empty());
+    assert!(spool.has_sealed());
+    assert_eq!((disk.names().len(), spool.stored()), (3, 25));
+    let loaded = spool.load(false, true, at(0)).expect("it is due");
+    let first = loaded.records.len();
+    assert_eq!(texts(&loaded.records)[0], "a0");
+    spool
+        .acknowledge(&entries(&loaded.records))
+        .expect("the disk is well");
+    assert_eq!(spool.settled(), first as u64);
+    let loaded = spool.load(false, true, at(0)).expect("it is due too");
+    assert_eq!(texts(&loaded.records)[0], format!("a{first}"));
+    spool
+        .acknowledge(&entries(&loaded.records))
+        .expect("the disk is well");
+    assert!(!spool.has_sealed());
+    assert!(
+        spool.load(false, true, at(0)).is_none(),
+        "the rest is gathered"
+    );
+}
+
+#[test]
+fn records_that_come_while_a_segment_is_delivered_go_to_another() {
+    let disk = MemoryDisk::default();
+    let mut spool = spool(&disk, settings());
+    spool
+        .store(&mut records("a", 0..2), at(0))
+        .expect("the disk is well");
+    let loaded = spool.load(true, true, at(0)).expect("two records");
+    spool
+        .store(&mut records("a", 2..3), at(1))
+        .expect("the disk is well");
+    assert_eq!((spool.stored(), spool.settled(), spool.held().0), (3, 0, 1));
+    spool
+        .acknowledge(&entries(&loaded.records))
+        .expect("the disk is well");
+    assert_eq!((spool.stored(), spool.settled()), (3, 2));
+    let loaded = spool.load(true, true, at(1)).expect("one record");
+    assert_eq!(texts(&loaded.records), ["a2"]);
+    spool
+        .acknowledge(&entries(&loaded.records))
+        .expect("the disk is well");
+    assert_eq!((spool.stored(), spool.settled()), (3, 3));
+}
+
+#[test]
+fn a_segment_counts_as_settled_with_its_last_record() {
+    let disk = MemoryDisk::default();
+    let mut spool = spool(&disk, settings());
+    spool
+        .store(&mut records("a", 0..3), at(0))
+        .expect("the disk is well");
+    spool.load(true, true, at(0)).expect("three records");
+    spool.acknowledge(&[1, 2]).expect("the disk is well");
+    assert_eq!(spool.settled(), 0);
+    assert_eq!(spool.leave(), 1);
+    assert_eq!(deliver_all(&disk), ["a2"]);
+}
+
+#[test]
+fn ours_and_those_of_others_take_turns() {
+    let disk = MemoryDisk::default();
+    for (number, prefix) in ["x", "y", "z"].into_iter().enumerate() {
+        leave_behind(&disk, prefix, 1, at(number as u64));
+    }
+    let mut spool = spool(&disk, settings());
+    spool.look_around(at(20)).expect("the disk is well");
+    let mut order = Vec::new();
+    for number in 0..2 {
+        spool
+            .store(&mut records("a", number..number + 1), at(10))
+            .expect("the disk is well");
+        for _ in 0..2 {
+            let loaded = spool.load(true, true, at(10)).expect("a record");
+            assert_eq!(
+                loaded.is_recovered,
+                !text(&loaded.records[0]).starts_with('a')
+            );
+            order.extend(texts(&loaded.records));
+            spool
+                .acknowledge(&entries(&loaded.records))
+                .expect("the disk is well");
+        }
+    }
+    let last = spool.load(true, true, at(10)).expect("one more");
+    order.extend(texts(&last.records));
+    assert_eq!(order, ["x0", "a0", "y0", "a1", "z0"]);
+}
+
+#[test]
+fn who_closes_delivers_its_own_only() {
+    let disk = MemoryDisk::default();
+    leave_behind(&disk, "x", 1, at(0));
+    let mut spool = spool(&disk, settings());
+    spool.look_around(at(20)).expect("the disk is well");
+    spool
+        .store(&mut records("a", 0..1), at(0))
+        .expect("the disk is well");
+    let loaded = spool.load(true, false, at(0)).expect("one record");
+    assert_eq!(texts(&loaded.records), ["a0"]);
+    spool
+        .acknowledge(&entries(&loaded.records))
+        .expect("the disk is well");
+    assert!(spool.load(true, false, at(0)).is_none());
+    assert!(spool.has_found());
+}
+
+#[test]
+fn what_others_work_on_is_left_to_them() {
+    let disk = MemoryDisk::default();
+    let mut other = spool(&disk, settings());
+    other
+        .store(&mut records("x", 0..1), at(0))
+        .expect("the disk is well");
+    let mut ours = spool(&disk, settings());
+    ours.look_around(at(20)).expect("the disk is well");
+    assert!(ours.has_found());
+    assert!(ours.load(true, true, at(0)).is_none());
+    other.leave();
+    assert!(
+        ours.load(true, true, at(0)).is_none(),
+        "nobody looked again"
+    );
+    ours.look_around(at(20)).expect("the disk is well");
+    let loaded = ours.load(true, true, at(0)).expect("one record");
+    assert_eq!(texts(&loaded.records), ["x0"]);
+}
+
+#[test]
+fn our_own_segments_are_not_found() {
+    let disk = MemoryDisk::default();
+    let mut spool = spool(&disk, settings());
+    spool
+        .store(&mut records("a", 0..15), at(0))
+        .expect("the disk is well");
+    spool.load(false, true, at(0)).expect("it is due");
+    spool.look_around(at(20)).expect("the disk is well");
+    assert!(!spool.has_found());
+}
+
+#[test]
+fn files_without_a_record_vanish_when_they_are_found() {
+    let disk = MemoryDisk::default();
+    leave_behind(&disk, "x", 1, at(0));
+    let name = disk.names().remove(0);
+    let header: Vec<_> = disk.bytes(&name).expect("a file");
+    let header = header
+        .split_inclusive(|byte| *byte == b'\n')
+        .next()
+        .expect("a line");
+    disk.put(&name, header);
+    let mut spool = spool(&disk, settings());
+    spool.look_around(at(20)).expect("the disk is well");
+    assert!(spool.load(true, true, at(0)).is_none());
+    assert!(disk.names().is_empty());
+}
+
+#[test]
+fn what_never_became_a_segment_is_removed_after_a_while() {
+    let disk = MemoryDisk::default();
+    let id = "0".repeat(32);
+    let name = |seconds| {
+        let since = at(seconds).duration_since(UNIX_EPOCH).expect("later");
+        folder().join(format!("{:014}-{id}.new", since.as_millis()))
+    };
+    let strange = folder().join("notes.new");
+    for path in [&name(0), &name(15), &strange] {
+        disk.put(path, b"");
+    }
+    let mut spool = spool(&disk, settings());
+    spool.look_around(at(20)).expect("the disk is well");
+    assert_eq!(disk.names(), [name(15), strange]);
+}
+
+#[test]
+fn records_too_large_for_a_segment_have_one_of_their_own() {
+    let disk = MemoryDisk::default();
+    let mut spool = spool(&disk, settings());
+    let large = |text: &str| record(&text.repeat(1_200));
+    spool
+        .store(&mut vec![large("a"), large("b")], at(0))
+        .expect("the disk is well");
+    assert_eq!(disk.names().len(), 2);
+    assert_eq!(
+        spool.load(false, true, at(0)).expect("one").records.len(),
+        1
+    );
+}
+
+/// The file that holds this, and where.
+fn place_of(disk: &MemoryDisk, text: &[u8]) -> (PathBuf, usize) {
+    let place = |name: PathBuf| {
+        let bytes = disk.bytes(&name)?;
+        let place = bytes.windows(text.len()).position(|part| part == text)?;
+        Some((name, place))
+    };
+    disk.names().into_iter().find_map(place).expect("a file")
+}
+
+#[test]
+fn records_that_can_no_longer_be_read_are_told_of() {
+    let disk = MemoryDisk::default();
+    let mut spool = spool(&disk, settings());
+    spool
+        .store(&mut records("a", 0..12), at(0))
+        .expect("the disk is well");
+    let (name, place) = place_of(&disk, b"a1_");
+    disk.damage(&name, place);
+    let loaded = spool.load(false, true, at(0)).expect("it is due");
+    assert_eq!(loaded.missing, 1);
+    assert!(!texts(&loaded.records).contains(&"a1".to_owned()));
+    let count = loaded.records.len() as u64;
+    spool
+        .acknowledge(&entries(&loaded.records))
+        .expect("the disk is well");
+    assert_eq!(spool.settled(), count + 1, "a flush does not wait for it");
+    assert!(disk.bytes(&name).is_none());
+}
+
+#[test]
+fn what_others_left_damaged_is_told_of_once() {
+    let disk = MemoryDisk::default();
+    leave_behind(&disk, "x", 3, at(0));
+    let (name, place) = place_of(&disk, b"x1_");
+    disk.damage(&name, place);
+    let mut first = spool(&disk, settings());
+    first.look_around(at(20)).expect("the disk is well");
+    let loaded = first.load(true, true, at(0)).expect("two records");
+    assert_eq!(
+        (texts(&loaded.records), loaded.missing),
+        (vec!["x0".into(), "x2".into()], 1)
+    );
+    first.acknowledge(&[1]).expect("the disk is well");
+    assert_eq!(first.leave(), 1);
+    let mut second = spool(&disk, settings());
+    second.look_around(at(20)).expect("the disk is well");
+    let loaded = second.load(true, true, at(0)).expect("one record");
+    assert_eq!(
+        (texts(&loaded.records), loaded.missing),
+        (vec!["x2".into()], 0)
+    );
+}
+
+#[test]
+fn the_disk_confirms_every_write_if_it_is_asked_to_and_none_otherwise() {
+    use crate::spool::disk::double::Operation;
+    for sync in [false, true] {
+        let disk = MemoryDisk::default();
+        disk.prepare(folder()).expect("the disk is well");
+        let mut spool = spool(&disk, SpoolSettings { sync, ..settings() });
+        spool
+            .store(&mut records("a", 0..15), at(0))
+            .expect("the disk is well");
+        let loaded = spool.load(true, true, at(0)).expect("it is due");
+        spool
+            .acknowledge(&entries(&loaded.records))
+            .expect("the disk is well");
+        let operations = disk.operations();
+        let after_each_append = operations
+            .windows(2)
+            .filter(|two| two[0] == Operation::Append)
+            .all(|two| (two[1] == Operation::Sync) == sync);
+        assert!(after_each_append, "{operations:?}");
+        let names = operations
+            .windows(2)
+            .filter(|two| two[0] == Operation::Create)
+            .all(|two| (two[1] == Operation::SyncFolder) == sync);
+        assert!(names, "{operations:?}");
+        assert_eq!(operations.contains(&Operation::Sync), sync);
+    }
+}

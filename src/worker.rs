@@ -343,16 +343,16 @@ impl Worker {
 
     /// Takes the next records of the spool in hand.
     fn load(&mut self, is_due: bool, now: Instant) {
-        if is_due {
-            self.is_wanted = false;
-            self.schedule.took(now);
-        }
-        let may_recover = self.schedule.closing().is_none();
         let Some(backlog) = &mut self.backlog else {
             return;
         };
-        for record in backlog.load(is_due, may_recover, now) {
+        for record in backlog.load(is_due, now) {
             self.lanes[record.endpoint as usize].push(record);
+        }
+        // It may have been the turn of what others left, or of a full segment: then ours are wanted as before.
+        if is_due && backlog.spool().held().0 == 0 {
+            self.is_wanted = false;
+            self.schedule.took(now);
         }
     }
 

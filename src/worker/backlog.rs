@@ -80,11 +80,11 @@ impl Backlog {
     }
 
     /// The next records to deliver.
-    pub(super) fn load(&mut self, is_due: bool, may_recover: bool, now: Instant) -> Vec<Encoded> {
+    pub(super) fn load(&mut self, is_due: bool, now: Instant) -> Vec<Encoded> {
         if self.next_look.is_none() && now >= self.last_look + LOOK_INTERVAL {
             self.next_look = Some(now);
         }
-        while let Some(loaded) = self.spool.load(is_due, may_recover, SystemTime::now()) {
+        while let Some(loaded) = self.spool.load(is_due, SystemTime::now()) {
             if loaded.is_recovered {
                 self.shared
                     .report

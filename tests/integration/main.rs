@@ -12,6 +12,8 @@ mod deadlines;
 mod faults;
 /// `before_send` and `on_drop`.
 mod hooks;
+/// What earlier runs left in a spool: who delivers it, and who need not wait for it.
+mod leftovers;
 /// A client used in destructors, inside tokio, in its own hooks, on its own worker.
 mod odd_places;
 /// A panic in the program's own code never leaves ours.

@@ -256,7 +256,7 @@ fn of_several_failures_in_flight_together_only_the_first_is_news() {
 }
 
 #[test]
-fn closing_delivers_what_is_full_on_disk_but_not_what_others_left() {
+fn closing_delivers_what_is_on_disk_and_looks_for_more_until_the_deadline() {
     let (mut schedule, start) = (schedule(), Instant::now());
     schedule.close(start + SECOND);
     let found = SpoolView {
@@ -267,15 +267,27 @@ fn closing_delivers_what_is_full_on_disk_but_not_what_others_left() {
         is_due: true,
         ..found
     };
+    let unknown = SpoolView {
+        next_look: Some(start),
+        ..SpoolView::default()
+    };
+    let looked = SpoolView {
+        next_look: Some(start + 5 * SECOND),
+        ..SpoolView::default()
+    };
     let on_disk = |spool| View {
         spool: Some(spool),
         ..NOTHING
     };
-    assert_eq!(
-        schedule.next(start, on_disk(full)),
-        Step::Load { is_due: true }
-    );
-    assert_eq!(schedule.next(start, on_disk(found)), Step::End);
+    let load = |is_due| Step::Load { is_due };
+    assert_eq!(schedule.next(start, on_disk(full)), load(true));
+    assert_eq!(schedule.next(start, on_disk(found)), load(false));
+    assert_eq!(schedule.next(start, on_disk(unknown)), Step::Look);
+    assert_eq!(schedule.next(start, on_disk(looked)), Step::End);
+    let late = start + SECOND;
+    assert_eq!(schedule.next(late, on_disk(full)), Step::Abandon);
+    assert_eq!(schedule.next(late, on_disk(found)), Step::End);
+    assert_eq!(schedule.next(late, on_disk(unknown)), Step::End);
 }
 
 proptest! {

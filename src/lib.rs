@@ -64,6 +64,7 @@ mod record;
 mod spool;
 mod worker;
 
+mod anonymous_id;
 mod deadline;
 mod error;
 mod guard;
@@ -74,6 +75,7 @@ mod stats;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use anonymous_id::AnonymousId;
 pub use builder::{
     DEFAULT_CONNECT_TIMEOUT, DEFAULT_CONNECTIONS, DEFAULT_FLUSH_BATCH_SIZE, DEFAULT_FLUSH_INTERVAL,
     DEFAULT_GIVE_UP_AFTER, DEFAULT_HOST, DEFAULT_INITIAL_BACKOFF, DEFAULT_MAX_BACKOFF,

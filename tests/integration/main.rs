@@ -12,6 +12,9 @@ mod deadlines;
 mod faults;
 /// `before_send` and `on_drop`.
 mod hooks;
+/// Processes with a spool that are killed at any moment, and many at work in one folder.
+#[cfg(unix)]
+mod kills;
 /// What earlier runs left in a spool: who delivers it, and who need not wait for it.
 mod leftovers;
 /// A client used in destructors, inside tokio, in its own hooks, on its own worker.

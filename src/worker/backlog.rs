@@ -55,6 +55,10 @@ impl Backlog {
 
     /// Puts the records on disk, where they need no place in the queue; those that cannot be stored stay.
     pub(super) fn store(&mut self, records: &mut Vec<Encoded>) {
+        if records.is_empty() {
+            // Nothing is learned about the disk.
+            return;
+        }
         let (count, bytes) = (records.len(), size(records));
         let stored = self.spool.store(records, SystemTime::now());
         self.tell(&stored);
@@ -115,7 +119,10 @@ impl Backlog {
             .books()
             .count_settled(numbers.len() as u64);
         let written = self.spool.acknowledge(&numbers);
-        self.tell(&written);
+        // That a file could be removed does not mean that anything can be written.
+        if written.is_err() {
+            self.tell(&written);
+        }
     }
 
     /// Leaves what is on disk to whoever comes next.

@@ -1,5 +1,7 @@
 //! Runs a test in a process of its own: for what is the whole process's, such as its logger, threads and descriptors.
 
+#![expect(clippy::print_stdout, reason = "a test that is left out says so")]
+
 use std::{env, process::Command};
 
 const MARK: &str = "TRUBRICS_TEST_IN_CHILD";
@@ -20,23 +22,28 @@ pub(crate) fn is_this_with(limits: &str, module: &str, test: &str) -> bool {
     run(command, module, test)
 }
 
-/// As [`is_this_with`], in a mount namespace of that process's own: what it mounts, nobody else sees. `Err` says why that
-/// cannot be had here.
+/// As [`is_this`], in a process that this other program starts. Where it cannot start any, the test is left out, and says
+/// why.
 #[cfg(target_os = "linux")]
 #[track_caller]
-pub(crate) fn is_this_with_mounts(module: &str, test: &str) -> Result<bool, String> {
+pub(crate) fn is_this_under(starter: &[&str], module: &str, test: &str) -> bool {
+    let mut command = Command::new(starter[0]);
+    command.args(&starter[1..]);
     if env::var_os(MARK).is_none() {
-        let tried = Command::new("unshare")
-            .args(["-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"])
-            .output()
-            .map_err(|error| format!("unshare: {error}"))?;
-        if !tried.status.success() {
-            return Err(String::from_utf8_lossy(&tried.stderr).into_owned());
+        let mut trial = Command::new(starter[0]);
+        let tried = trial.args(&starter[1..]).arg("true").output();
+        let problem = match tried {
+            Ok(output) if output.status.success() => None,
+            Ok(output) => Some(String::from_utf8_lossy(&output.stderr).into_owned()),
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(problem) = problem {
+            println!("{test} is left out: {}: {}", starter[0], problem.trim());
+            return false;
         }
     }
-    let mut command = Command::new("unshare");
-    command.arg("-rm").arg(env::current_exe().unwrap());
-    Ok(run(command, module, test))
+    command.arg(env::current_exe().unwrap());
+    run(command, module, test)
 }
 
 /// This test, to be run in another process.

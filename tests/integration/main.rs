@@ -8,6 +8,9 @@ mod callers;
 mod calls;
 /// Flush, close and drop return in time, whatever state the network is in.
 mod deadlines;
+/// A spool on a disk that is full, read-only, without locks, or out of descriptors.
+#[cfg(target_os = "linux")]
+mod disks;
 /// Failures that pass, and records that are refused.
 mod faults;
 /// `before_send` and `on_drop`.

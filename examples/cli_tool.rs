@@ -26,16 +26,13 @@ const DELIVER: &str = "deliver-telemetry";
 const DELIVER_EVERY: Duration = Duration::from_secs(10);
 
 fn main() {
-    // No names of files and no values: only which of its own commands was used.
-    let is_given = |word: &str| env::args_os().skip(1).any(|argument| argument == word);
-    let command = ["greet", "part", DELIVER]
-        .into_iter()
-        .find(|word| is_given(word));
+    // Which of its own commands was used, but no names of files and no values.
+    let is_given = |word: &str| env::args_os().any(|argument| argument == word);
+    let command = ["greet", DELIVER].into_iter().find(|word| is_given(word));
     match command {
         Some("greet") => println!("Hello!"),
-        Some("part") => println!("Goodbye!"),
         Some(_) => {}
-        None => println!("usage: cli_tool greet|part [--print-telemetry]"),
+        None => println!("usage: cli_tool greet [--print-telemetry]"),
     }
     // Whatever becomes of it, the tool prints and returns what it would without.
     let _ = telemetry(command.unwrap_or("none"), is_given("--print-telemetry"));
@@ -68,16 +65,12 @@ fn telemetry(command: &str, is_printing: bool) -> Result<(), Box<dyn Error>> {
     let client = builder(api_key).spool(spool).transport(leave).build()?;
     client.track(event);
     client.close(Duration::ZERO)?; // returns as soon as the event is on disk
-    drop(client);
     Ok(start_delivery(&folder)?)
 }
 
 fn print(request: &Request<'_>) -> Result<Response, TransportError> {
-    println!(
-        "{} {}",
-        request.url(),
-        String::from_utf8_lossy(request.body())
-    );
+    let body = String::from_utf8_lossy(request.body());
+    println!("POST {} {body}", request.url());
     Ok(Response::new(200))
 }
 
@@ -95,10 +88,8 @@ fn start_delivery(folder: &Path) -> io::Result<()> {
     File::create(&stamp)?.set_modified(SystemTime::now())?;
     let mut command = Command::new(env::current_exe()?);
     command.arg(DELIVER).current_dir(env::temp_dir());
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    command.stderr(Stdio::null());
     #[cfg(unix)] // Ctrl-C is not for it
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     #[cfg(windows)] // DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP
@@ -107,12 +98,11 @@ fn start_delivery(folder: &Path) -> io::Result<()> {
 }
 
 fn is_opted_out() -> bool {
-    let variables = ["DO_NOT_TRACK", "CLI_TOOL_NO_TELEMETRY"];
-    let says_no = |value: &str| matches!(value.trim().to_lowercase().as_str(), "" | "0" | "false");
-    variables
-        .into_iter()
-        .filter_map(env::var_os)
-        .any(|value| !says_no(&value.to_string_lossy()))
+    let values = ["DO_NOT_TRACK", "CLI_TOOL_NO_TELEMETRY"].map(env::var_os);
+    values.into_iter().flatten().any(|value| {
+        let value = value.to_string_lossy().trim().to_lowercase();
+        !matches!(value.as_str(), "" | "0" | "false")
+    })
 }
 
 fn state_folder() -> Option<PathBuf> {
@@ -121,9 +111,8 @@ fn state_folder() -> Option<PathBuf> {
     } else if cfg!(target_os = "macos") {
         env::home_dir().map(|home| home.join("Library/Application Support"))
     } else {
-        let state = env::var_os("XDG_STATE_HOME")
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute());
+        let state = env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+        let state = state.filter(|path| path.is_absolute());
         state.or_else(|| env::home_dir().map(|home| home.join(".local/state")))
     };
     folder.map(|folder| folder.join("cli_tool"))

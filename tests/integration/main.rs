@@ -6,6 +6,8 @@ mod batches;
 mod callers;
 /// What each call of the client does and returns, and what it never does.
 mod calls;
+/// The example that shows how a command-line tool tells of its runs.
+mod cli_tool;
 /// Flush, close and drop return in time, whatever state the network is in.
 mod deadlines;
 /// A spool on a disk that is full, read-only, without locks, or out of descriptors.

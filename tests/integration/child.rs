@@ -71,5 +71,19 @@ fn run(mut command: Command, module: &str, test: &str) -> bool {
         "{said}\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
+    // The first figure stands behind the name of the test.
+    for line in said.lines() {
+        if let Some((_, figures)) = line.split_once(FIGURES) {
+            tell(figures);
+        }
+    }
     false
+}
+
+const FIGURES: &str = "figures: ";
+
+/// Shows what was measured, in the first process too; `cargo test` keeps it to itself without `--nocapture`.
+#[expect(clippy::print_stdout, reason = "the figures of a run are for a person")]
+pub(crate) fn tell(figures: &str) {
+    println!("{FIGURES}{figures}");
 }

@@ -17,17 +17,27 @@ mod disks;
 mod faults;
 /// `before_send` and `on_drop`.
 mod hooks;
+/// How often the worker wakes.
+#[cfg(target_os = "linux")]
+mod idle;
 /// Processes with a spool that are killed at any moment, and many at work in one folder.
 #[cfg(unix)]
 mod kills;
 /// What earlier runs left in a spool: who delivers it, and who need not wait for it.
 mod leftovers;
+/// What a client that cannot deliver costs.
+#[cfg(target_os = "linux")]
+mod memory;
 /// A client used in destructors, inside tokio, in its own hooks, on its own worker.
 mod odd_places;
+/// The server goes away for a while, and comes back.
+mod outage;
 /// A panic in the program's own code never leaves ours.
 mod panics;
 /// The queue's bounds, and what happens when they are reached.
 mod pressure;
+/// Threads that go on tracking while the client is closed.
+mod racing_close;
 /// What the README says of settings, beside the constants.
 mod readme;
 /// Without threads or descriptors a client waits; and it leaves none of its own behind.
@@ -35,6 +45,10 @@ mod readme;
 mod scarcity;
 /// Records on disk: what a close, another process or a bad disk does to them.
 mod spool;
+/// Random faults and many threads; at the end every record is accounted for.
+mod storm;
+/// Many records, and how they are put into requests.
+mod volume;
 /// Every field and option of a record, as a server gets to see it.
 mod wire;
 

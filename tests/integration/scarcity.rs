@@ -28,14 +28,16 @@ fn event() -> Event {
 
 /// Runs while the process cannot start another thread.
 fn without_threads(what: impl FnOnce()) {
-    // Far more than a client needs, but less than a thread's stack: what has to be allocated has room.
+    // Far more than a client needs, but less than a thread's stack: what has to be allocated has room. The stacks that use
+    // up the rest are small, so that no place for a large one is left over.
     let reserve = vec![1_u8; 16 << 20];
     thread::scope(|scope| {
         let (let_go, held) = crossbeam_channel::bounded::<()>(0);
         let spawn = || {
             let held = held.clone();
             let wait = move || held.recv().unwrap_or_default();
-            thread::Builder::new().spawn_scoped(scope, wait).ok()
+            let builder = thread::Builder::new().stack_size(1 << 20);
+            builder.spawn_scoped(scope, wait).ok()
         };
         let threads = iter::from_fn(spawn).take(10_000).count();
         assert!((1..10_000).contains(&threads), "{threads} threads");

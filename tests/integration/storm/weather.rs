@@ -1,0 +1,178 @@
+//! What the server does to the client during a storm, and the client's settings.
+//!
+//! No fault is ambiguous: what gets no answer, or an answer that is no HTTP, is not recorded by the server, and what is
+//! recorded gets its status line far within the time-out. So a record that arrives twice is always a fault of the client.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering::SeqCst},
+    time::Duration,
+};
+
+use trubrics::{
+    Overflow, Trubrics, TrubricsBuilder,
+    testing::{Reply, Server},
+};
+
+use super::chance::Chance;
+
+/// Far above any delay of an answer, or an accepted record would be sent again; only faults that never answer wait for
+/// it to pass.
+const REQUEST_TIMEOUT: Duration = Duration::from_millis(800);
+
+/// In so many steps, one more fault may take its time: a time-out, or a second under `Retry-After`.
+const STEPS_FOR_A_SLOW_FAULT: u64 = 2_000;
+
+/// How the storm of one seed goes.
+pub(super) struct Weather {
+    pub(super) capacity: usize,
+    overflow: Overflow,
+    connections: usize,
+    give_up_after: Duration,
+    body_limit: Option<usize>,
+}
+
+impl Weather {
+    pub(super) fn new(seed: u64, chance: &mut Chance) -> Self {
+        Self {
+            capacity: chance.pick(&[1, 8, 64, 1_000, 100_000, 100_000]),
+            // Any six seeds in a row see both with each of the three ends.
+            overflow: if (seed / 3).is_multiple_of(2) {
+                Overflow::Block
+            } else {
+                Overflow::DropNewest
+            },
+            connections: chance.pick(&[1, 1, 2, 6]),
+            give_up_after: chance.pick(&[0, 20, 300, 600_000, 600_000].map(Duration::from_millis)),
+            body_limit: chance.one_in(3).then_some(6_000),
+        }
+    }
+
+    /// Whether one request follows the other.
+    pub(super) fn keeps_order(&self) -> bool {
+        self.connections == 1
+    }
+
+    pub(super) fn settings(&self, server: &Server, chance: &mut Chance) -> TrubricsBuilder {
+        Trubrics::builder(server.api_key())
+            .host(server.url())
+            .overflow(self.overflow)
+            .queue_capacity(self.capacity)
+            .queue_bytes(chance.pick(&[16 * 1024, 256 * 1024, 32 * 1024 * 1024]))
+            .connections(self.connections)
+            .flush_interval(Duration::from_secs(1))
+            .flush_batch_size(chance.pick(&[1, 5, 20, 100]))
+            .max_batch_size(chance.pick(&[1, 7, 30, 100, 100]))
+            .max_batch_bytes(chance.pick(&[300, 4 * 1024, 1024 * 1024]))
+            .request_timeout(REQUEST_TIMEOUT)
+            .connect_timeout(REQUEST_TIMEOUT)
+            .give_up_after(self.give_up_after)
+            .initial_backoff(Duration::from_millis(1))
+            .max_backoff(Duration::from_millis(1 + chance.below(5)))
+    }
+
+    /// Makes the weather until told that it is over: bursts of replies with fair spells and outages between them, in
+    /// step with the requests that come.
+    pub(super) fn rage(&self, server: &Server, chance: &mut Chance, steps: u64, over: &AtomicBool) {
+        server.refuse(|record| record["properties"]["bad"] == true);
+        if let Some(bytes) = self.body_limit {
+            server.body_limit(bytes);
+        }
+        let mut slow = 1 + steps / STEPS_FOR_A_SLOW_FAULT;
+        let mut replies = 50 + steps / 5;
+        while !over.load(SeqCst) {
+            server.name_indexes(chance.one_in(2));
+            server.latency(Duration::from_micros(chance.pick(&[0, 0, 0, 300, 2_000])));
+            server.set_unavailable(chance.one_in(8));
+            let burst = (1 + chance.below(12)).min(replies);
+            replies -= burst;
+            server.script((0..burst).map(|_| self.reply(chance, &mut slow)));
+            let spell = burst + chance.below(burst * 2 + 2);
+            let wanted = server.requests().len() + spell as usize;
+            // The time bounds an outage that nobody notices, and how long the end of the storm waits.
+            let _ = server.wait_for_requests(wanted, Duration::from_millis(20));
+        }
+        server.set_unavailable(false);
+        server.latency(Duration::ZERO);
+    }
+
+    fn reply(&self, chance: &mut Chance, slow: &mut u64) -> Reply {
+        if chance.one_in(25) && *slow > 0 {
+            *slow -= 1;
+            return match chance.below(5) {
+                0 => Reply::hang(),
+                // The status stands, whatever becomes of the body.
+                1 => self.recorded(chance).header("content-length", "500"),
+                2 => Reply::raw("HTTP/1.1 200 OK\r\nx: y\r\n").drip(Duration::from_millis(30)),
+                3 => Reply::raw("HTTP/1.1 20"),
+                _ => Reply::status(503).header("retry-after", "1"),
+            };
+        }
+        match chance.below(20) {
+            0..=5 => Reply::accept(),
+            6..=7 => self.success(chance),
+            8..=11 => later(chance),
+            12 => Reply::close(),
+            13 => Reply::close().delay(Duration::from_millis(chance.below(5))),
+            14 => Reply::raw("\0\u{1}SSH-2.0 garbage\r\n\r\n").close_after(),
+            15 => Reply::raw("HTTP/1.1 503 Busy\r\nretry-after: 0\r\nconten").close_after(),
+            16 => invalid(chance),
+            17 => Reply::status(413),
+            18 => Reply::status(chance.pick(&[302, 404, 405, 418])).header("location", "/"),
+            _ if chance.one_in(3) => Reply::status(chance.pick(&[401, 403])),
+            _ => self.success(chance).close_after(),
+        }
+    }
+
+    /// Records the records, and says so in one way or another.
+    fn success(&self, chance: &mut Chance) -> Reply {
+        let reply = self.recorded(chance);
+        match chance.below(5) {
+            0 => reply.body("\0no JSON"),
+            1 => reply.drip(Duration::from_micros(20)),
+            2 => reply.header("content-length", "64").close_after(),
+            3 => reply.header("retry-after", "3600"),
+            _ => reply,
+        }
+    }
+
+    fn recorded(&self, chance: &mut Chance) -> Reply {
+        match self.body_limit {
+            // A scripted success takes no look at the records; of a body that was too large to keep, it records none.
+            Some(_) => Reply::accept(),
+            None => Reply::status(chance.pick(&[200, 201, 202, 204])),
+        }
+    }
+}
+
+/// Puts the client off, in every form there is but a long wait: a client keeps to it, and would outlast the storm.
+fn later(chance: &mut Chance) -> Reply {
+    let reply = Reply::status(chance.pick(&[408, 425, 429, 500, 502, 503, 504, 599]));
+    let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+    match chance.below(9) {
+        0 => reply.header("retry-after", "0"),
+        1 => reply.header("retry-after", date),
+        2 => reply.header("retry-after", date).header("date", date),
+        3 => reply.header("retry-after", "soon"),
+        4 => reply.header("retry-after", "-1"),
+        5 => reply.header("retry-after", "9".repeat(100)),
+        6 => reply.body(r#"{"detail":"busy"}"#).close_after(),
+        7 => reply.header("content-length", "64").close_after(),
+        _ => reply,
+    }
+}
+
+/// Refuses an array with indexes that may or may not be of use.
+fn invalid(chance: &mut Chance) -> Reply {
+    let reply = Reply::status(chance.pick(&[400, 422]));
+    let index = chance.pick(&[0, 0, 1, 3, 10, 99, 100]);
+    match chance.below(4) {
+        0 => reply,
+        1 => reply.body("<h1>no</h1>"),
+        2 => reply.body(format!(
+            r#"{{"detail":[{{"loc":["body",{index},"event"],"msg":"bad"}}]}}"#
+        )),
+        _ => reply.body(format!(
+            r#"{{"detail":[{{"loc":["body",0],"msg":"bad"}},{{"loc":["body",{index}]}}]}}"#
+        )),
+    }
+}

@@ -43,7 +43,8 @@
 //! - **A deadline is a deadline.** [`flush`](Trubrics::flush), [`close`](Trubrics::close) and the drop of the last
 //!   handle return in time whatever the network does.
 //! - **The end of the process is the end of the queue.** `std::process::exit` drops nothing, and neither is a client in
-//!   a `static` ever dropped: [`close`](Trubrics::close) it before.
+//!   a `static` ever dropped: [`close`](Trubrics::close) it before, or give it a
+//!   [`spool`](TrubricsBuilder::spool), which outlives it; [`durability`] says how far.
 //! - **The key stays in its header**: in no URL, error, log line or `Debug`. What users said is not logged either.
 //!
 //! Settings and their defaults are those of [`TrubricsBuilder`]. Your own tests can have a server to talk to: see
@@ -71,6 +72,9 @@ mod guard;
 mod hooks;
 mod report;
 mod stats;
+
+#[doc = include_str!("spool.md")]
+pub mod durability {}
 
 #[cfg(feature = "testing")]
 pub mod testing;

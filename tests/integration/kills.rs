@@ -12,10 +12,10 @@
 //! acknowledgement on disk; then that one batch, and nothing else, comes twice. Such batches are counted: there may be
 //! no more of them than kills.
 //!
-//! `TRUBRICS_STORM=full` runs them in the size that is worth a figure, `TRUBRICS_STORM_SEED=<n>` with other moments:
+//! `TRUBRICS_KILLS=full` runs them in the size that is worth a figure, `TRUBRICS_KILLS_SEED=<n>` with other moments:
 //!
 //! ```sh
-//! TRUBRICS_STORM=full cargo test --release --test integration kills -- --nocapture --test-threads 1
+//! TRUBRICS_KILLS=full cargo test --release --test integration kills:: -- --nocapture --test-threads 1
 //! ```
 #![expect(clippy::print_stdout, reason = "figures are asked for")]
 
@@ -32,9 +32,10 @@ use std::{
 
 use self::{
     process::{Life, Orders, Process},
-    storm::{Ledger, Random, Storm},
+    storm::{Ledger, Storm},
 };
 use crate::{
+    chance::Chance,
     spool::Folder,
     support::{LONG, server},
 };
@@ -42,7 +43,7 @@ use crate::{
 const SLOW: Duration = Duration::from_millis(20);
 
 fn is_full() -> bool {
-    env::var_os("TRUBRICS_STORM").is_some_and(|size| size == "full")
+    env::var_os("TRUBRICS_KILLS").is_some_and(|size| size == "full")
 }
 
 /// The other end of all the tests here.
@@ -117,14 +118,14 @@ fn four_processes_deliver_everything_once_beside_others_that_are_killed() {
         };
         let workers: Vec<_> = (0..4).map(works).collect();
         let killing = scope.spawn(|| {
-            let (mut random, mut promised) = (Random::new(storm::seed()), Vec::new());
+            let (mut chance, mut promised) = (Chance::new(storm::seed(), 0), Vec::new());
             for name in 4.. {
                 if is_over.load(Ordering::Relaxed) && name > 8 {
                     break;
                 }
                 let life = Life::of(name);
                 let process = Process::start(&orders(name, life, storm::RECORDS));
-                let (stored, status) = process.kill_after(random.moment(SLOW * 4));
+                let (stored, status) = process.kill_after(storm::moment(&mut chance, SLOW * 4));
                 promised.push((name, stored, status.signal().is_some()));
             }
             promised

@@ -52,6 +52,8 @@ mod volume;
 /// Every field and option of a record, as a server gets to see it.
 mod wire;
 
+/// Chance that a seed decides.
+mod chance;
 /// Runs a test in a process of its own.
 mod child;
 mod support;

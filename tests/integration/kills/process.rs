@@ -49,7 +49,7 @@ const LIVES: [Life; 5] = [
     Life::Works,
 ];
 
-const ORDERS: &str = "TRUBRICS_STORM_ORDERS";
+const ORDERS: &str = "TRUBRICS_KILLS_ORDERS";
 
 /// Before what a process says to its parent, to tell it from what the test harness says.
 const SIGN: &str = "storm: ";

@@ -18,6 +18,7 @@ use trubrics::testing::Server;
 
 use super::process::{Life, Orders, Process};
 use crate::{
+    chance::Chance,
     spool::Folder,
     support::{LONG, build, client_of, server},
 };
@@ -29,24 +30,13 @@ pub(super) const RECORDS: u64 = 50;
 const AT_ONCE: usize = 4;
 
 pub(super) fn seed() -> u64 {
-    let seed = env::var("TRUBRICS_STORM_SEED").ok();
+    let seed = env::var("TRUBRICS_KILLS_SEED").ok();
     seed.map_or(1, |seed| seed.parse().expect("a number"))
 }
 
-/// SplitMix64: the same moments for the same seed.
-pub(super) struct Random(u64);
-
-impl Random {
-    pub(super) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub(super) fn moment(&mut self, max: Duration) -> Duration {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        max.mul_f64((mixed >> 32) as f64 / f64::from(u32::MAX))
-    }
+/// Some time up to the longest, in steps of a microsecond.
+pub(super) fn moment(chance: &mut Chance, longest: Duration) -> Duration {
+    Duration::from_micros(chance.below(longest.as_micros() as u64))
 }
 
 pub(super) struct Storm {
@@ -78,7 +68,7 @@ impl Storm {
                 });
                 // From before the first request until well after the last one.
                 let longest = Duration::from_millis(8) + self.latency * 3;
-                let moment = Random::new(self.seed << 32 | name).moment(longest);
+                let moment = moment(&mut Chance::new(self.seed, name), longest);
                 let mut promised = RECORDS;
                 let status = if self.is_patient {
                     process.wait_for_promise();

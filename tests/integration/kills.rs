@@ -12,7 +12,8 @@
 //! acknowledgement on disk; then that one batch, and nothing else, comes twice. Such batches are counted: there may be
 //! no more of them than kills.
 //!
-//! `TRUBRICS_KILLS=full` runs them in the size that is worth a figure, `TRUBRICS_KILLS_SEED=<n>` with other moments:
+//! `TRUBRICS_KILLS=full` runs them in the size that is worth a figure, `TRUBRICS_KILLS_SEED=<n>` with other moments. These
+//! are chosen from the few milliseconds in which a process delivers, or from `TRUBRICS_KILLS_WITHIN=<milliseconds>`:
 //!
 //! ```sh
 //! TRUBRICS_KILLS=full cargo test --release --test integration kills:: -- --nocapture --test-threads 1
@@ -96,6 +97,8 @@ fn a_kill_at_any_moment_costs_nothing_that_was_on_disk() {
 fn four_processes_deliver_everything_once_beside_others_that_are_killed() {
     let records = if is_full() { 10_000 } else { 1_000 };
     let (server, folder) = (server(), Folder::new());
+    // Long enough a life to be disturbed.
+    server.latency(SLOW / 4);
     let mut ledger = Ledger::default();
     let is_over = AtomicBool::new(false);
     let orders = |name, life, records| Orders {

@@ -30,8 +30,12 @@ pub(super) const RECORDS: u64 = 50;
 const AT_ONCE: usize = 4;
 
 pub(super) fn seed() -> u64 {
-    let seed = env::var("TRUBRICS_KILLS_SEED").ok();
-    seed.map_or(1, |seed| seed.parse().expect("a number"))
+    number("TRUBRICS_KILLS_SEED").unwrap_or(1)
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let text = env::var(variable).ok()?;
+    Some(text.parse().expect("a number"))
 }
 
 /// Some time up to the longest, in steps of a microsecond.
@@ -53,6 +57,9 @@ impl Storm {
         server.latency(self.latency);
         let (next, kills) = (AtomicU64::new(0), AtomicU64::new(0));
         let ledger = Mutex::new(Ledger::default());
+        let longest = number("TRUBRICS_KILLS_WITHIN").map(Duration::from_millis);
+        // From before the first request until after the last one.
+        let longest = longest.unwrap_or(Duration::from_millis(8) + self.latency * 3);
         let live_and_die = || {
             loop {
                 let name = next.fetch_add(1, Ordering::Relaxed);
@@ -66,8 +73,6 @@ impl Storm {
                     records: RECORDS,
                     life: Life::of(name),
                 });
-                // From before the first request until well after the last one.
-                let longest = Duration::from_millis(8) + self.latency * 3;
                 let moment = moment(&mut Chance::new(self.seed, name), longest);
                 let mut promised = RECORDS;
                 let status = if self.is_patient {

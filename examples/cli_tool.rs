@@ -19,7 +19,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use trubrics::{AnonymousId, Event, Request, Response, TransportError, Trubrics};
+use trubrics::{AnonymousId, DebugTransport, Event, Request, Response, TransportError, Trubrics};
 
 /// The hidden command of the process that delivers, how often there is one, and how long it has.
 const DELIVER: &str = "deliver-telemetry";
@@ -58,6 +58,7 @@ fn telemetry(command: &str, is_printing: bool) -> Result<(), Box<dyn Error>> {
         .property("command", command)
         .property("version", env!("CARGO_PKG_VERSION"));
     if is_printing || api_key.is_empty() {
+        let print = DebugTransport::new(io::stdout());
         let client = builder("none".into()).transport(print).build()?;
         client.track(event);
         return Ok(client.close(Duration::from_secs(1))?);
@@ -66,12 +67,6 @@ fn telemetry(command: &str, is_printing: bool) -> Result<(), Box<dyn Error>> {
     client.track(event);
     client.close(Duration::ZERO)?; // returns as soon as the event is on disk
     Ok(start_delivery(&folder)?)
-}
-
-fn print(request: &Request<'_>) -> Result<Response, TransportError> {
-    let body = String::from_utf8_lossy(request.body());
-    println!("POST {} {body}", request.url());
-    Ok(Response::new(200))
 }
 
 /// A run that ends in a moment must not begin to send: what it cannot finish would be sent twice.

@@ -26,7 +26,8 @@ pub(crate) fn take_batch(waiting: &mut VecDeque<Encoded>, limits: BatchLimits) -
 /// Writes the body of a request: the records as one JSON array.
 pub(crate) fn write_body(records: &[Encoded], body: &mut Vec<u8>) {
     body.clear();
-    body.reserve(size(records) + records.len() + "[]".len());
+    let size: usize = records.iter().map(|record| record.json.len()).sum();
+    body.reserve(size + records.len() + "[]".len());
     body.push(b'[');
     for (index, record) in records.iter().enumerate() {
         if index > 0 {
@@ -37,9 +38,9 @@ pub(crate) fn write_body(records: &[Encoded], body: &mut Vec<u8>) {
     body.push(b']');
 }
 
-/// The bytes of the records alone, as the queue's budget counts them.
-pub(crate) fn size(records: &[Encoded]) -> usize {
-    records.iter().map(|record| record.json.len()).sum()
+/// What the records take in memory, as the queue's budget counts it.
+pub(crate) fn cost(records: &[Encoded]) -> usize {
+    records.iter().map(Encoded::cost).sum()
 }
 
 #[cfg(test)]

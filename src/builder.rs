@@ -18,12 +18,14 @@ use serde::Serialize;
 use crate::{
     batch::BatchLimits,
     client::{Shared, Trubrics},
+    content::{Content, ContentRules},
     delivery::{
         http::{HttpSettings, HttpTransport, check_host},
         transport::Transport,
     },
     error::{ConfigError, EventError},
     hooks::{BeforeSend, Dropped, OnDrop},
+    opt_out,
     queue::{Limits, Overflow, Queue},
     record::{Endpoint, Properties, Record},
     report::Report,
@@ -111,6 +113,8 @@ pub struct TrubricsBuilder {
     defaults: Properties,
     default_error: Option<EventError>,
     before_send: Option<BeforeSend>,
+    content: Content,
+    max_text_bytes: Option<usize>,
     on_drop: Option<OnDrop>,
     transport: Option<Box<dyn Transport>>,
     proxy: Option<String>,
@@ -120,6 +124,7 @@ pub struct TrubricsBuilder {
     spool_max_age: Duration,
     spool_sync: bool,
     disabled: bool,
+    respect_opt_out: bool,
 }
 
 impl TrubricsBuilder {
@@ -144,6 +149,8 @@ impl TrubricsBuilder {
             defaults: Properties::default(),
             default_error: None,
             before_send: None,
+            content: Content::Full,
+            max_text_bytes: None,
             on_drop: None,
             transport: None,
             proxy: None,
@@ -153,6 +160,7 @@ impl TrubricsBuilder {
             spool_max_age: DEFAULT_SPOOL_MAX_AGE,
             spool_sync: false,
             disabled: false,
+            respect_opt_out: false,
         }
     }
 
@@ -198,7 +206,8 @@ impl TrubricsBuilder {
         self
     }
 
-    /// The most bytes of JSON that wait or are in flight; at least 1. A record that is larger is invalid.
+    /// The most memory that records which wait or are in flight may take: their JSON, and 48 bytes for each. At least 1.
+    /// A record that takes more alone is invalid.
     /// Default: [`DEFAULT_QUEUE_BYTES`].
     pub fn queue_bytes(mut self, bytes: usize) -> Self {
         self.queue_bytes = bytes;
@@ -277,7 +286,8 @@ impl TrubricsBuilder {
     ///
     /// A panic refuses the record, and so does the hook for records that it tracks itself. It must be quick, for it runs
     /// inside `track`, must not call `flush` or `close`, which return an error there, and must not own a handle of its
-    /// client, which would then never be closed by itself.
+    /// client, which would then never be closed by itself. [`Record`] has the readers and setters, and an example that
+    /// redacts; for prompts and generations alone there is [`llm_content`](Self::llm_content).
     ///
     /// ```
     /// use trubrics::{Record, Trubrics};
@@ -296,6 +306,43 @@ impl TrubricsBuilder {
         hook: impl Fn(Record) -> Option<Record> + Send + Sync + 'static,
     ) -> Self {
         self.before_send = Some(Box::new(hook));
+        self
+    }
+
+    /// How much is sent of what was said: the prompt and the generation of an [`LlmEvent`](crate::LlmEvent), the `$text`
+    /// of an [`Event`](crate::Event), and the property `error.message`, which may quote them. Default:
+    /// [`Content::Full`].
+    ///
+    /// With [`Content::Off`] the prompt and the generation are empty, the two properties are left out, and the
+    /// properties `prompt_length`, `generation_length`, `text_length` and `error_length` say how many characters (Unicode
+    /// scalar values) there were. All else is sent as ever, other properties too. It goes by what
+    /// [`before_send`](Self::before_send) has left; a `$text` that is no text is taken as its JSON.
+    ///
+    /// ```
+    /// use trubrics::{Content, LlmEvent, Trubrics, testing::{API_KEY, Recorder}};
+    ///
+    /// let recorder = Recorder::new();
+    /// let client = Trubrics::builder(API_KEY)
+    ///     .llm_content(Content::redacted(|text| text.replace("Ada", "[name]")))
+    ///     .transport(recorder.clone())
+    ///     .build()?;
+    /// client.track(LlmEvent::new("user", "I am Ada", "Hello Ada!"));
+    /// client.flush(std::time::Duration::from_secs(5))?;
+    /// assert_eq!(recorder.llm_events()[0]["prompt"], "I am [name]");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn llm_content(mut self, content: Content) -> Self {
+        self.content = content;
+        self
+    }
+
+    /// The most bytes of UTF-8 that are sent of each text that [`llm_content`](Self::llm_content) is about, so that a
+    /// very long one is cut instead of refused by the server; at least 1. Default: no limit.
+    ///
+    /// The cut falls between two characters, and the record gets the property `truncated: true` and the length that the
+    /// text had in characters, in `prompt_length` and its like. A redaction comes first: the limit is for what is sent.
+    pub fn max_text_bytes(mut self, bytes: usize) -> Self {
+        self.max_text_bytes = Some(bytes);
         self
     }
 
@@ -401,6 +448,16 @@ impl TrubricsBuilder {
         self
     }
 
+    /// Whether the client is to be disabled when the environment asks for it: when `DO_NOT_TRACK` or
+    /// `TRUBRICS_DISABLED` has any value but an empty one, `0` or `false`.
+    ///
+    /// Off by default, for these speak for the person at the machine, and a server's events are not about that one. A
+    /// program that people run themselves should switch it on. The environment is read in [`build`](Self::build).
+    pub fn respect_opt_out(mut self, on: bool) -> Self {
+        self.respect_opt_out = on;
+        self
+    }
+
     /// Checks all settings and starts the worker thread. It does not connect: that is for the first record.
     ///
     /// # Errors
@@ -427,7 +484,7 @@ impl TrubricsBuilder {
                 root_certificates: self.root_certificates.as_deref(),
             })?),
         };
-        if self.disabled {
+        if self.disabled || (self.respect_opt_out && opt_out::is_asked_for()) {
             return Ok(Trubrics::disabled());
         }
 
@@ -450,6 +507,7 @@ impl TrubricsBuilder {
             overflow: self.overflow,
             defaults: self.defaults,
             before_send: self.before_send,
+            content: ContentRules::new(self.content, self.max_text_bytes),
             request_timeout: self.request_timeout,
             shutdown_timeout: self.shutdown_timeout,
             has_spool: self.spool.is_some(),
@@ -491,6 +549,7 @@ impl TrubricsBuilder {
         within("max_batch_size", self.max_batch_size, 1, MAX_BATCH_SIZE)?;
         within("connections", self.connections, 1, MAX_CONNECTIONS)?;
         at_least("max_batch_bytes", self.max_batch_bytes, 1)?;
+        at_least("max_text_bytes", self.max_text_bytes.unwrap_or(1), 1)?;
         at_least("queue_capacity", self.queue_capacity, 1)?;
         at_least("queue_bytes", self.queue_bytes, 1)?;
         at_least("flush_interval", self.flush_interval, second)?;
@@ -591,7 +650,10 @@ impl fmt::Debug for TrubricsBuilder {
             .field("initial_backoff", &self.initial_backoff)
             .field("max_backoff", &self.max_backoff)
             .field("shutdown_timeout", &self.shutdown_timeout)
+            .field("llm_content", &self.content)
+            .field("max_text_bytes", &self.max_text_bytes)
             .field("disabled", &self.disabled)
+            .field("respect_opt_out", &self.respect_opt_out)
             .finish_non_exhaustive()
     }
 }

@@ -6,7 +6,7 @@ pub(crate) use shared::Shared;
 
 use std::{
     convert::Infallible,
-    env, fmt,
+    env, fmt, process,
     sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle, ThreadId},
     time::{Duration, Instant},
@@ -17,7 +17,9 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use crate::{
     builder::TrubricsBuilder,
     deadline::after,
-    error::{ConfigError, DeliveryError, FlushError, TrackError, TrackErrorKind},
+    error::{
+        ConfigError, DeliveryError, DeliveryErrorKind, FlushError, TrackError, TrackErrorKind,
+    },
     hooks,
     queue::Overflow,
     record::Record,
@@ -29,7 +31,8 @@ use crate::{
 ///
 /// Clones are cheap and share that thread. When the last one is dropped the client is closed as by
 /// [`close`](Self::close), with the time that [`shutdown_timeout`](TrubricsBuilder::shutdown_timeout) allows. A client
-/// in a `static` is never dropped, and `std::process::exit` drops nothing: call `close` there.
+/// in a `static` is never dropped, and `std::process::exit` drops nothing: call `close` there, as the
+/// [recipes](crate::recipes) show.
 ///
 /// ```no_run
 /// use trubrics::{Event, Trubrics};
@@ -84,6 +87,10 @@ impl Trubrics {
         Self { inner: None }
     }
 
+    pub(crate) fn is_disabled(&self) -> bool {
+        self.inner.is_none()
+    }
+
     pub(crate) fn running(
         shared: Arc<Shared>,
         worker: JoinHandle<()>,
@@ -93,6 +100,7 @@ impl Trubrics {
         let inner = Inner {
             shared,
             worker_id,
+            process_id: process::id(),
             worker: Mutex::new(Some(worker)),
             running,
         };
@@ -147,6 +155,8 @@ impl Trubrics {
     /// [`stats`](Self::stats). No answer does not mean that the server does not have it.
     pub fn track_sync(&self, record: impl Into<Record>) -> Result<(), DeliveryError> {
         match &self.inner {
+            // The connections are the parent's: two processes would talk at once on them.
+            Some(inner) if inner.is_forked() => Err(DeliveryError::new(DeliveryErrorKind::Closed)),
             Some(inner) => inner
                 .shared
                 .deliver_now(record.into())
@@ -193,6 +203,13 @@ impl Trubrics {
         }
     }
 
+    /// Closes it as the drop of its last handle does.
+    pub(crate) fn close_in_time(&self) {
+        if let Some(inner) = &self.inner {
+            inner.close_in_time();
+        }
+    }
+
     /// What became of all the records so far; takes no lock.
     pub fn stats(&self) -> Stats {
         self.inner
@@ -228,6 +245,7 @@ fn variable(name: &'static str) -> Result<Option<String>, ConfigError> {
 struct Inner {
     shared: Arc<Shared>,
     worker_id: ThreadId,
+    process_id: u32,
     worker: Mutex<Option<JoinHandle<()>>>,
     /// Disconnected when the worker has ended.
     running: Receiver<Infallible>,
@@ -239,7 +257,15 @@ impl Inner {
         hooks::is_inside(self.shared.id) || thread::current().id() == self.worker_id
     }
 
+    /// Whether this is a process that was forked off the one with the worker: nobody here will answer.
+    fn is_forked(&self) -> bool {
+        process::id() != self.process_id
+    }
+
     fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
+        if self.is_forked() {
+            return self.outcome(false, self.shared.report.books().told());
+        }
         if self.is_inside() {
             return Err(FlushError::in_hook(self.shared.pending()));
         }
@@ -256,6 +282,9 @@ impl Inner {
     }
 
     fn close(&self, timeout: Duration) -> Result<(), FlushError> {
+        if self.is_forked() {
+            return self.outcome(false, self.shared.report.books().told());
+        }
         if self.is_inside() {
             return Err(FlushError::in_hook(self.shared.pending()));
         }
@@ -278,6 +307,17 @@ impl Inner {
             self.join();
         }
         self.outcome(false, told)
+    }
+
+    fn close_in_time(&self) {
+        let timeout = self.shared.shutdown_timeout;
+        if self.is_inside() {
+            // It cannot wait for itself; the worker goes on until it is done.
+            self.shared.begin_close(after(Instant::now(), timeout));
+        } else {
+            // Nobody is there to be told; the report has logged what was dropped.
+            let _ = self.close(timeout);
+        }
     }
 
     /// Waits for the worker's end.
@@ -324,13 +364,6 @@ const SPOOL_GRACE: Duration = Duration::from_secs(1);
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        let timeout = self.shared.shutdown_timeout;
-        if self.is_inside() {
-            // It cannot wait for itself; the worker goes on until it is done.
-            self.shared.begin_close(after(Instant::now(), timeout));
-        } else {
-            // Nobody is there to be told; the report has logged what was dropped.
-            let _ = self.close(timeout);
-        }
+        self.close_in_time();
     }
 }

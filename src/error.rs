@@ -243,7 +243,7 @@ impl fmt::Display for DeliveryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             DeliveryErrorKind::Invalid(_) => f.write_str("the record is invalid"),
-            DeliveryErrorKind::Hook => f.write_str("before_send refused the record"),
+            DeliveryErrorKind::Hook => f.write_str("a hook of the program refused the record"),
             DeliveryErrorKind::Closed => f.write_str("the client is closed"),
             DeliveryErrorKind::NoAnswer(_) => f.write_str("the server could not be reached"),
             DeliveryErrorKind::Answer { refusal, .. } => {

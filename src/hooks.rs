@@ -14,6 +14,8 @@ use crate::{
 pub(crate) type BeforeSend = Box<dyn Fn(Record) -> Option<Record> + Send + Sync>;
 /// See [`TrubricsBuilder::on_drop`](crate::TrubricsBuilder::on_drop).
 pub(crate) type OnDrop = Box<dyn Fn(&Dropped<'_>) + Send + Sync>;
+/// See [`Content::redacted`](crate::Content::redacted).
+pub(crate) type Redact = dyn Fn(&str) -> String + Send + Sync;
 
 /// Records that were dropped together; what [`on_drop`](crate::TrubricsBuilder::on_drop) is given. `Debug` hides the
 /// records.
@@ -70,6 +72,7 @@ pub(crate) type ClientId = usize;
 enum Kind {
     BeforeSend,
     OnDrop,
+    Redaction,
     Transport,
 }
 
@@ -80,6 +83,14 @@ pub(crate) fn before_send(client: ClientId, hook: &BeforeSend, record: Record) -
         return None;
     }
     guarded(client, Kind::BeforeSend, || hook(record)).flatten()
+}
+
+/// Runs a redaction; none if it panicked, and for a record that comes out of a redaction.
+pub(crate) fn redact(client: ClientId, redact: &Redact, text: &str) -> Option<String> {
+    if running(|running| running.contains(&(client, Kind::Redaction))) {
+        return None;
+    }
+    guarded(client, Kind::Redaction, || redact(text))
 }
 
 /// Runs `on_drop`, unless the drop happened inside a hook: it would be told of its own doing without end.

@@ -47,6 +47,10 @@
 //!   [`spool`](TrubricsBuilder::spool), which outlives it; [`durability`] says how far.
 //! - **The key stays in its header**: in no URL, error, log line or `Debug`. What users said is not logged either.
 //!
+//! [`Trubrics::llm_call`] times a call to a model and tracks how it ended, also when it streams its answer.
+//! [`Trubrics::for_user`] gives a handle with presets, for a conversation that does not repeat itself. [`init`] makes a
+//! client the one of the process, and the [`recipes`] say what to do before a program ends.
+//!
 //! Settings and their defaults are those of [`TrubricsBuilder`]. Your own tests can have a server to talk to: see
 #![cfg_attr(feature = "testing", doc = "[`testing`].")]
 #![cfg_attr(not(feature = "testing"), doc = "the feature `testing`.")]
@@ -57,8 +61,12 @@
 
 mod builder;
 mod client;
+mod global;
+mod llm_call;
+mod scope;
 
 mod batch;
+mod content;
 mod delivery;
 mod queue;
 mod record;
@@ -67,14 +75,19 @@ mod worker;
 
 mod anonymous_id;
 mod deadline;
+mod debug_transport;
 mod error;
 mod guard;
 mod hooks;
+mod opt_out;
 mod report;
 mod stats;
 
 #[doc = include_str!("spool.md")]
 pub mod durability {}
+
+#[doc = include_str!("recipes.md")]
+pub mod recipes {}
 
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -88,11 +101,16 @@ pub use builder::{
     DEFAULT_SPOOL_MAX_BYTES, TrubricsBuilder,
 };
 pub use client::Trubrics;
+pub use content::Content;
+pub use debug_transport::DebugTransport;
 pub use delivery::transport::{Request, Response, Transport, TransportError};
 pub use error::{ConfigError, DeliveryError, EventError, FlushError, TrackError};
+pub use global::{Guard, InitError, client, flush, init, track};
 pub use hooks::Dropped;
+pub use llm_call::{LlmCall, LlmStream, LlmTryStream};
 pub use queue::Overflow;
 pub use record::{Event, LlmEvent, Record, anonymous_id};
+pub use scope::Scope;
 pub use stats::{DropReason, Stats};
 
 /// The code in the README is compiled with the documentation's.

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use crossbeam_channel::{Receiver, SendError, Sender, unbounded};
 
 use self::budget::Budget;
-use crate::record::Encoded;
+use crate::record::{Encoded, RECORD_OVERHEAD};
 
 /// What [`track`](crate::Trubrics::track) does when the queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,7 +39,7 @@ pub(crate) struct Limits {
 const CLOSED: u64 = 1 << 63;
 
 /// No record is smaller: its field names and its timestamp alone take this much.
-const MIN_RECORD_BYTES: usize = 64;
+const MIN_RECORD_BYTES: usize = 64 + RECORD_OVERHEAD;
 
 pub(crate) struct Queue {
     limits: Limits,
@@ -76,7 +76,7 @@ impl Queue {
         if self.is_closed() {
             return Err(Refused::Closed(record));
         }
-        match self.budget.reserve(record.json.len()) {
+        match self.budget.reserve(record.cost()) {
             Some(before) => self.enter(record, before),
             None => Err(Refused::Full(record)),
         }
@@ -86,7 +86,7 @@ impl Queue {
     pub(crate) fn push_or_wait(&self, record: Encoded, wake: impl Fn()) -> Result<bool, Refused> {
         match self
             .budget
-            .reserve_or_wait(record.json.len(), || self.is_closed(), wake)
+            .reserve_or_wait(record.cost(), || self.is_closed(), wake)
         {
             Some(before) => self.enter(record, before),
             None => Err(Refused::Closed(record)),
@@ -95,7 +95,7 @@ impl Queue {
 
     /// Puts a record in that has its budget.
     fn enter(&self, record: Encoded, bytes_before: usize) -> Result<bool, Refused> {
-        let size = record.json.len();
+        let size = record.cost();
         // It is counted before it is sent: the worker that sees the count knows that a record is on its way, and the
         // caller that sees what was taken before knows whether the worker may be asleep. Both are sequentially
         // consistent, so never do both miss the other.
@@ -126,7 +126,7 @@ impl Queue {
     /// Shuts the door; says how many were let in, if it was this call that shut it.
     pub(crate) fn close(&self) -> Option<u64> {
         let before = self.accepted.fetch_or(CLOSED, SeqCst);
-        self.budget.notify();
+        self.budget.close();
         (before & CLOSED == 0).then_some(before)
     }
 

@@ -5,22 +5,48 @@
 
 mod event;
 mod finite;
+pub(crate) mod gen_ai;
 mod llm_event;
 mod properties;
 mod timestamp;
 
 pub use event::Event;
+pub(crate) use event::TEXT;
 pub(crate) use finite::NOT_FINITE;
 pub use llm_event::LlmEvent;
 pub(crate) use properties::Properties;
 
 use std::cell::RefCell;
 
+use serde::Serialize;
+use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::error::EventError;
 
 /// Anything that can be tracked; made from an [`Event`] or an [`LlmEvent`] by `into()`.
+///
+/// A [`before_send`](crate::TrubricsBuilder::before_send) hook reads and changes it. The names follow one rule: what
+/// `new` was given is read by its own name and replaced by `set_..`; what a method such as
+/// [`latency`](LlmEvent::latency) was given is replaced by calling that again, and read by the same name with
+/// `_value` behind it. `$thread_id` and its like are properties: `property_value("$thread_id")`.
+///
+/// ```
+/// use trubrics::{Record, Trubrics};
+///
+/// # fn mask(text: &str) -> String { text.replace('@', "(at)") }
+/// let client = Trubrics::builder("key")
+///     .before_send(|mut record| {
+///         if let Record::LlmEvent(event) = &mut record {
+///             event.set_prompt(mask(event.prompt()));
+///         }
+///         record.remove_property("email");
+///         Some(record)
+///     })
+///     .build()?;
+/// # let _ = client;
+/// # Ok::<(), trubrics::ConfigError>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Record {
@@ -43,6 +69,46 @@ impl From<LlmEvent> for Record {
 }
 
 impl Record {
+    /// Whose record it is.
+    pub fn user_id(&self) -> &str {
+        match self {
+            Self::Event(event) => event.user_id(),
+            Self::LlmEvent(event) => event.user_id(),
+        }
+    }
+
+    /// Sets whose record it is.
+    pub fn set_user_id(&mut self, user_id: impl Into<String>) {
+        match self {
+            Self::Event(event) => event.set_user_id(user_id),
+            Self::LlmEvent(event) => event.set_user_id(user_id),
+        }
+    }
+
+    /// The property of this key, if it was set on this record; the client's default properties come later.
+    pub fn property_value(&self, key: impl AsRef<str>) -> Option<Value> {
+        match self {
+            Self::Event(event) => event.property_value(key),
+            Self::LlmEvent(event) => event.property_value(key),
+        }
+    }
+
+    /// Sets one property, as [`Event::property`] does.
+    pub fn set_property(&mut self, key: impl AsRef<str>, value: impl Serialize) {
+        match self {
+            Self::Event(event) => event.set_property(key, value),
+            Self::LlmEvent(event) => event.set_property(key, value),
+        }
+    }
+
+    /// Takes a property out and returns it, if it was set on this record.
+    pub fn remove_property(&mut self, key: impl AsRef<str>) -> Option<Value> {
+        match self {
+            Self::Event(event) => event.remove_property(key),
+            Self::LlmEvent(event) => event.remove_property(key),
+        }
+    }
+
     /// Checks the record and turns it into its final bytes; `now` is its timestamp if it has none.
     pub(crate) fn encode(
         &self,
@@ -101,6 +167,16 @@ pub(crate) struct Encoded {
     pub(crate) endpoint: Endpoint,
     /// Its number in the segment of the spool that holds it; 0 for a record that is in memory alone.
     pub(crate) entry: u32,
+}
+
+/// What a waiting record takes in memory beside its JSON: its place in the channel and what the allocator adds.
+pub(crate) const RECORD_OVERHEAD: usize = 48;
+
+impl Encoded {
+    /// What the record takes in memory.
+    pub(crate) fn cost(&self) -> usize {
+        self.json.len() + RECORD_OVERHEAD
+    }
 }
 
 /// A buffer that grew beyond this is not kept for the next record.

@@ -16,7 +16,8 @@ pub enum DropReason {
     Closed,
     /// The record could not be sent as it was: see [`EventError`](crate::EventError).
     Invalid,
-    /// [`before_send`](crate::TrubricsBuilder::before_send) refused it, or panicked.
+    /// [`before_send`](crate::TrubricsBuilder::before_send) refused it or panicked, or a
+    /// [redaction](crate::Content::redacted) panicked.
     Hook,
     /// The server refused the record.
     Refused,
@@ -67,7 +68,7 @@ impl fmt::Display for DropReason {
             Self::QueueFull => "the queue was full",
             Self::Closed => "the client was closed",
             Self::Invalid => "the record was invalid",
-            Self::Hook => "before_send refused it",
+            Self::Hook => "a hook of the program refused it",
             Self::Refused => "the server refused it",
             Self::Unauthorized => "the server refused the key",
             Self::TooLarge => "it was too large for the server",

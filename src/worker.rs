@@ -337,7 +337,7 @@ impl Worker {
     }
 
     fn take_in_hand(&mut self, record: Encoded) {
-        self.in_hand_bytes += record.json.len();
+        self.in_hand_bytes += record.cost();
         self.lanes[record.endpoint as usize].push(record);
     }
 
@@ -460,7 +460,7 @@ impl Worker {
     fn release(&mut self, records: &[Encoded]) {
         let in_memory = records.iter().filter(|record| record.entry == 0);
         let (count, bytes) = in_memory.fold((0, 0), |(count, bytes), record| {
-            (count + 1, bytes + record.json.len())
+            (count + 1, bytes + record.cost())
         });
         self.in_hand_bytes -= bytes;
         self.shared.queue.release(count, bytes);
@@ -513,6 +513,6 @@ impl Worker {
             backlog.leave();
         }
         self.shared.report.dropped(reason, None, &left);
-        self.shared.queue.release(left.len(), batch::size(&left));
+        self.shared.queue.release(left.len(), batch::cost(&left));
     }
 }

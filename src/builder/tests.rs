@@ -83,6 +83,10 @@ fn every_bad_setting_is_refused_in_words_that_name_it_and_what_is_allowed() {
             "max_batch_bytes is 0: at least 1 is allowed",
         ),
         (
+            problem(builder().max_text_bytes(0)),
+            "max_text_bytes is 0: at least 1 is allowed",
+        ),
+        (
             problem(builder().queue_capacity(0)),
             "queue_capacity is 0: at least 1 is allowed",
         ),

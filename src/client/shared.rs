@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 
 use crate::{
     batch::write_body,
+    content::ContentRules,
     deadline::after,
     delivery::{
         reply::{Verdict, judge},
@@ -19,7 +20,7 @@ use crate::{
     guard::caught,
     hooks::{self, BeforeSend, ClientId},
     queue::{Overflow, Queue, Refused},
-    record::{Encoded, Endpoint, Properties, Record},
+    record::{Encoded, Endpoint, Properties, RECORD_OVERHEAD, Record},
     report::{Report, TARGET, logging},
     stats::{DropReason, Stats},
     worker::{Control, Knocker},
@@ -38,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) overflow: Overflow,
     pub(crate) defaults: Properties,
     pub(crate) before_send: Option<BeforeSend>,
+    pub(crate) content: Option<ContentRules>,
     pub(crate) request_timeout: Duration,
     pub(crate) shutdown_timeout: Duration,
     pub(crate) has_spool: bool,
@@ -58,6 +60,13 @@ pub(super) struct Rejected {
     pub(super) kind: TrackErrorKind,
     pub(super) record: Record,
     pub(super) encoded: Option<Encoded>,
+}
+
+/// Why a record cannot be encoded.
+enum Unsendable {
+    Invalid(EventError),
+    /// The program's own redaction failed.
+    Hook,
 }
 
 impl Shared {
@@ -89,7 +98,13 @@ impl Shared {
         };
         let encoded = match self.encode(&record) {
             Ok(encoded) => encoded,
-            Err(error) => return reject(TrackErrorKind::Invalid(error), record, None),
+            Err(Unsendable::Invalid(error)) => {
+                return reject(TrackErrorKind::Invalid(error), record, None);
+            }
+            Err(Unsendable::Hook) => {
+                self.report.turned_away(DropReason::Hook, None);
+                return Ok(());
+            }
         };
         let pushed = if may_wait {
             self.queue.push_or_wait(encoded, || self.knocker.wake())
@@ -114,14 +129,23 @@ impl Shared {
         }
     }
 
-    fn encode(&self, record: &Record) -> Result<Encoded, EventError> {
-        let encoded = record.encode(&self.defaults, OffsetDateTime::now_utc())?;
+    fn encode(&self, record: &Record) -> Result<Encoded, Unsendable> {
+        let now = OffsetDateTime::now_utc();
+        let encoded = match &self.content {
+            None => record.encode(&self.defaults, now),
+            Some(rules) => rules
+                .apply(self.id, record)
+                .ok_or(Unsendable::Hook)?
+                .encode(&self.defaults, now),
+        };
+        let encoded = encoded.map_err(Unsendable::Invalid)?;
         let (size, max) = (encoded.json.len(), self.queue.limits().bytes);
-        if size > max {
-            return Err(EventError::new(
-                "record",
-                format!("is {size} bytes of JSON: queue_bytes allows {max}"),
-            ));
+        if encoded.cost() > max {
+            let problem = format!(
+                "is {size} bytes of JSON: queue_bytes allows {}",
+                max.saturating_sub(RECORD_OVERHEAD)
+            );
+            return Err(Unsendable::Invalid(EventError::new("record", problem)));
         }
         Ok(encoded)
     }
@@ -131,7 +155,12 @@ impl Shared {
             return Err(DeliveryErrorKind::Closed);
         }
         let record = self.before_send(record).ok_or(DeliveryErrorKind::Hook)?;
-        let encoded = self.encode(&record).map_err(DeliveryErrorKind::Invalid)?;
+        let encoded = self
+            .encode(&record)
+            .map_err(|unsendable| match unsendable {
+                Unsendable::Invalid(error) => DeliveryErrorKind::Invalid(error),
+                Unsendable::Hook => DeliveryErrorKind::Hook,
+            })?;
         let mut body = Vec::new();
         write_body(std::slice::from_ref(&encoded), &mut body);
         let deadline = after(Instant::now(), self.request_timeout);

@@ -1,8 +1,12 @@
 //! How many records and bytes may be in the queue, and the wait for room where somebody asks for it.
 
-use std::sync::{
-    Condvar, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
+    },
+    thread::{self, Thread},
 };
 
 /// Bounds of the budget, and what is in use. Both numbers are in one word, so that none ever sees one without the other,
@@ -11,18 +15,23 @@ pub(super) struct Budget {
     max_records: u64,
     max_bytes: u64,
     used: AtomicU64,
-    /// Callers that wait for room.
+    /// How many wait, to be asked without the lock.
     blocked: AtomicUsize,
-    turns: Mutex<Turns>,
-    room: Condvar,
+    waiting: Mutex<VecDeque<Arc<Waiter>>>,
 }
 
-/// Those who wait are served in the order in which they came: small records would otherwise pass a large one for ever.
-#[derive(Default)]
-struct Turns {
-    next: u64,
-    serving: u64,
+/// A caller that waits for room. It is given its budget by whoever gives some back, in the order in which they came:
+/// small records would otherwise pass a large one for ever.
+struct Waiter {
+    bytes: usize,
+    thread: Thread,
+    /// 0 while it waits, 1 when it waits in vain, and 2 more than the bytes that were in use before its own.
+    answer: AtomicU64,
 }
+
+const WAITING: u64 = 0;
+const IN_VAIN: u64 = 1;
+const GRANTED: u64 = 2;
 
 /// The bytes are in the lower bits, the records above them: room for 64 GiB and 268 million records.
 const BYTES_BITS: u32 = 36;
@@ -37,8 +46,7 @@ impl Budget {
             max_bytes: (max_bytes as u64).min(BYTES_MASK),
             used: AtomicU64::new(0),
             blocked: AtomicUsize::new(0),
-            turns: Mutex::default(),
-            room: Condvar::new(),
+            waiting: Mutex::default(),
         }
     }
 
@@ -62,44 +70,63 @@ impl Budget {
         {
             return Some(before);
         }
-        let mut turns = self.turns();
-        let turn = turns.next;
-        turns.next += 1;
+        let waiter = Arc::new(Waiter {
+            bytes,
+            thread: thread::current(),
+            answer: AtomicU64::new(WAITING),
+        });
+        let mut waiting = self.waiting();
+        // From here on, whoever gives budget back or shuts the door comes by; what came before is seen here.
         self.blocked.fetch_add(1, SeqCst);
-        wake();
-        let reserved = loop {
-            if is_closed() {
-                break None;
+        waiting.push_back(waiter.clone());
+        if is_closed() {
+            self.let_go(&mut waiting);
+        }
+        self.grant(&mut waiting);
+        drop(waiting);
+        if waiter.answer.load(SeqCst) == WAITING {
+            wake();
+        }
+        loop {
+            match waiter.answer.load(SeqCst) {
+                WAITING => thread::park(),
+                IN_VAIN => return None,
+                granted => return Some((granted - GRANTED) as usize),
             }
-            if turns.serving == turn
-                && let Some(before) = self.reserve(bytes)
-            {
-                break Some(before);
-            }
-            turns = self
-                .room
-                .wait(turns)
-                .unwrap_or_else(PoisonError::into_inner);
-        };
-        self.blocked.fetch_sub(1, SeqCst);
-        turns.serving += 1;
-        self.room.notify_all();
-        reserved
-    }
-
-    /// Gives budget back.
-    pub(super) fn release(&self, records: usize, bytes: usize) {
-        self.used.fetch_sub(pack(records as u64, bytes), SeqCst);
-        if self.has_blocked() {
-            self.notify();
         }
     }
 
-    /// Lets those who wait look again.
-    pub(super) fn notify(&self) {
-        // Whoever is about to wait holds this lock: behind it, he is waiting and hears the call.
-        drop(self.turns());
-        self.room.notify_all();
+    /// Gives budget back, and hands it on to those who wait.
+    pub(super) fn release(&self, records: usize, bytes: usize) {
+        self.used.fetch_sub(pack(records as u64, bytes), SeqCst);
+        if self.has_blocked() {
+            self.grant(&mut self.waiting());
+        }
+    }
+
+    /// Lets those who wait go without.
+    pub(super) fn close(&self) {
+        self.let_go(&mut self.waiting());
+    }
+
+    fn grant(&self, waiting: &mut VecDeque<Arc<Waiter>>) {
+        while let Some(before) = waiting.front().and_then(|next| self.reserve(next.bytes)) {
+            self.answer_next(waiting, GRANTED + before as u64);
+        }
+    }
+
+    fn let_go(&self, waiting: &mut VecDeque<Arc<Waiter>>) {
+        while !waiting.is_empty() {
+            self.answer_next(waiting, IN_VAIN);
+        }
+    }
+
+    fn answer_next(&self, waiting: &mut VecDeque<Arc<Waiter>>, answer: u64) {
+        if let Some(next) = waiting.pop_front() {
+            self.blocked.fetch_sub(1, SeqCst);
+            next.answer.store(answer, SeqCst);
+            next.thread.unpark();
+        }
     }
 
     pub(super) fn has_room(&self, bytes: usize) -> bool {
@@ -123,8 +150,8 @@ impl Budget {
             && bytes <= self.max_bytes.saturating_sub(used & BYTES_MASK)
     }
 
-    fn turns(&self) -> MutexGuard<'_, Turns> {
-        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<Arc<Waiter>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

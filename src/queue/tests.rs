@@ -10,20 +10,23 @@ use crate::record::Endpoint;
 /// Longer than anything here takes; a test that reaches it has failed.
 const LONG: Duration = Duration::from_secs(30);
 
-fn record(size: usize) -> Encoded {
+/// What sizes are counted in here: more than what each record costs beside its JSON.
+const UNIT: usize = 100;
+
+fn record(units: usize) -> Encoded {
     Encoded {
-        json: vec![b'x'; size].into(),
+        json: vec![b'x'; units * UNIT - RECORD_OVERHEAD].into(),
         endpoint: Endpoint::Events,
         entry: 0,
     }
 }
 
-fn queue(records: usize, bytes: usize) -> (Arc<Queue>, Receiver<Encoded>) {
+fn queue(records: usize, units: usize) -> (Arc<Queue>, Receiver<Encoded>) {
     let (queue, receiver) = Queue::new(Limits {
         records,
-        bytes,
+        bytes: units.saturating_mul(UNIT),
         trigger_records: 3,
-        trigger_bytes: 500,
+        trigger_bytes: 500 * UNIT,
     });
     (Arc::new(queue), receiver)
 }
@@ -57,19 +60,25 @@ fn the_worker_is_woken_when_the_bytes_of_a_batch_are_reached() {
 
 #[test]
 fn the_bounds_hold_exactly_and_a_record_that_does_not_fit_leaves_no_trace() {
-    let (queue, _receiver) = queue(2, 100);
+    let (queue, _receiver) = queue(2, 200);
     assert!(queue.push(record(90)).is_ok());
-    assert!(matches!(queue.push(record(11)), Err(Refused::Full(_))));
-    assert!(queue.push(record(10)).is_ok());
+    assert!(matches!(queue.push(record(111)), Err(Refused::Full(_))));
+    assert!(queue.push(record(110)).is_ok());
     assert!(
-        matches!(queue.push(record(0)), Err(Refused::Full(_))),
+        matches!(queue.push(record(1)), Err(Refused::Full(_))),
+        "it is full in bytes"
+    );
+    queue.release(1, 110 * UNIT);
+    assert!(queue.push(record(1)).is_ok());
+    assert!(
+        matches!(queue.push(record(1)), Err(Refused::Full(_))),
         "two records are all"
     );
     assert_eq!(
         (queue.pending(), queue.pending_bytes(), queue.accepted()),
-        (2, 100, 2)
+        (2, 91 * UNIT, 3)
     );
-    queue.release(2, 100);
+    queue.release(2, 91 * UNIT);
     assert_eq!((queue.pending(), queue.pending_bytes()), (0, 0));
 }
 
@@ -77,7 +86,7 @@ fn the_bounds_hold_exactly_and_a_record_that_does_not_fit_leaves_no_trace() {
 fn bounds_that_cannot_be_counted_are_none() {
     let (queue, _receiver) = queue(usize::MAX, usize::MAX);
     assert!(queue.push(record(1_000)).is_ok());
-    assert_eq!((queue.pending(), queue.pending_bytes()), (1, 1_000));
+    assert_eq!((queue.pending(), queue.pending_bytes()), (1, 1_000 * UNIT));
 }
 
 #[test]
@@ -133,18 +142,27 @@ fn those_who_wait_are_served_in_their_turn_and_small_ones_do_not_pass_a_large_on
             caller
         })
         .collect();
-    for _ in 0..10 {
-        queue.release(1, 100);
+    for _ in 0..8 {
+        queue.release(1, 100 * UNIT);
+    }
+    assert_eq!(
+        queue.pending(),
+        2,
+        "there is room for the small ones, but it is not their turn"
+    );
+    for _ in 0..2 {
+        queue.release(1, 100 * UNIT);
     }
     for caller in callers {
         caller.join().expect("no panic");
     }
-    let sizes: Vec<_> = receiver
+    let mut units: Vec<_> = receiver
         .try_iter()
         .skip(10)
-        .map(|record| record.json.len())
+        .map(|record| record.cost() / UNIT)
         .collect();
-    assert_eq!(sizes, [900, 1, 2, 3]);
+    units.sort_unstable();
+    assert_eq!(units, [1, 2, 3, 900]);
 }
 
 #[test]
@@ -172,8 +190,8 @@ fn callers_that_wait_and_callers_that_try_share_the_room_and_none_is_forgotten()
     let mut found = 0;
     while found < 2 * EACH {
         let record = receiver.recv_timeout(LONG).expect("a caller goes on");
-        found += usize::from(record.json.len() != 900);
-        queue.release(1, record.json.len());
+        found += usize::from(record.cost() != 900 * UNIT);
+        queue.release(1, record.cost());
     }
     queue.close();
     for caller in callers.into_iter().chain([trier]) {

@@ -3,10 +3,16 @@
 use std::fmt;
 
 use serde::Serialize;
+use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::{Properties, timestamp, write_text_field, write_timestamp_field};
 use crate::error::EventError;
+
+/// The property that holds what was said.
+pub(crate) const TEXT: &str = "$text";
+const THREAD_ID: &str = "$thread_id";
+const ASSISTANT_ID: &str = "$assistant_id";
 
 /// Something a user did: who, what, when, and whatever else is worth knowing.
 ///
@@ -56,8 +62,7 @@ impl Event {
     /// Keys that begin with `$` mean something to Trubrics: see [`text`](Self::text) and its neighbours. A value that
     /// fails to serialise, or holds a NaN or an infinity, makes the event invalid.
     pub fn property(mut self, key: impl AsRef<str>, value: impl Serialize) -> Self {
-        let result = self.properties.insert(key.as_ref(), &value);
-        self.remember(result);
+        self.set_property(key, value);
         self
     }
 
@@ -83,17 +88,17 @@ impl Event {
 
     /// Sets `$text`, what was said.
     pub fn text(self, text: impl Into<String>) -> Self {
-        self.property("$text", text.into())
+        self.property(TEXT, text.into())
     }
 
     /// Sets `$thread_id`, the conversation that the event belongs to.
     pub fn thread_id(self, thread_id: impl Into<String>) -> Self {
-        self.property("$thread_id", thread_id.into())
+        self.property(THREAD_ID, thread_id.into())
     }
 
     /// Sets `$assistant_id`, usually the model's name.
     pub fn assistant_id(self, assistant_id: impl Into<String>) -> Self {
-        self.property("$assistant_id", assistant_id.into())
+        self.property(ASSISTANT_ID, assistant_id.into())
     }
 
     /// Sets `$prompt_id`.
@@ -104,6 +109,62 @@ impl Event {
     /// Sets `$generation_id`.
     pub fn generation_id(self, generation_id: impl Into<String>) -> Self {
         self.property("$generation_id", generation_id.into())
+    }
+
+    /// Who did it.
+    pub fn user_id(&self) -> &str {
+        &self.user_id
+    }
+
+    /// Sets who did it, in the place of what [`new`](Self::new) was given.
+    pub fn set_user_id(&mut self, user_id: impl Into<String>) {
+        self.user_id = user_id.into();
+    }
+
+    /// The event's name.
+    pub fn event(&self) -> &str {
+        &self.event
+    }
+
+    /// Sets the event's name, in the place of what [`new`](Self::new) was given.
+    pub fn set_event(&mut self, event: impl Into<String>) {
+        self.event = event.into();
+    }
+
+    /// When it happened, if [`timestamp`](Self::timestamp) said so.
+    pub fn timestamp_value(&self) -> Option<OffsetDateTime> {
+        self.timestamp
+    }
+
+    /// What was said, if `$text` is a text.
+    pub fn text_value(&self) -> Option<String> {
+        match self.property_value(TEXT) {
+            Some(Value::String(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The property of this key, if it was set on this event; the client's default properties come later.
+    pub fn property_value(&self, key: impl AsRef<str>) -> Option<Value> {
+        self.properties.value(key.as_ref())
+    }
+
+    /// Sets one property, as [`property`](Self::property) does.
+    pub fn set_property(&mut self, key: impl AsRef<str>, value: impl Serialize) {
+        let result = self.properties.insert(key.as_ref(), &value);
+        self.remember(result);
+    }
+
+    /// Takes a property out and returns it, if it was set on this event.
+    pub fn remove_property(&mut self, key: impl AsRef<str>) -> Option<Value> {
+        self.properties.remove(key.as_ref())
+    }
+
+    /// The same event with these properties under its own.
+    pub(crate) fn preset(mut self, properties: Properties, error: Option<Box<EventError>>) -> Self {
+        self.properties = properties;
+        self.error = error;
+        self
     }
 
     /// The first mistake is the one to report.

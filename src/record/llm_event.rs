@@ -3,14 +3,20 @@
 use std::{fmt, time::Duration};
 
 use serde::Serialize;
+use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::{Properties, timestamp, write_text_field, write_timestamp_field};
+use super::{Properties, gen_ai, timestamp, write_text_field, write_timestamp_field};
 use crate::error::EventError;
 
 /// A prompt and what the model made of it. Trubrics turns it into two events, one of each.
 ///
-/// Building one never fails, as with [`Event`](crate::Event). `Debug` shows none of its content.
+/// Building one never fails, as with [`Event`](crate::Event). `Debug` shows none of its content. To have the time taken
+/// as well, see [`Trubrics::llm_call`](crate::Trubrics::llm_call).
+///
+/// What is usual to record of a generation has a method each, which sets a property under the name that OpenTelemetry's
+/// conventions for generative AI give it; a later one wins, whether it came by the method or by
+/// [`property`](Self::property).
 ///
 /// ```
 /// use std::time::Duration;
@@ -20,6 +26,10 @@ use crate::error::EventError;
 ///     .assistant_id("gpt-4o")
 ///     .thread_id("thread_7")
 ///     .latency(Duration::from_millis(1420))
+///     .provider("openai")
+///     .input_tokens(12)
+///     .output_tokens(310)
+///     .finish_reason("stop")
 ///     .property("temperature", 0.2);
 /// # let _ = event;
 /// ```
@@ -91,17 +101,54 @@ impl LlmEvent {
         self
     }
 
+    /// Sets `gen_ai.provider.name`, who serves the model: `openai`, `anthropic`, `aws.bedrock` ...
+    pub fn provider(self, name: impl Into<String>) -> Self {
+        self.property(gen_ai::PROVIDER, name.into())
+    }
+
+    /// Sets `gen_ai.usage.input_tokens`, as the provider counted them.
+    pub fn input_tokens(self, tokens: u64) -> Self {
+        self.property(gen_ai::INPUT_TOKENS, tokens)
+    }
+
+    /// Sets `gen_ai.usage.output_tokens`, as the provider counted them.
+    pub fn output_tokens(self, tokens: u64) -> Self {
+        self.property(gen_ai::OUTPUT_TOKENS, tokens)
+    }
+
+    /// Sets `gen_ai.usage.cost`, in whatever currency you keep to. The conventions have no attribute for a cost; this is
+    /// the name that tools read.
+    pub fn cost(self, cost: f64) -> Self {
+        self.property(gen_ai::COST, cost)
+    }
+
+    /// Sets `gen_ai.response.finish_reasons`, why the model stopped (`stop`, `length`, `tool_calls` ...), as the list of
+    /// one that the conventions ask for.
+    pub fn finish_reason(self, reason: impl Into<String>) -> Self {
+        self.property(gen_ai::FINISH_REASONS, [reason.into()])
+    }
+
+    /// Sets `gen_ai.response.time_to_first_chunk`, the time from the prompt to the first of a streamed generation; it is
+    /// sent in seconds.
+    pub fn time_to_first_token(self, time: Duration) -> Self {
+        self.property(gen_ai::TIME_TO_FIRST_TOKEN, time.as_secs_f64())
+    }
+
+    /// Sets `error.type`, the class of what went wrong: a name out of a small set, such as `timeout` or `rate_limited`,
+    /// that a dashboard can group by.
+    pub fn error_type(self, class: impl Into<String>) -> Self {
+        self.property(gen_ai::ERROR_TYPE, class.into())
+    }
+
     /// Sets one property of both events, as [`Event::property`](crate::Event::property) does.
     pub fn property(mut self, key: impl AsRef<str>, value: impl Serialize) -> Self {
-        let result = self.properties.insert(key.as_ref(), &value);
-        self.remember(result);
+        self.set_property(key, value);
         self
     }
 
     /// Sets many properties of both events, as [`Event::properties`](crate::Event::properties) does.
     pub fn properties(mut self, properties: impl Serialize) -> Self {
-        let result = self.properties.extend(&properties);
-        self.remember(result);
+        self.set_properties(&properties);
         self
     }
 
@@ -110,6 +157,101 @@ impl LlmEvent {
         let result =
             timestamp::convert(timestamp).map(|timestamp| self.timestamp = Some(timestamp));
         self.remember(result);
+        self
+    }
+
+    /// Whose prompt it is.
+    pub fn user_id(&self) -> &str {
+        &self.user_id
+    }
+
+    /// Sets whose prompt it is, in the place of what [`new`](Self::new) was given.
+    pub fn set_user_id(&mut self, user_id: impl Into<String>) {
+        self.user_id = user_id.into();
+    }
+
+    /// The prompt.
+    pub fn prompt(&self) -> &str {
+        &self.prompt
+    }
+
+    /// Sets the prompt, in the place of what [`new`](Self::new) was given.
+    pub fn set_prompt(&mut self, prompt: impl Into<String>) {
+        self.prompt = prompt.into();
+    }
+
+    /// The generation.
+    pub fn generation(&self) -> &str {
+        &self.generation
+    }
+
+    /// Sets the generation, in the place of what [`new`](Self::new) was given.
+    pub fn set_generation(&mut self, generation: impl Into<String>) {
+        self.generation = generation.into();
+    }
+
+    /// The assistant, if [`assistant_id`](Self::assistant_id) named one.
+    pub fn assistant_id_value(&self) -> Option<&str> {
+        self.assistant_id.as_deref()
+    }
+
+    /// The conversation, if [`thread_id`](Self::thread_id) named one.
+    pub fn thread_id_value(&self) -> Option<&str> {
+        self.thread_id.as_deref()
+    }
+
+    /// The time from the prompt to the generation, if [`latency`](Self::latency) said so.
+    pub fn latency_value(&self) -> Option<Duration> {
+        self.latency
+    }
+
+    /// When the generation was there, if [`timestamp`](Self::timestamp) said so.
+    pub fn timestamp_value(&self) -> Option<OffsetDateTime> {
+        self.timestamp
+    }
+
+    /// The property of this key, if it was set on this event; the client's default properties come later.
+    pub fn property_value(&self, key: impl AsRef<str>) -> Option<Value> {
+        self.properties.value(key.as_ref())
+    }
+
+    /// Sets one property of both events, as [`property`](Self::property) does.
+    pub fn set_property(&mut self, key: impl AsRef<str>, value: impl Serialize) {
+        let result = self.properties.insert(key.as_ref(), &value);
+        self.remember(result);
+    }
+
+    pub(crate) fn set_properties(&mut self, properties: &impl Serialize) {
+        let result = self.properties.extend(properties);
+        self.remember(result);
+    }
+
+    /// Takes a property out and returns it, if it was set on this event.
+    pub fn remove_property(&mut self, key: impl AsRef<str>) -> Option<Value> {
+        self.properties.remove(key.as_ref())
+    }
+
+    /// A copy with other texts, for which the ones of this event are not copied.
+    pub(crate) fn with_texts(&self, prompt: String, generation: String) -> Self {
+        Self {
+            user_id: self.user_id.clone(),
+            prompt,
+            generation,
+            assistant_id: self.assistant_id.clone(),
+            thread_id: self.thread_id.clone(),
+            latency: self.latency,
+            prompt_event_name: self.prompt_event_name.clone(),
+            generation_event_name: self.generation_event_name.clone(),
+            timestamp: self.timestamp,
+            properties: self.properties.clone(),
+            error: self.error.clone(),
+        }
+    }
+
+    /// The same event with these properties under its own.
+    pub(crate) fn preset(mut self, properties: Properties, error: Option<Box<EventError>>) -> Self {
+        self.properties = properties;
+        self.error = error;
         self
     }
 

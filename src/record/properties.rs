@@ -3,6 +3,7 @@
 use std::{collections::HashMap, ops::Range};
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{finite::Finite, write_text};
 use crate::{error::EventError, guard::caught};
@@ -68,6 +69,34 @@ impl Properties {
         self.json.truncate(object + length);
         self.note(ANY_KEY);
         Ok(())
+    }
+
+    /// What a key stands for, if it is set.
+    pub(crate) fn value(&self, key: &str) -> Option<Value> {
+        if self.keys & key_bit(key) == 0 {
+            return None;
+        }
+        let entry = split_entries(&self.json)
+            .filter(|entry| is_key(&self.json[entry.key.clone()], key))
+            .last()?;
+        // One past the key comes the colon.
+        serde_json::from_slice(&self.json[entry.key.end + 1..entry.whole.end]).ok()
+    }
+
+    /// Takes a key out, however often it was set; says what it stood for.
+    pub(crate) fn remove(&mut self, key: &str) -> Option<Value> {
+        let value = self.value(key)?;
+        let mut kept = Vec::with_capacity(self.json.len());
+        for entry in split_entries(&self.json) {
+            if !is_key(&self.json[entry.key], key) {
+                if !kept.is_empty() {
+                    kept.push(b',');
+                }
+                kept.extend_from_slice(&self.json[entry.whole]);
+            }
+        }
+        self.json = kept;
+        Some(value)
     }
 
     /// Appends `,"properties":{..}`: the defaults, with these over them; nothing when there are none.
@@ -163,7 +192,16 @@ fn keep_last(entries: &[u8]) -> Vec<u8> {
     kept
 }
 
+/// Whether this is the key, as JSON of whatever spelling.
+fn is_key(json: &[u8], key: &str) -> bool {
+    let inside = json.get(1..json.len().saturating_sub(1));
+    inside == Some(key.as_bytes())
+        || (json.contains(&b'\\')
+            && serde_json::from_slice::<String>(json).is_ok_and(|text| text == key))
+}
+
 struct Entry {
+    /// With its quotes.
     key: Range<usize>,
     whole: Range<usize>,
 }

@@ -486,3 +486,107 @@ proptest! {
         prop_assert_eq!(parsed, instant);
     }
 }
+
+#[test]
+fn a_record_is_read_and_changed_by_the_names_of_its_fields() {
+    let mut record = Record::from(event().property("k", 1).property("l", "two"));
+    assert_eq!(record.user_id(), "user");
+    assert_eq!(record.property_value("k"), Some(json!(1)));
+    assert_eq!(record.property_value("other"), None);
+    record.set_user_id("other user");
+    record.set_property("k", 3);
+    assert_eq!(record.remove_property("l"), Some(json!("two")));
+    assert_eq!(record.remove_property("l"), None);
+    let json = json_of(record);
+    assert_eq!(json["user_id"], "other user");
+    assert_eq!(json["properties"], json!({"k": 3}));
+}
+
+#[test]
+fn an_event_is_read_by_the_names_of_its_fields() {
+    let mut event = event().text("hello").thread_id("t").timestamp(NOW);
+    assert_eq!((event.user_id(), event.event()), ("user", "Sign up"));
+    assert_eq!(event.text_value().as_deref(), Some("hello"));
+    assert_eq!(event.property_value("$thread_id"), Some(json!("t")));
+    assert_eq!(event.timestamp_value(), Some(NOW));
+    assert_eq!(Event::new("u", "e").property("$text", 1).text_value(), None);
+    event.set_event("Log in");
+    event.set_user_id("other");
+    assert_eq!((event.user_id(), event.event()), ("other", "Log in"));
+}
+
+#[test]
+fn an_llm_event_is_read_by_the_names_of_its_fields() {
+    let mut event = LlmEvent::new("user", "p", "g");
+    assert_eq!(event.latency_value(), None);
+    assert_eq!(event.thread_id_value(), None);
+    event = event
+        .assistant_id("a")
+        .thread_id("t")
+        .latency(Duration::from_secs(1))
+        .timestamp(NOW);
+    assert_eq!(
+        (event.user_id(), event.prompt(), event.generation()),
+        ("user", "p", "g")
+    );
+    assert_eq!(event.assistant_id_value(), Some("a"));
+    assert_eq!(event.thread_id_value(), Some("t"));
+    assert_eq!(event.latency_value(), Some(Duration::from_secs(1)));
+    assert_eq!(event.timestamp_value(), Some(NOW));
+    event.set_user_id("other");
+    event.set_prompt("q");
+    event.set_generation("h");
+    let json = json_of(event);
+    assert_eq!(
+        (&json["user_id"], &json["prompt"], &json["generation"]),
+        (&json!("other"), &json!("q"), &json!("h"))
+    );
+}
+
+#[test]
+fn what_is_usual_to_record_of_a_generation_has_the_name_that_dashboards_read() {
+    let event = LlmEvent::new("user", "p", "g")
+        .provider("openai")
+        .input_tokens(u64::MAX)
+        .output_tokens(0)
+        .cost(0.0012)
+        .finish_reason("stop")
+        .time_to_first_token(Duration::from_millis(250))
+        .error_type("timeout");
+    assert_eq!(
+        json_of(event)["properties"],
+        json!({
+            "gen_ai.provider.name": "openai", "gen_ai.usage.input_tokens": u64::MAX,
+            "gen_ai.usage.output_tokens": 0, "gen_ai.usage.cost": 0.0012,
+            "gen_ai.response.finish_reasons": ["stop"], "gen_ai.response.time_to_first_chunk": 0.25,
+            "error.type": "timeout"
+        })
+    );
+    assert_eq!(
+        error_of(LlmEvent::new("u", "p", "g").cost(f64::NAN)),
+        "property `gen_ai.usage.cost` cannot be sent: NaN and infinities are not JSON numbers"
+    );
+}
+
+proptest! {
+    #[test]
+    fn a_property_is_read_as_it_would_arrive_and_is_gone_when_it_is_removed(
+        entries in proptest::collection::vec((".{0,3}", ".{0,6}"), 0..8),
+        chosen in ".{0,3}",
+    ) {
+        let mut record = Record::from(event().property("nested", json!({"a": [1, "}"], "b": {}})));
+        for (key, value) in &entries {
+            record.set_property(key, value);
+        }
+        let keys = entries.iter().map(|(key, _)| key).chain([&chosen]);
+        for key in keys {
+            let arrives = json_of(record.clone());
+            let expected = arrives["properties"].get(key).cloned();
+            prop_assert_eq!(record.property_value(key), expected.clone());
+            prop_assert_eq!(record.remove_property(key), expected);
+            prop_assert_eq!(record.property_value(key), None);
+        }
+        let arrives = json_of(record);
+        prop_assert_eq!(&arrives["properties"], &json!({"nested": {"a": [1, "}"], "b": {}}}));
+    }
+}

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::ReceivedRequest;
 use super::reading::{Reader, Unreadable};
 use super::reply::Kind;
-use super::rules::{self, Answer};
+use super::rules::Answer;
 use super::shared::Shared;
 
 pub(super) fn serve(shared: &Shared, stream: &TcpStream, number: u64) {
@@ -49,27 +49,17 @@ fn serve_one(
         head: Arc::new(opening.head),
         body: Arc::new(body.unwrap_or_default()),
         status: None,
+        answer: Arc::default(),
         connection: number,
     };
-    let answer = match reply.kind {
-        Kind::Judge if too_large => Some(Answer::detail(413, "Request body too large")),
-        Kind::Judge => Some(rules::judge(&request, shared.api_key(), &settings)),
-        Kind::Status(status) => Some(rules::scripted(&request, status)),
-        Kind::Raw(_) | Kind::Close | Kind::Hang => None,
-    };
-    let accepted = answer.as_ref().and_then(|answer| answer.accepted);
-    request.status = answer.as_ref().map(|answer| answer.status);
-    shared.record(request, accepted);
+    let answer = shared.answer(&mut request, &mut reply, &settings, too_large);
+    shared.record(request, answer.as_ref());
 
     if !shared.pause(settings.latency.saturating_add(reply.delay)) {
         return Ok(false);
     }
     let bytes = match (answer, reply.kind) {
-        (Some(mut answer), _) => {
-            answer.headers.append(&mut reply.headers);
-            answer.body = reply.body.unwrap_or(answer.body);
-            render(answer, !keep_alive)
-        }
+        (Some(answer), _) => render(answer, !keep_alive),
         (None, Kind::Raw(bytes)) => bytes,
         (None, Kind::Hang) => {
             wait_until_gone(stream);

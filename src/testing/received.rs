@@ -9,6 +9,7 @@ pub struct ReceivedRequest {
     pub(super) head: Arc<Head>,
     pub(super) body: Arc<Vec<u8>>,
     pub(super) status: Option<u16>,
+    pub(super) answer: Arc<Vec<u8>>,
     pub(super) connection: u64,
 }
 
@@ -60,6 +61,11 @@ impl ReceivedRequest {
     /// Set when the request was read, so a delayed answer may still be on its way.
     pub fn status(&self) -> Option<u16> {
         self.status
+    }
+
+    /// The body of the answer that it was given: why it was refused. Empty if it got none, or raw bytes.
+    pub fn answer(&self) -> &[u8] {
+        &self.answer
     }
 
     /// The number of the connection it came over; the server's first one is 1.

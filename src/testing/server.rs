@@ -25,7 +25,7 @@ const WAKE_TIMEOUT: Duration = Duration::from_secs(1);
 // A full descriptor table would otherwise make the accepting thread spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
-/// An ingestion server on `127.0.0.1`, at a port that was free.
+/// An ingestion server on `127.0.0.1`, at a port that was free unless it was asked for.
 ///
 /// Every setting may be changed while it runs and counts from the next request on. Dropping it
 /// closes all its sockets and ends its threads at once, also under a reply that hangs or is delayed.
@@ -52,7 +52,18 @@ impl Server {
     ///
     /// When no loopback port can be bound or the thread cannot be started.
     pub fn with_api_key(key: impl Into<String>) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        Self::on_port(0, key)
+    }
+
+    /// Starts a server at this port, 0 for a free one, that accepts only this key.
+    ///
+    /// For a program that people point others at; a test is better off with a free port.
+    ///
+    /// # Errors
+    ///
+    /// When the port cannot be bound on loopback or the thread cannot be started.
+    pub fn on_port(port: u16, key: impl Into<String>) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared::new(key.into()));
         let listening = {
@@ -105,6 +116,11 @@ impl Server {
         self.shared.lock().settings.name_indexes = on;
     }
 
+    /// Accepts whatever key a request has while on; one without any still gets a 401.
+    pub fn any_api_key(&self, on: bool) {
+        self.shared.lock().settings.any_api_key = on;
+    }
+
     /// Answers 503 to every request while on; what is scripted waits until it is off again.
     pub fn set_unavailable(&self, on: bool) {
         self.shared.lock().settings.unavailable = on;
@@ -134,6 +150,23 @@ impl Server {
     /// A record that was sent twice is here twice. Each call parses them anew.
     pub fn llm_events(&self) -> Vec<Value> {
         self.shared.records(Some(Endpoint::LlmEvents))
+    }
+
+    /// Those of [`events`](Self::events) that have this name.
+    pub fn events_named(&self, name: &str) -> Vec<Value> {
+        self.shared.records_with(Endpoint::Events, "event", name)
+    }
+
+    /// Those of [`events`](Self::events) that are this user's.
+    pub fn events_of(&self, user_id: &str) -> Vec<Value> {
+        self.shared
+            .records_with(Endpoint::Events, "user_id", user_id)
+    }
+
+    /// Those of [`llm_events`](Self::llm_events) that are this user's.
+    pub fn llm_events_of(&self, user_id: &str) -> Vec<Value> {
+        self.shared
+            .records_with(Endpoint::LlmEvents, "user_id", user_id)
     }
 
     /// How many records of both kinds were accepted.
@@ -174,6 +207,14 @@ impl Server {
         self.shared
             .wait_until(timeout, "requests", n, |state| state.requests.len())?;
         Ok(self.requests())
+    }
+
+    /// Waits until there is a request, then takes all there are: the server forgets them and their records.
+    ///
+    /// Empty when there is none after `timeout`. In a loop it tells of each request as it comes, and a server that
+    /// runs for days does not grow. Counts and waits begin anew.
+    pub fn take_requests(&self, timeout: Duration) -> Vec<ReceivedRequest> {
+        self.shared.take_requests(timeout)
     }
 }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::rules::{Accepted, Endpoint};
+use super::reply::Kind;
+use super::rules::{self, Accepted, Answer, Endpoint};
 use super::{DEFAULT_BODY_LIMIT, ReceivedRequest, Reply};
 
 /// The user's own condition for a bad record.
@@ -35,6 +36,7 @@ pub(super) struct State {
 
 #[derive(Clone)]
 pub(super) struct Settings {
+    pub(super) any_api_key: bool,
     pub(super) name_indexes: bool,
     pub(super) unavailable: bool,
     pub(super) latency: Duration,
@@ -48,6 +50,7 @@ impl Shared {
             api_key,
             state: Mutex::new(State {
                 settings: Settings {
+                    any_api_key: false,
                     name_indexes: true,
                     unavailable: false,
                     latency: Duration::ZERO,
@@ -85,12 +88,35 @@ impl Shared {
         (scripted.unwrap_or_else(Reply::accept), settings)
     }
 
+    /// What this reply makes of a request, which notes it; none where the reply gives no answer of its own.
+    pub(super) fn answer(
+        &self,
+        request: &mut ReceivedRequest,
+        reply: &mut Reply,
+        settings: &Settings,
+        too_large: bool,
+    ) -> Option<Answer> {
+        let mut answer = match reply.kind {
+            Kind::Judge if too_large => rules::too_large(),
+            Kind::Judge => rules::judge(request, self.api_key(), settings),
+            Kind::Status(status) => rules::scripted(request, status),
+            Kind::Raw(_) | Kind::Close | Kind::Hang => return None,
+        };
+        answer.headers.append(&mut reply.headers);
+        if let Some(body) = reply.body.take() {
+            answer.body = body;
+        }
+        request.status = Some(answer.status);
+        request.answer = Arc::new(answer.body.clone());
+        Some(answer)
+    }
+
     /// Enters a request into the books.
     ///
     /// Called before its answer is written, so whoever has seen the answer finds the records here.
-    pub(super) fn record(&self, request: ReceivedRequest, accepted: Option<Accepted>) {
+    pub(super) fn record(&self, request: ReceivedRequest, answer: Option<&Answer>) {
         let mut state = self.lock();
-        if let Some(Accepted { endpoint, records }) = accepted {
+        if let Some(Accepted { endpoint, records }) = answer.and_then(|answer| answer.accepted) {
             state.accepted += records;
             state.batches.push((endpoint, request.shared_body()));
         }
@@ -115,6 +141,13 @@ impl Shared {
             .collect()
     }
 
+    /// The accepted records of one endpoint in which a field is this text.
+    pub(super) fn records_with(&self, of: Endpoint, field: &str, text: &str) -> Vec<Value> {
+        let mut records = self.records(Some(of));
+        records.retain(|record| record[field] == text);
+        records
+    }
+
     /// Waits until `count` reaches `wanted`.
     pub(super) fn wait_until(
         &self,
@@ -137,6 +170,17 @@ impl Shared {
             });
         }
         Ok(())
+    }
+
+    /// Waits for a request, then takes all of them off the books, with what they brought.
+    pub(super) fn take_requests(&self, timeout: Duration) -> Vec<ReceivedRequest> {
+        let (mut state, _) = self
+            .changed
+            .wait_timeout_while(self.lock(), timeout, |state| state.requests.is_empty())
+            .unwrap_or_else(PoisonError::into_inner);
+        state.accepted = 0;
+        state.batches.clear();
+        std::mem::take(&mut state.requests)
     }
 
     /// Lets the time pass; says false, and at once, when the server is being dropped.

@@ -1,4 +1,5 @@
 mod acceptance;
+mod recorder;
 mod refusal;
 
 mod endings;

@@ -10,7 +10,7 @@ use log::warn;
 
 use super::schedule::SpoolView;
 use crate::{
-    batch::size,
+    batch::cost,
     client::Shared,
     record::Encoded,
     report::{TARGET, logging},
@@ -59,7 +59,7 @@ impl Backlog {
             // Nothing is learned about the disk.
             return;
         }
-        let (count, bytes) = (records.len(), size(records));
+        let (count, bytes) = (records.len(), cost(records));
         let stored = self.spool.store(records, SystemTime::now());
         self.tell(&stored);
         for loaded in self.spool.take_evicted() {
@@ -80,7 +80,7 @@ impl Backlog {
         }
         let done = count - records.len();
         self.shared.report.books().count_stored(done as u64);
-        self.shared.queue.release(done, bytes - size(records));
+        self.shared.queue.release(done, bytes - cost(records));
     }
 
     /// The next records to deliver.

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::deadline::after;
 
-/// The most that a server may ask us to wait; beyond it, asking again is no harm.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
+/// The most that a server may have us wait: what waits behind has to be tried again some time. Five minutes are what a
+/// batch is given in all by default.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
 
 /// Where the records are.
 #[derive(Debug, Clone, Copy)]

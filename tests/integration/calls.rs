@@ -268,7 +268,7 @@ fn track_sync_refuses_what_is_invalid_or_too_late_without_a_request() {
     let hook = client
         .track_sync(LlmEvent::new("u", "p", "g"))
         .expect_err("refused");
-    assert_eq!(hook.to_string(), "before_send refused the record");
+    assert_eq!(hook.to_string(), "a hook of the program refused the record");
     let _ = client.close(LONG);
     let closed = client.track_sync(Event::new("u", "e")).expect_err("closed");
     assert_eq!(closed.to_string(), "the client is closed");

@@ -8,6 +8,8 @@ mod callers;
 mod calls;
 /// The example that shows how a command-line tool tells of its runs.
 mod cli_tool;
+/// What is sent of what was said: everything, redacted, cut or only its length.
+mod content;
 /// Flush, close and drop return in time, whatever state the network is in.
 mod deadlines;
 /// A spool on a disk that is full, read-only, without locks, or out of descriptors.
@@ -15,6 +17,8 @@ mod deadlines;
 mod disks;
 /// Failures that pass, and records that are refused.
 mod faults;
+/// The client of the process.
+mod global;
 /// `before_send` and `on_drop`.
 mod hooks;
 /// How often the worker wakes.
@@ -25,6 +29,8 @@ mod idle;
 mod kills;
 /// What earlier runs left in a spool: who delivers it, and who need not wait for it.
 mod leftovers;
+/// Calls to a model, on a real clock.
+mod llm_calls;
 /// What a client that cannot deliver costs.
 #[cfg(target_os = "linux")]
 mod memory;
@@ -40,6 +46,8 @@ mod pressure;
 mod racing_close;
 /// What the README says of settings, beside the constants.
 mod readme;
+/// The recipes of the documentation, each a program of its own.
+mod recipes;
 /// Without threads or descriptors a client waits; and it leaves none of its own behind.
 #[cfg(target_os = "linux")]
 mod scarcity;
@@ -49,6 +57,8 @@ mod spool;
 mod storm;
 /// Many records, and how they are put into requests.
 mod volume;
+/// The example `watch`: what it prints, and its page in a browser.
+mod watch;
 /// Every field and option of a record, as a server gets to see it.
 mod wire;
 

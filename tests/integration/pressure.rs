@@ -62,7 +62,7 @@ fn a_record_larger_than_the_queue_is_invalid_in_words() {
         let problem = error.invalid().expect("a reason").to_string();
         assert_eq!(
             problem,
-            "record is 1092 bytes of JSON: queue_bytes allows 1000"
+            "record is 1092 bytes of JSON: queue_bytes allows 952"
         );
         client.track(event);
         assert_eq!(client.stats().dropped_for(DropReason::Invalid), 1);

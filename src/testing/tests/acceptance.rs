@@ -1,6 +1,9 @@
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use super::{API_KEY, Client, Server, event, llm_event, post, with};
+use super::{API_KEY, Client, LONG, Server, event, llm_event, post, with};
+use crate::testing::Reply;
 
 #[test]
 fn records_in_order_are_accepted_and_kept_in_order_of_arrival() {
@@ -87,4 +90,76 @@ fn requests_tell_what_came_and_over_which_connection() {
     assert_eq!(requests[0].body(), body.to_string().as_bytes());
     assert_ne!(requests[0].connection(), requests[1].connection());
     assert!(!format!("{requests:?} {server:?}").contains(API_KEY));
+}
+
+#[test]
+fn any_key_will_do_while_that_is_on_but_none_will_not() {
+    let server = Server::start().unwrap();
+    server.any_api_key(true);
+    let mut client = Client::connect(&server);
+    let good = post("publish_events", &json!([event("a")]).to_string());
+    for (key, status) in [("other", 200), ("", 401), (API_KEY, 200)] {
+        client.send(good.replace(API_KEY, key));
+        assert_eq!(client.answer().status, status, "{key:?}");
+    }
+    client.send(good.replace("x-api-key", "x-other"));
+    assert_eq!(client.answer().status, 401);
+    server.any_api_key(false);
+    client.send(good.replace(API_KEY, "other"));
+    assert_eq!(client.answer().status, 401);
+}
+
+#[test]
+fn a_server_listens_where_it_is_told_to() {
+    let free = Server::on_port(0, "key").unwrap();
+    let port: u16 = free
+        .url()
+        .split([':', '/'])
+        .nth(4)
+        .unwrap()
+        .parse()
+        .unwrap();
+    let taken = Server::on_port(port, "key").unwrap_err();
+    assert_eq!(taken.kind(), std::io::ErrorKind::AddrInUse);
+    drop(free);
+    let server = Server::on_port(port, "key").unwrap();
+    assert_eq!(
+        server.url(),
+        format!("http://127.0.0.1:{port}/api/ingestion")
+    );
+}
+
+#[test]
+fn requests_that_are_taken_are_forgotten_with_their_records() {
+    let server = Server::start().unwrap();
+    assert!(server.take_requests(Duration::ZERO).is_empty());
+    let mut client = Client::connect(&server);
+    client.post("publish_events", &json!([event("a")]));
+    client.post("publish_events", &json!([event("")]));
+    let taken = server.take_requests(LONG);
+    let statuses: Vec<_> = taken.iter().map(|request| request.status()).collect();
+    assert_eq!(statuses, [Some(200), Some(422)]);
+    assert!(server.requests().is_empty() && server.events().is_empty());
+
+    client.post("publish_events", &json!([event("b")]));
+    assert_eq!(server.accepted(), 1);
+    assert_eq!(server.take_requests(LONG).len(), 1);
+}
+
+#[test]
+fn a_request_comes_with_the_answer_that_it_got() {
+    let server = Server::start().unwrap();
+    server.script([
+        Reply::accept(),
+        Reply::accept().body("changed"),
+        Reply::close(),
+    ]);
+    let mut client = Client::connect(&server);
+    let refused = client.post("publish_events", &json!([event("")]));
+    client.post("publish_events", &json!([event("a")]));
+    client.send(post("publish_events", "[]"));
+    let requests = server.wait_for_requests(3, LONG).unwrap();
+    assert_eq!(requests[0].answer(), refused.body);
+    assert_eq!(requests[1].answer(), b"changed");
+    assert_eq!(requests[2].answer(), b"");
 }

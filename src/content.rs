@@ -1,0 +1,188 @@
+//! What is sent of what people and models said: all of it, a redacted or shortened copy, or how long it was.
+//!
+//! It comes after `before_send` and before encoding, on the caller's thread, and works on a copy: a record that
+//! `try_track` gives back is still whole.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::{
+    hooks::{self, ClientId},
+    record::{LlmEvent, Record, TEXT, gen_ai},
+};
+
+/// How much is sent of what was said; for [`TrubricsBuilder::llm_content`](crate::TrubricsBuilder::llm_content).
+#[derive(Default)]
+#[non_exhaustive]
+pub enum Content {
+    /// All of it.
+    #[default]
+    Full,
+    /// What this function makes of each text; [`redacted`](Self::redacted) makes one.
+    Redacted(Box<dyn Fn(&str) -> String + Send + Sync>),
+    /// None of it, only how long it was.
+    Off,
+}
+
+impl Content {
+    /// What this function makes of each text.
+    ///
+    /// It runs inside `track`, as [`before_send`](crate::TrubricsBuilder::before_send) does. A panic drops the record, counted as [`DropReason::Hook`](crate::DropReason::Hook):
+    /// nothing is sent that was not redacted.
+    pub fn redacted(redact: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+        Self::Redacted(Box::new(redact))
+    }
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full => "Full",
+            Self::Redacted(_) => "Redacted",
+            Self::Off => "Off",
+        })
+    }
+}
+
+const PROMPT_LENGTH: &str = "prompt_length";
+const GENERATION_LENGTH: &str = "generation_length";
+const TRUNCATED: &str = "truncated";
+
+/// Properties that hold what was said, with the one for its length. An error's text often quotes the prompt.
+const TEXT_PROPERTIES: [(&str, &str); 2] = [
+    (TEXT, "text_length"),
+    (gen_ai::ERROR_MESSAGE, "error_length"),
+];
+
+/// What a client sends of texts, if that is not simply all.
+pub(crate) struct ContentRules {
+    content: Content,
+    max_bytes: usize,
+}
+
+/// What is sent of one text.
+struct Shown {
+    /// None where nothing is.
+    text: Option<String>,
+    /// In characters, if the text alone no longer says it.
+    length: Option<usize>,
+    is_cut: bool,
+}
+
+impl ContentRules {
+    /// None if everything is sent as it is, so that nobody else pays for more than that question.
+    pub(crate) fn new(content: Content, max_bytes: Option<usize>) -> Option<Self> {
+        match (&content, max_bytes) {
+            (Content::Full, None) => None,
+            (_, max_bytes) => Some(Self {
+                content,
+                max_bytes: max_bytes.unwrap_or(usize::MAX),
+            }),
+        }
+    }
+
+    /// The record as it may be sent; none if the redaction panicked.
+    pub(crate) fn apply(&self, client: ClientId, record: &Record) -> Option<Record> {
+        let (mut copy, mut is_cut) = match record {
+            Record::Event(event) => (event.clone().into(), false),
+            Record::LlmEvent(event) => self.apply_to_fields(client, event)?,
+        };
+        for (key, length_key) in TEXT_PROPERTIES {
+            let Some(value) = copy.remove_property(key) else {
+                continue;
+            };
+            let text = match value {
+                Value::String(text) => text,
+                other => other.to_string(),
+            };
+            let shown = self.show(client, &text)?;
+            if let Some(text) = shown.text {
+                copy.set_property(key, text);
+            }
+            note_length(&mut copy, length_key, shown.length);
+            is_cut |= shown.is_cut;
+        }
+        if is_cut {
+            copy.set_property(TRUNCATED, true);
+        }
+        Some(copy)
+    }
+
+    fn apply_to_fields(&self, client: ClientId, event: &LlmEvent) -> Option<(Record, bool)> {
+        let prompt = self.show(client, event.prompt())?;
+        let generation = self.show(client, event.generation())?;
+        let texts = (prompt.text, generation.text);
+        let copy = event.with_texts(texts.0.unwrap_or_default(), texts.1.unwrap_or_default());
+        let mut copy = copy.into();
+        note_length(&mut copy, PROMPT_LENGTH, prompt.length);
+        note_length(&mut copy, GENERATION_LENGTH, generation.length);
+        Some((copy, prompt.is_cut || generation.is_cut))
+    }
+
+    fn show(&self, client: ClientId, text: &str) -> Option<Shown> {
+        Some(match &self.content {
+            Content::Full => self.cut(text),
+            Content::Redacted(redact) => self.cut(&hooks::redact(client, redact, text)?),
+            Content::Off => Shown {
+                text: None,
+                length: Some(text.chars().count()),
+                is_cut: false,
+            },
+        })
+    }
+
+    fn cut(&self, text: &str) -> Shown {
+        let is_cut = text.len() > self.max_bytes;
+        Shown {
+            text: Some(prefix(text, self.max_bytes).to_owned()),
+            length: is_cut.then(|| text.chars().count()),
+            is_cut,
+        }
+    }
+}
+
+fn note_length(record: &mut Record, key: &str, length: Option<usize>) {
+    if let Some(length) = length {
+        record.set_property(key, length);
+    }
+}
+
+/// As many whole characters as there is room for.
+fn prefix(text: &str, max_bytes: usize) -> &str {
+    if text.len() <= max_bytes {
+        return text;
+    }
+    let end = (0..=max_bytes).rev().find(|at| text.is_char_boundary(*at));
+    &text[..end.unwrap_or_default()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_ends_where_a_character_ends() {
+        let cases = [
+            ("", 3, ""),
+            ("a", 1, "a"),
+            ("ab", 1, "a"),
+            ("é", 1, ""),
+            ("é", 2, "é"),
+            ("aé", 2, "a"),
+            ("日本", 5, "日"),
+            ("日本", 6, "日本"),
+            ("👩‍🔬", 5, "👩"),
+        ];
+        for (text, max, expected) in cases {
+            assert_eq!(prefix(text, max), expected, "{text} {max}");
+        }
+    }
+
+    #[test]
+    fn a_client_that_sends_everything_has_no_rules() {
+        assert!(ContentRules::new(Content::Full, None).is_none());
+        assert!(ContentRules::new(Content::Off, None).is_some());
+        assert!(ContentRules::new(Content::Full, Some(1)).is_some());
+    }
+}

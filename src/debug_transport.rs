@@ -1,0 +1,129 @@
+//! A transport for the eyes: what would be sent is written down, and nothing is sent.
+
+use std::{
+    fmt,
+    io::{self, Write},
+    sync::{Mutex, PoisonError},
+};
+
+use serde::de::IgnoredAny;
+
+use crate::delivery::transport::{Request, Response, Transport, TransportError};
+
+/// Writes what would be sent, and sends nothing: for a look at what a program says about its users.
+///
+/// Each request is a line with its URL, and one more line for each record with its JSON exactly as it would travel; the
+/// key is not written. The records count as delivered. If the writer fails, they are tried again as after a failure of
+/// the network.
+///
+/// ```
+/// use trubrics::{DebugTransport, Trubrics};
+///
+/// let client = Trubrics::builder("no key needed")
+///     .transport(DebugTransport::new(std::io::stderr()))
+///     .build()?;
+/// # let _ = client;
+/// # Ok::<(), trubrics::ConfigError>(())
+/// ```
+pub struct DebugTransport<W> {
+    writer: Mutex<W>,
+}
+
+impl<W: Write + Send + 'static> DebugTransport<W> {
+    /// Writes to this writer, and flushes it after each request.
+    pub fn new(writer: W) -> Self {
+        Self {
+            writer: Mutex::new(writer),
+        }
+    }
+}
+
+impl<W: Write + Send + 'static> Transport for DebugTransport<W> {
+    fn send(&self, request: &Request<'_>) -> Result<Response, TransportError> {
+        // Written at once, so that two requests at a time do not mix their lines.
+        let text = render(request.url(), request.body());
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        write(&mut *writer, &text).map_err(TransportError::new)?;
+        Ok(Response::new(200))
+    }
+}
+
+impl<W> fmt::Debug for DebugTransport<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DebugTransport").finish_non_exhaustive()
+    }
+}
+
+fn write(writer: &mut impl Write, text: &[u8]) -> io::Result<()> {
+    writer.write_all(text)?;
+    writer.flush()
+}
+
+fn render(url: &str, body: &[u8]) -> Vec<u8> {
+    let mut text = format!("POST {url}\n").into_bytes();
+    for record in items(body) {
+        text.extend_from_slice(b"  ");
+        text.extend_from_slice(record);
+        text.push(b'\n');
+    }
+    text
+}
+
+/// The items of a JSON array without spaces, as bytes.
+fn items(array: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = array;
+    std::iter::from_fn(move || {
+        // The bracket, or the comma after the item before.
+        rest = rest.get(1..)?;
+        let mut values = serde_json::Deserializer::from_slice(rest).into_iter::<IgnoredAny>();
+        values.next()?.ok()?;
+        let (item, after) = rest.split_at(values.byte_offset());
+        rest = after;
+        Some(item)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_record_gets_a_line_of_its_own_and_keeps_its_bytes() {
+        let body = br#"[{"b":"],[","a":[1,{}]},{"c":"\"}"}]"#;
+        let text = render("https://host/publish_events", body);
+        assert_eq!(
+            String::from_utf8(text).expect("text"),
+            concat!(
+                "POST https://host/publish_events\n",
+                "  {\"b\":\"],[\",\"a\":[1,{}]}\n",
+                "  {\"c\":\"\\\"}\"}\n"
+            )
+        );
+    }
+
+    #[test]
+    fn a_writer_that_fails_is_no_answer() {
+        struct Full;
+        impl Write for Full {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let client = crate::Trubrics::builder("key").transport(DebugTransport::new(Full));
+        let client = client.build().expect("good settings");
+        let error = client
+            .track_sync(crate::Event::new("u", "e"))
+            .expect_err("not written");
+        assert!(error.is_transient());
+    }
+
+    #[test]
+    fn what_is_no_array_has_no_items() {
+        for body in ["", "[", "[]", "x", "[x]", "{}"] {
+            assert_eq!(items(body.as_bytes()).count(), 0, "{body}");
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! A call to a model that is under way: it takes the time, and tracks one record when the call ends, however it ends.
+//!
+//! The clock is read at the edge of the public methods alone; what they do with an instant takes it as a parameter.
+
+mod stream;
+
+pub use stream::{LlmStream, LlmTryStream};
+
+use std::{
+    fmt::{self, Display},
+    mem,
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+
+use crate::{
+    client::Trubrics,
+    record::{LlmEvent, gen_ai},
+};
+
+impl Trubrics {
+    /// Begins a call to a model: the clock runs from here until the returned guard is finished.
+    ///
+    /// ```
+    /// use trubrics::{Trubrics, testing::Recorder};
+    ///
+    /// # fn ask_model(prompt: &str) -> Result<String, std::io::Error> { Ok(prompt.to_uppercase()) }
+    /// let recorder = Recorder::new();
+    /// let client = Trubrics::builder("test-key").transport(recorder.clone()).build()?;
+    ///
+    /// let call = client.llm_call("user_123", "What is a cohort?").assistant_id("gpt-4o");
+    /// match ask_model("What is a cohort?") {
+    ///     Ok(answer) => call.output_tokens(42).finish(answer),
+    ///     Err(error) => call.fail(error),
+    /// }
+    /// client.flush(std::time::Duration::from_secs(5))?;
+    ///
+    /// let event = &recorder.llm_events()[0];
+    /// assert!(event["latency"].is_number());
+    /// assert_eq!(event["properties"]["outcome"], "finished");
+    /// assert_eq!(event["properties"]["gen_ai.usage.output_tokens"], 42);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn llm_call(&self, user_id: impl Into<String>, prompt: impl Into<String>) -> LlmCall {
+        LlmCall::start(self, || LlmEvent::new(user_id, prompt, ""))
+    }
+}
+
+/// A call to a model that is under way; from [`Trubrics::llm_call`] or [`Scope::llm_call`](crate::Scope::llm_call).
+///
+/// It ends in exactly one [`LlmEvent`], whose property `outcome` says how:
+///
+/// | `outcome` | by | and with it |
+/// |---|---|---|
+/// | `finished` | [`finish`](Self::finish) | `latency` |
+/// | `failed` | [`fail`](Self::fail) | `error.message`, `error.type`, `gen_ai.client.operation.duration` |
+/// | `interrupted` | a drop without either: an early return, a panic | `gen_ai.client.operation.duration` |
+///
+/// `latency` is the time from the prompt to the generation, on a clock that only goes forward. Where there is no whole
+/// generation there is no `latency` to spoil an average: the time until the end, in seconds, is a property instead.
+/// `gen_ai.response.time_to_first_chunk` comes from [`first_token`](Self::first_token).
+///
+/// The other methods are those of [`LlmEvent`]. `std::mem::forget` and `std::process::exit` leave no record. With a
+/// client that is disabled, nothing here does anything.
+#[must_use = "a call that is dropped at once is tracked as interrupted"]
+pub struct LlmCall {
+    /// None once the record is tracked, and for a disabled client.
+    open: Option<Box<Open>>,
+}
+
+struct Open {
+    client: Trubrics,
+    event: LlmEvent,
+    started: Instant,
+    first_token: Option<Duration>,
+}
+
+enum Outcome {
+    Finished,
+    Failed(String),
+    Interrupted,
+}
+
+impl LlmCall {
+    pub(crate) fn start(client: &Trubrics, event: impl FnOnce() -> LlmEvent) -> Self {
+        if client.is_disabled() {
+            return Self { open: None };
+        }
+        let event = event();
+        Self::start_at(client, event, Instant::now())
+    }
+
+    fn start_at(client: &Trubrics, event: LlmEvent, now: Instant) -> Self {
+        let open = Open {
+            client: client.clone(),
+            event,
+            started: now,
+            first_token: None,
+        };
+        Self {
+            open: Some(Box::new(open)),
+        }
+    }
+
+    /// See [`LlmEvent::assistant_id`].
+    pub fn assistant_id(self, assistant_id: impl Into<String>) -> Self {
+        self.with_text(assistant_id, LlmEvent::assistant_id)
+    }
+
+    /// See [`LlmEvent::thread_id`].
+    pub fn thread_id(self, thread_id: impl Into<String>) -> Self {
+        self.with_text(thread_id, LlmEvent::thread_id)
+    }
+
+    /// See [`LlmEvent::prompt_event_name`].
+    pub fn prompt_event_name(self, name: impl Into<String>) -> Self {
+        self.with_text(name, LlmEvent::prompt_event_name)
+    }
+
+    /// See [`LlmEvent::generation_event_name`].
+    pub fn generation_event_name(self, name: impl Into<String>) -> Self {
+        self.with_text(name, LlmEvent::generation_event_name)
+    }
+
+    /// See [`LlmEvent::provider`].
+    pub fn provider(self, name: impl Into<String>) -> Self {
+        self.with_text(name, LlmEvent::provider)
+    }
+
+    /// See [`LlmEvent::input_tokens`].
+    pub fn input_tokens(self, tokens: u64) -> Self {
+        self.with(|event| event.input_tokens(tokens))
+    }
+
+    /// See [`LlmEvent::output_tokens`].
+    pub fn output_tokens(self, tokens: u64) -> Self {
+        self.with(|event| event.output_tokens(tokens))
+    }
+
+    /// See [`LlmEvent::cost`].
+    pub fn cost(self, cost: f64) -> Self {
+        self.with(|event| event.cost(cost))
+    }
+
+    /// See [`LlmEvent::finish_reason`].
+    pub fn finish_reason(self, reason: impl Into<String>) -> Self {
+        self.with_text(reason, LlmEvent::finish_reason)
+    }
+
+    /// See [`LlmEvent::error_type`]; without it, [`fail`](Self::fail) says `_OTHER`.
+    pub fn error_type(self, class: impl Into<String>) -> Self {
+        self.with_text(class, LlmEvent::error_type)
+    }
+
+    /// See [`LlmEvent::property`].
+    pub fn property(mut self, key: impl AsRef<str>, value: impl Serialize) -> Self {
+        if let Some(open) = &mut self.open {
+            open.event.set_property(key, value);
+        }
+        self
+    }
+
+    /// See [`LlmEvent::properties`].
+    pub fn properties(mut self, properties: impl Serialize) -> Self {
+        if let Some(open) = &mut self.open {
+            open.event.set_properties(&properties);
+        }
+        self
+    }
+
+    /// Says that the first token of a streamed generation is there. Only the first call counts.
+    pub fn first_token(&mut self) {
+        if self.open.is_some() {
+            self.first_token_at(Instant::now());
+        }
+    }
+
+    /// Tracks the call as finished, with the time that it took as its `latency`.
+    pub fn finish(self, generation: impl Into<String>) {
+        if self.open.is_some() {
+            let now = Instant::now();
+            let generation = generation.into();
+            self.end_at(Outcome::Finished, generation, now);
+        }
+    }
+
+    /// Tracks the call as failed: the error's text is the property `error.message`, and the generation is empty.
+    ///
+    /// The text is sent as it is, so look at what your model's errors quote;
+    /// [`llm_content`](crate::TrubricsBuilder::llm_content) treats it like a prompt.
+    pub fn fail(self, error: impl Display) {
+        if self.open.is_some() {
+            let now = Instant::now();
+            let error = error.to_string();
+            self.end_at(Outcome::Failed(error), String::new(), now);
+        }
+    }
+
+    /// Passes a model's chunks of text through, and tracks the call when they end: see [`LlmStream`].
+    pub fn stream<I>(self, chunks: I) -> LlmStream<I::IntoIter>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        LlmStream::new(self, chunks.into_iter())
+    }
+
+    /// The same for chunks that may be errors: see [`LlmTryStream`].
+    pub fn try_stream<I, T, E>(self, chunks: I) -> LlmTryStream<I::IntoIter>
+    where
+        I: IntoIterator<Item = Result<T, E>>,
+        T: AsRef<str>,
+        E: Display,
+    {
+        LlmTryStream::new(self, chunks.into_iter())
+    }
+
+    fn with(mut self, change: impl FnOnce(LlmEvent) -> LlmEvent) -> Self {
+        if let Some(open) = &mut self.open {
+            // `change` runs none of the caller's code, which might panic: the blank event would be what is tracked.
+            let event = mem::replace(&mut open.event, LlmEvent::new("", "", ""));
+            open.event = change(event);
+        }
+        self
+    }
+
+    fn with_text(self, text: impl Into<String>, set: fn(LlmEvent, String) -> LlmEvent) -> Self {
+        if self.open.is_none() {
+            return self;
+        }
+        let text = text.into();
+        self.with(|event| set(event, text))
+    }
+
+    fn first_token_at(&mut self, now: Instant) {
+        if let Some(open) = &mut self.open {
+            let time = now.saturating_duration_since(open.started);
+            open.first_token.get_or_insert(time);
+        }
+    }
+
+    fn end_at(mut self, outcome: Outcome, generation: String, now: Instant) {
+        if let Some(open) = self.open.take() {
+            open.end_at(outcome, generation, now);
+        }
+    }
+}
+
+impl Open {
+    fn end_at(self, outcome: Outcome, generation: String, now: Instant) {
+        let Self {
+            client,
+            mut event,
+            started,
+            first_token,
+        } = self;
+        let time = now.saturating_duration_since(started);
+        event.set_generation(generation);
+        if let Some(time) = first_token {
+            event = event.time_to_first_token(time);
+        }
+        event = match outcome {
+            Outcome::Finished => event.latency(time).property(gen_ai::OUTCOME, "finished"),
+            Outcome::Failed(error) => {
+                if event.property_value(gen_ai::ERROR_TYPE).is_none() {
+                    event = event.error_type(gen_ai::OTHER_ERROR);
+                }
+                event
+                    .property(gen_ai::ERROR_MESSAGE, error)
+                    .property(gen_ai::DURATION, time.as_secs_f64())
+                    .property(gen_ai::OUTCOME, "failed")
+            }
+            Outcome::Interrupted => event
+                .property(gen_ai::DURATION, time.as_secs_f64())
+                .property(gen_ai::OUTCOME, "interrupted"),
+        };
+        client.track(event);
+    }
+}
+
+impl Drop for LlmCall {
+    fn drop(&mut self) {
+        if let Some(open) = self.open.take() {
+            open.end_at(Outcome::Interrupted, String::new(), Instant::now());
+        }
+    }
+}
+
+impl fmt::Debug for LlmCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LlmCall")
+            .field("is_open", &self.open.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

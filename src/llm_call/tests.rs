@@ -1,0 +1,332 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use serde_json::{Value, json};
+
+use super::{stream::Transcript, *};
+use crate::testing::{API_KEY, Recorder};
+
+const LONG: Duration = Duration::from_secs(30);
+
+/// What is under test: its client, the records that came of it, and the moment that it begins.
+struct Bench {
+    recorder: Recorder,
+    client: Trubrics,
+    start: Instant,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let recorder = Recorder::new();
+        let builder = Trubrics::builder(API_KEY).transport(recorder.clone());
+        Self {
+            client: builder.build().expect("good settings"),
+            recorder,
+            start: Instant::now(),
+        }
+    }
+
+    fn call(&self) -> LlmCall {
+        LlmCall::start_at(
+            &self.client,
+            LlmEvent::new("user", "2 + 2?", ""),
+            self.start,
+        )
+    }
+
+    fn at(&self, milliseconds: u64) -> Instant {
+        self.start + Duration::from_millis(milliseconds)
+    }
+
+    /// The only record, without its timestamp.
+    #[track_caller]
+    fn record(&self) -> Value {
+        self.client.flush(LONG).expect("delivered");
+        let mut records = self.recorder.llm_events();
+        assert_eq!(records.len(), 1, "{records:?}");
+        let mut record = records.remove(0);
+        record
+            .as_object_mut()
+            .and_then(|fields| fields.remove("timestamp"))
+            .expect("a timestamp");
+        record
+    }
+}
+
+#[test]
+fn a_finished_call_has_the_latency_that_the_clock_says() {
+    let bench = Bench::new();
+    let call = bench.call();
+    call.end_at(Outcome::Finished, "4".into(), bench.at(1420));
+    assert_eq!(
+        bench.record(),
+        json!({
+            "user_id": "user", "prompt": "2 + 2?", "generation": "4", "latency": 1.42,
+            "properties": {"outcome": "finished"}
+        })
+    );
+}
+
+#[test]
+fn only_the_first_token_counts() {
+    let bench = Bench::new();
+    let mut call = bench.call();
+    call.first_token_at(bench.at(300));
+    call.first_token_at(bench.at(900));
+    call.end_at(Outcome::Finished, "4".into(), bench.at(1000));
+    let record = bench.record();
+    assert_eq!(record["latency"], 1.0);
+    assert_eq!(
+        record["properties"]["gen_ai.response.time_to_first_chunk"],
+        0.3
+    );
+}
+
+#[test]
+fn a_failed_call_has_its_duration_and_its_error_but_no_latency() {
+    let bench = Bench::new();
+    let call = bench.call().error_type("timeout");
+    call.end_at(
+        Outcome::Failed("no answer".into()),
+        String::new(),
+        bench.at(250),
+    );
+    assert_eq!(
+        bench.record(),
+        json!({
+            "user_id": "user", "prompt": "2 + 2?", "generation": "",
+            "properties": {
+                "outcome": "failed", "error.type": "timeout", "error.message": "no answer",
+                "gen_ai.client.operation.duration": 0.25
+            }
+        })
+    );
+}
+
+#[test]
+fn an_error_whose_class_nobody_named_is_other() {
+    let bench = Bench::new();
+    bench.call().fail("no answer");
+    assert_eq!(bench.record()["properties"]["error.type"], "_OTHER");
+}
+
+#[test]
+fn a_call_that_is_dropped_was_interrupted() {
+    let bench = Bench::new();
+    let _ = bench.call();
+    let record = bench.record();
+    assert_eq!(record["properties"]["outcome"], "interrupted");
+    assert!(record["properties"]["gen_ai.client.operation.duration"].is_number());
+    assert!(record.get("latency").is_none());
+}
+
+#[test]
+fn a_clock_that_stood_still_gives_a_latency_of_zero() {
+    let bench = Bench::new();
+    let call = bench.call();
+    call.end_at(Outcome::Finished, String::new(), bench.start);
+    assert_eq!(bench.record()["latency"], 0.0);
+}
+
+#[test]
+fn every_setter_of_an_llm_event_is_there() {
+    let bench = Bench::new();
+    let call = bench
+        .call()
+        .assistant_id("gpt-4o")
+        .thread_id("t")
+        .prompt_event_name("Question")
+        .generation_event_name("Answer")
+        .provider("openai")
+        .input_tokens(12)
+        .output_tokens(1)
+        .cost(0.25)
+        .finish_reason("stop")
+        .property("k", 1)
+        .properties(json!({"l": 2}));
+    call.end_at(Outcome::Finished, "4".into(), bench.at(500));
+    assert_eq!(
+        bench.record(),
+        json!({
+            "user_id": "user", "prompt": "2 + 2?", "generation": "4", "latency": 0.5, "assistant_id": "gpt-4o",
+            "thread_id": "t", "prompt_event_name": "Question", "generation_event_name": "Answer",
+            "properties": {
+                "outcome": "finished", "k": 1, "l": 2, "gen_ai.provider.name": "openai",
+                "gen_ai.usage.input_tokens": 12, "gen_ai.usage.output_tokens": 1, "gen_ai.usage.cost": 0.25,
+                "gen_ai.response.finish_reasons": ["stop"]
+            }
+        })
+    );
+}
+
+/// Panics wherever it is asked for its text.
+struct Panicking;
+
+impl From<Panicking> for String {
+    fn from(_: Panicking) -> Self {
+        panic!("on purpose")
+    }
+}
+
+impl Display for Panicking {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("on purpose")
+    }
+}
+
+impl AsRef<str> for Panicking {
+    fn as_ref(&self) -> &str {
+        panic!("on purpose")
+    }
+}
+
+#[test]
+fn a_panic_in_whatever_a_call_is_given_leaves_exactly_one_record() {
+    type Step = fn(LlmCall);
+    let steps: [(&str, Step); 7] = [
+        ("a setter", |call| drop(call.provider(Panicking))),
+        ("a key", |call| drop(call.property(Panicking, 1))),
+        ("a generation", |call| call.finish(Panicking)),
+        ("an error", |call| call.fail(Panicking)),
+        ("a chunk", |call| call.stream([Panicking]).for_each(drop)),
+        ("a change", |call| {
+            call.stream(["a"]).update(|_| panic!("on purpose"));
+        }),
+        ("the program", |_call| panic!("on purpose")),
+    ];
+    for (what, step) in steps {
+        let bench = Bench::new();
+        catch_unwind(AssertUnwindSafe(|| step(bench.call()))).expect_err(what);
+        let record = bench.record();
+        assert_eq!(record["properties"]["outcome"], "interrupted", "{what}");
+        assert_eq!(record["prompt"], "2 + 2?", "{what}");
+    }
+}
+
+#[test]
+fn a_forgotten_call_leaves_no_record() {
+    let bench = Bench::new();
+    mem::forget(bench.call());
+    bench.client.flush(LONG).expect("nothing to deliver");
+    assert_eq!(bench.client.stats().tracked, 0);
+}
+
+#[test]
+fn a_disabled_client_asks_for_nothing() {
+    let client = Trubrics::disabled();
+    let mut call = client
+        .llm_call(Panicking, Panicking)
+        .provider(Panicking)
+        .property(Panicking, 1);
+    call.first_token();
+    let chunks: Vec<_> = call.stream([Panicking]).collect();
+    assert_eq!(chunks.len(), 1);
+    client.llm_call(Panicking, Panicking).finish(Panicking);
+    client.llm_call(Panicking, Panicking).fail(Panicking);
+}
+
+#[test]
+fn a_scripted_model_is_measured_to_the_millisecond() {
+    let script = [(200, ""), (350, "The "), (500, "answer "), (1250, "is 4.")];
+    let bench = Bench::new();
+    let mut transcript = Transcript::new(bench.call());
+    for (time, chunk) in script {
+        transcript.chunk_at(chunk, bench.at(time));
+    }
+    transcript.end_at(Outcome::Finished, bench.at(1300));
+    drop(transcript);
+    let record = bench.record();
+    assert_eq!(record["generation"], "The answer is 4.");
+    assert_eq!(record["latency"], 1.3);
+    assert_eq!(
+        record["properties"]["gen_ai.response.time_to_first_chunk"],
+        0.35
+    );
+}
+
+#[test]
+fn a_stream_passes_its_chunks_through_and_tracks_the_whole() {
+    let bench = Bench::new();
+    let mut stream = bench.call().stream(["The ", "", "end"]);
+    assert_eq!(stream.size_hint(), (3, Some(3)));
+    assert_eq!(stream.next(), Some("The "));
+    assert_eq!(bench.client.stats().tracked, 0);
+    stream.update(|call| call.finish_reason("stop"));
+    assert_eq!(stream.by_ref().collect::<Vec<_>>(), ["", "end"]);
+    assert_eq!(stream.next(), None);
+    stream.update(|call| call.finish_reason("too late"));
+    drop(stream);
+    let record = bench.record();
+    assert_eq!(record["generation"], "The end");
+    assert_eq!(record["properties"]["outcome"], "finished");
+    assert_eq!(
+        record["properties"]["gen_ai.response.finish_reasons"],
+        json!(["stop"])
+    );
+}
+
+#[test]
+fn a_stream_that_is_not_read_to_its_end_was_interrupted_with_its_text_so_far() {
+    let bench = Bench::new();
+    let mut stream = bench.call().stream(["The ", "end"]);
+    assert_eq!(stream.next(), Some("The "));
+    drop(stream);
+    let record = bench.record();
+    assert_eq!(record["generation"], "The ");
+    assert_eq!(record["properties"]["outcome"], "interrupted");
+}
+
+#[test]
+fn a_stream_without_a_chunk_has_no_first_token() {
+    let bench = Bench::new();
+    assert_eq!(bench.call().stream([""; 0]).count(), 0);
+    let record = bench.record();
+    assert_eq!(record["generation"], "");
+    assert!(
+        record["properties"]
+            .get("gen_ai.response.time_to_first_chunk")
+            .is_none()
+    );
+}
+
+#[test]
+fn the_first_error_of_a_stream_fails_the_call_and_all_goes_on() {
+    let bench = Bench::new();
+    let chunks = [Ok("The "), Err("reset"), Ok("end"), Err("again")];
+    let mut stream = bench.call().try_stream(chunks);
+    assert_eq!(stream.size_hint(), (4, Some(4)));
+    assert_eq!(stream.by_ref().collect::<Vec<_>>(), chunks);
+    drop(stream);
+    let record = bench.record();
+    assert_eq!(record["generation"], "The ");
+    assert_eq!(record["properties"]["outcome"], "failed");
+    assert_eq!(record["properties"]["error.message"], "reset");
+}
+
+#[test]
+fn chunks_that_are_all_good_finish_the_call() {
+    let bench = Bench::new();
+    let chunks = [Ok::<_, fmt::Error>("The "), Ok("end")];
+    assert_eq!(bench.call().try_stream(chunks).count(), 2);
+    let record = bench.record();
+    assert_eq!(record["generation"], "The end");
+    assert_eq!(record["properties"]["outcome"], "finished");
+}
+
+#[test]
+fn a_call_and_its_streams_may_go_to_another_thread() {
+    fn goes<T: Send>() {}
+    goes::<LlmCall>();
+    goes::<LlmStream<std::vec::IntoIter<String>>>();
+    goes::<LlmTryStream<std::vec::IntoIter<Result<String, fmt::Error>>>>();
+    goes::<crate::Scope>();
+    goes::<crate::Guard>();
+}
+
+#[test]
+fn debug_shows_nothing_of_a_call() {
+    let bench = Bench::new();
+    let call = bench.call();
+    assert_eq!(format!("{call:?}"), "LlmCall { is_open: true, .. }");
+    let stream = call.stream(["secret"]);
+    assert_eq!(format!("{stream:?}"), "LlmStream { .. }");
+}

@@ -1,0 +1,185 @@
+//! A handle for one user, and what else a series of records has in common.
+
+use std::{fmt, sync::Arc};
+
+use serde::Serialize;
+
+use crate::{
+    client::Trubrics,
+    error::EventError,
+    llm_call::LlmCall,
+    record::{Event, LlmEvent, Properties, Record},
+};
+
+impl Trubrics {
+    /// A handle that fills in this user, and whatever else is set on it: see [`Scope`].
+    pub fn for_user(&self, user_id: impl Into<String>) -> Scope {
+        Scope {
+            client: self.clone(),
+            presets: Arc::new(Presets {
+                user_id: user_id.into(),
+                thread_id: None,
+                assistant_id: None,
+                properties: Properties::default(),
+                error: None,
+            }),
+        }
+    }
+}
+
+/// A client with presets, so that a conversation does not repeat itself; from [`Trubrics::for_user`].
+///
+/// Cheap to clone. What is set on a scope or on a clone of it goes for what is made from that one later; what an event
+/// sets itself beats a preset of the same key.
+///
+/// A chat loop that tracks every answer with its latency, its time to first token, and how it ended:
+///
+/// ```
+/// # let recorder = trubrics::testing::Recorder::new();
+/// # let client = trubrics::Trubrics::builder("test-key").transport(recorder.clone()).build()?;
+/// # let questions = ["What is a cohort?", "And a funnel?"];
+/// # fn ask_model(_: &str) -> impl Iterator<Item = &'static str> { ["It ", "is ..."].into_iter() }
+/// # fn show(_: &str) {}
+/// let chat = client.for_user("user_123").thread_id("thread_7").assistant_id("gpt-4o");
+/// for question in questions {
+///     for chunk in chat.llm_call(question).stream(ask_model(question)) {
+///         show(chunk);
+///     }
+/// }
+/// # client.flush(std::time::Duration::from_secs(5))?;
+/// # assert_eq!(recorder.llm_events().len(), 2);
+/// # assert_eq!(recorder.llm_events()[1]["thread_id"], "thread_7");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// The same with the official Python SDK, without the calls that fail or are broken off:
+///
+/// ```python
+/// for question in questions:
+///     started = time.monotonic()
+///     first_token = None
+///     answer = ""
+///     for chunk in ask_model(question):
+///         if first_token is None:
+///             first_token = time.monotonic() - started
+///         answer += chunk
+///         show(chunk)
+///     trubrics.track_llm(
+///         user_id="user_123",
+///         prompt=question,
+///         generation=answer,
+///         assistant_id="gpt-4o",
+///         thread_id="thread_7",
+///         latency=time.monotonic() - started,
+///         properties={"gen_ai.response.time_to_first_chunk": first_token},
+///     )
+/// ```
+#[derive(Clone)]
+#[must_use = "a scope does nothing until something is tracked with it"]
+pub struct Scope {
+    client: Trubrics,
+    presets: Arc<Presets>,
+}
+
+#[derive(Clone)]
+struct Presets {
+    user_id: String,
+    thread_id: Option<String>,
+    assistant_id: Option<String>,
+    properties: Properties,
+    error: Option<Box<EventError>>,
+}
+
+impl Scope {
+    /// Presets the conversation: `$thread_id` of an [`Event`], `thread_id` of an [`LlmEvent`].
+    pub fn thread_id(mut self, thread_id: impl Into<String>) -> Self {
+        self.presets_mut().thread_id = Some(thread_id.into());
+        self
+    }
+
+    /// Presets the assistant: `$assistant_id` of an [`Event`], `assistant_id` of an [`LlmEvent`].
+    pub fn assistant_id(mut self, assistant_id: impl Into<String>) -> Self {
+        self.presets_mut().assistant_id = Some(assistant_id.into());
+        self
+    }
+
+    /// Presets one property, as [`Event::property`] does: a value that cannot be sent makes every record of this scope
+    /// invalid.
+    pub fn property(mut self, key: impl AsRef<str>, value: impl Serialize) -> Self {
+        let presets = self.presets_mut();
+        if let Err(error) = presets.properties.insert(key.as_ref(), &value) {
+            presets.error.get_or_insert_with(|| Box::new(error));
+        }
+        self
+    }
+
+    /// An event of the user with the presets, to be added to and then given to [`track`](Self::track).
+    ///
+    /// ```
+    /// # let recorder = trubrics::testing::Recorder::new();
+    /// # let client = trubrics::Trubrics::builder("test-key").transport(recorder.clone()).build()?;
+    /// let user = client.for_user("user_123").property("plan", "team");
+    /// user.track(user.event("Chart exported").property("format", "svg"));
+    /// # client.flush(std::time::Duration::from_secs(5))?;
+    /// # let event = &recorder.events()[0];
+    /// # assert_eq!(event["user_id"], "user_123");
+    /// # assert_eq!(event["properties"], serde_json::json!({"plan": "team", "format": "svg"}));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn event(&self, event: impl Into<String>) -> Event {
+        let presets = &*self.presets;
+        let mut event = Event::new(presets.user_id.as_str(), event)
+            .preset(presets.properties.clone(), presets.error.clone());
+        if let Some(thread_id) = &presets.thread_id {
+            event = event.thread_id(thread_id);
+        }
+        if let Some(assistant_id) = &presets.assistant_id {
+            event = event.assistant_id(assistant_id);
+        }
+        event
+    }
+
+    /// A prompt of the user and its generation with the presets, to be added to and then given to
+    /// [`track`](Self::track).
+    pub fn llm_event(&self, prompt: impl Into<String>, generation: impl Into<String>) -> LlmEvent {
+        let presets = &*self.presets;
+        let mut event = LlmEvent::new(presets.user_id.as_str(), prompt, generation)
+            .preset(presets.properties.clone(), presets.error.clone());
+        if let Some(thread_id) = &presets.thread_id {
+            event = event.thread_id(thread_id);
+        }
+        if let Some(assistant_id) = &presets.assistant_id {
+            event = event.assistant_id(assistant_id);
+        }
+        event
+    }
+
+    /// Begins a call to a model with the presets, as [`Trubrics::llm_call`] does.
+    pub fn llm_call(&self, prompt: impl Into<String>) -> LlmCall {
+        LlmCall::start(&self.client, || self.llm_event(prompt, ""))
+    }
+
+    /// As [`Trubrics::track`]: the record is sent as it is, so take one from [`event`](Self::event) or
+    /// [`llm_event`](Self::llm_event).
+    pub fn track(&self, record: impl Into<Record>) {
+        self.client.track(record);
+    }
+
+    /// The client behind the scope.
+    pub fn client(&self) -> &Trubrics {
+        &self.client
+    }
+
+    fn presets_mut(&mut self) -> &mut Presets {
+        Arc::make_mut(&mut self.presets)
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

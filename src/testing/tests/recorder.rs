@@ -1,0 +1,117 @@
+use std::time::Duration;
+
+use crate::testing::{API_KEY, Recorder, Reply};
+use crate::{Event, LlmEvent, Trubrics};
+
+const LONG: Duration = Duration::from_secs(30);
+
+fn client(recorder: &Recorder) -> Trubrics {
+    Trubrics::builder(API_KEY)
+        .transport(recorder.clone())
+        .initial_backoff(Duration::from_millis(1))
+        .build()
+        .expect("good settings")
+}
+
+#[test]
+fn it_keeps_what_it_is_given_by_kind_by_name_and_by_user() {
+    let recorder = Recorder::new();
+    let client = client(&recorder);
+    client.track(Event::new("a", "Sign up"));
+    client.track(Event::new("b", "Sign up"));
+    client.track(Event::new("a", "Log in"));
+    client.track(LlmEvent::new("a", "p", "g"));
+    client.flush(LONG).expect("delivered");
+
+    assert_eq!((recorder.accepted(), recorder.events().len()), (4, 3));
+    assert_eq!(recorder.llm_events().len(), 1);
+    assert_eq!(recorder.events_named("Sign up").len(), 2);
+    assert_eq!(recorder.events_of("a").len(), 2);
+    assert_eq!(recorder.llm_events_of("a").len(), 1);
+    assert!(recorder.events_named("Sign").is_empty() && recorder.llm_events_of("b").is_empty());
+    assert_eq!(
+        recorder.requests()[0].path(),
+        "/api/ingestion/publish_events"
+    );
+    assert_eq!(format!("{recorder:?}"), "Recorder { accepted: 4, .. }");
+}
+
+#[test]
+fn it_judges_as_the_server_does() {
+    let recorder = Recorder::new();
+    let stranger = Trubrics::builder("another key").transport(recorder.clone());
+    let stranger = stranger.build().expect("good settings");
+    let error = stranger.track_sync(Event::new("u", "e")).expect_err("key");
+    assert_eq!(
+        (error.status(), error.detail()),
+        (Some(401), Some("Invalid API key"))
+    );
+
+    recorder.refuse(|record| record["event"] == "bad");
+    let error = client(&recorder)
+        .track_sync(Event::new("u", "bad"))
+        .expect_err("refused");
+    assert_eq!(error.status(), Some(422));
+    assert_eq!(recorder.accepted(), 0);
+}
+
+#[test]
+fn a_script_decides_what_the_next_requests_get() {
+    let recorder = Recorder::new();
+    recorder.script([
+        Reply::close(),
+        Reply::status(503).header("retry-after", "0"),
+        Reply::status(429),
+    ]);
+    let client = client(&recorder);
+    let statuses: Vec<_> = (0..4)
+        .map(|_| match client.track_sync(Event::new("u", "e")) {
+            Ok(()) => Some(200),
+            Err(error) => error.status(),
+        })
+        .collect();
+    assert_eq!(statuses, [None, Some(503), Some(429), Some(200)]);
+}
+
+#[test]
+fn an_outage_ends_when_somebody_says_so() {
+    let recorder = Recorder::new();
+    recorder.set_unavailable(true);
+    let client = client(&recorder);
+    let error = client.track_sync(Event::new("u", "e")).expect_err("503");
+    assert_eq!(error.status(), Some(503));
+    recorder.set_unavailable(false);
+    client.track_sync(Event::new("u", "e")).expect("over");
+    assert_eq!(recorder.wait_for(1, LONG).expect("one").len(), 1);
+    let error = recorder.wait_for(2, Duration::ZERO).expect_err("one");
+    assert_eq!(error.to_string(), "waited 0ns for 2 records, 1 arrived");
+}
+
+#[test]
+fn a_delay_that_outlasts_the_request_is_no_answer() {
+    let recorder = Recorder::new();
+    recorder.script([Reply::accept().delay(LONG)]);
+    let builder = Trubrics::builder(API_KEY).transport(recorder.clone());
+    let client = builder
+        .request_timeout(Duration::from_millis(20))
+        .build()
+        .expect("good settings");
+    let error = client.track_sync(Event::new("u", "e")).expect_err("late");
+    assert!(error.is_transient() && error.status().is_none());
+}
+
+#[test]
+fn a_close_does_not_wait_for_a_delay() {
+    let recorder = Recorder::new();
+    recorder.script([Reply::accept().delay(LONG)]);
+    let client = Trubrics::builder(API_KEY)
+        .transport(recorder.clone())
+        .request_timeout(LONG)
+        .build()
+        .expect("good settings");
+    client.track(Event::new("u", "e"));
+    client
+        .close(Duration::from_millis(200))
+        .expect_err("interrupted");
+    assert_eq!(client.stats().pending, 0);
+}

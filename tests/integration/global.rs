@@ -1,0 +1,110 @@
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread,
+};
+
+use trubrics::{
+    DropReason, Event, Trubrics,
+    testing::{API_KEY, Recorder},
+};
+
+use crate::support::{LONG, build};
+
+/// There is one process here, and many tests.
+fn alone() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn recording() -> (Recorder, Trubrics) {
+    let recorder = Recorder::new();
+    let client = build(Trubrics::builder(API_KEY).transport(recorder.clone()));
+    (recorder, client)
+}
+
+#[test]
+fn nothing_happens_without_a_client_of_the_process() {
+    let _turn = alone();
+    trubrics::track(Event::new("u", "e"));
+    trubrics::flush(LONG).expect("nothing to deliver");
+    let client = trubrics::client();
+    client.track(Event::new("u", "e"));
+    assert_eq!(client.stats().tracked, 0);
+}
+
+#[test]
+fn the_client_of_the_process_is_there_until_its_guard_is_dropped() {
+    let _turn = alone();
+    let (recorder, client) = recording();
+    let guard = trubrics::init(client.clone()).expect("the first");
+    trubrics::track(Event::new("u", "first"));
+    trubrics::flush(LONG).expect("delivered");
+    assert_eq!(recorder.accepted(), 1);
+    trubrics::client().track(Event::new("u", "second"));
+    drop(guard);
+    assert_eq!(recorder.accepted(), 2);
+    trubrics::track(Event::new("u", "too late"));
+    assert_eq!(client.stats().tracked, 2);
+}
+
+#[test]
+fn the_guard_closes_the_client_though_others_have_handles_of_it() {
+    let _turn = alone();
+    let (_, client) = recording();
+    let guard = trubrics::init(client.clone()).expect("the first");
+    let handle = trubrics::client();
+    drop(guard);
+    handle.track(Event::new("u", "too late"));
+    assert_eq!(client.stats().dropped_for(DropReason::Closed), 1);
+}
+
+#[test]
+fn a_guard_that_is_closed_says_how_it_went() {
+    let _turn = alone();
+    let (recorder, client) = recording();
+    let guard = trubrics::init(client).expect("the first");
+    trubrics::track(Event::new("u", ""));
+    trubrics::track(Event::new("u", "e"));
+    let error = guard.close(LONG).expect_err("one was invalid");
+    assert_eq!((error.dropped(), recorder.accepted()), (1, 1));
+}
+
+#[test]
+fn of_two_clients_the_first_stays_and_the_second_comes_back() {
+    let _turn = alone();
+    let (first, client) = recording();
+    let (second, other) = recording();
+    let guard = trubrics::init(client).expect("the first");
+    let error = trubrics::init(other).expect_err("the second");
+    assert_eq!(
+        error.to_string(),
+        "the process has a client already, whose guard is alive"
+    );
+    let other = error.into_client();
+    trubrics::track(Event::new("u", "e"));
+    other.track(Event::new("u", "e"));
+    other.flush(LONG).expect("delivered");
+    drop(guard);
+    assert_eq!((first.accepted(), second.accepted()), (1, 1));
+
+    let _guard = trubrics::init(other).expect("the place is free again");
+}
+
+#[test]
+fn many_threads_track_while_clients_come_and_go() {
+    let _turn = alone();
+    let (recorder, client) = recording();
+    let guard = trubrics::init(client.clone()).expect("the first");
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..500 {
+                    trubrics::track(Event::new("u", "e"));
+                }
+            });
+        }
+    });
+    drop(guard);
+    assert_eq!(recorder.accepted(), 2000);
+    assert_eq!(client.stats().tracked, 2000);
+}

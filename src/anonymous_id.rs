@@ -41,7 +41,7 @@ impl AnonymousId {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, or made. An [`anonymous_id`](crate::anonymous_id) for this run alone is then
+    /// When the file cannot be read, or made. An [`anonymous_id`](fn@crate::anonymous_id) for this run alone is then
     /// better than none.
     pub fn in_file(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref();

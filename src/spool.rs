@@ -120,15 +120,28 @@ impl Spool {
 
     /// The next records to deliver, when the last ones are settled: ours and those of others by turns. What is being
     /// written is among ours if it is due.
-    pub(crate) fn load(&mut self, is_due: bool, now: SystemTime) -> Option<Loaded> {
+    pub(crate) fn load(
+        &mut self,
+        is_due: bool,
+        may_recover: bool,
+        now: SystemTime,
+    ) -> Option<Loaded> {
         if self.is_turn_of_found
+            && may_recover
             && let Some(loaded) = self.load_found(now)
         {
             self.is_turn_of_found = false;
             return Some(loaded);
         }
         self.is_turn_of_found = true;
-        self.load_ours(is_due, now).or_else(|| self.load_found(now))
+        if let Some(loaded) = self.load_ours(is_due, now) {
+            return Some(loaded);
+        }
+        if may_recover {
+            self.load_found(now)
+        } else {
+            None
+        }
     }
 
     /// Writes down that these records of the segment in delivery have met their fate; the file goes with the last one.

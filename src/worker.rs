@@ -343,13 +343,15 @@ impl Worker {
 
     /// Takes the next records of the spool in hand.
     fn load(&mut self, is_due: bool, now: Instant) {
+        let closing = self.schedule.closing();
+        let may_recover = closing.is_none_or(|deadline| now < deadline);
         let Some(backlog) = &mut self.backlog else {
             return;
         };
-        for record in backlog.load(is_due, now) {
+        for record in backlog.load(is_due, may_recover, now) {
             self.lanes[record.endpoint as usize].push(record);
         }
-        // It may have been the turn of what others left, or of a full segment: then ours are wanted as before.
+        // Full segments and what others left may come first: what is gathered stays due until it is taken.
         if is_due && backlog.spool().held().0 == 0 {
             self.is_wanted = false;
             self.schedule.took(now);

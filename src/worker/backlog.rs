@@ -56,7 +56,7 @@ impl Backlog {
     /// Puts the records on disk, where they need no place in the queue; those that cannot be stored stay.
     pub(super) fn store(&mut self, records: &mut Vec<Encoded>) {
         if records.is_empty() {
-            // Nothing is learned about the disk.
+            // The disk has proved nothing.
             return;
         }
         let (count, bytes) = (records.len(), cost(records));
@@ -84,11 +84,11 @@ impl Backlog {
     }
 
     /// The next records to deliver.
-    pub(super) fn load(&mut self, is_due: bool, now: Instant) -> Vec<Encoded> {
+    pub(super) fn load(&mut self, is_due: bool, may_recover: bool, now: Instant) -> Vec<Encoded> {
         if self.next_look.is_none() && now >= self.last_look + LOOK_INTERVAL {
             self.next_look = Some(now);
         }
-        while let Some(loaded) = self.spool.load(is_due, SystemTime::now()) {
+        while let Some(loaded) = self.spool.load(is_due, may_recover, SystemTime::now()) {
             if loaded.is_recovered {
                 self.shared
                     .report
@@ -119,7 +119,7 @@ impl Backlog {
             .books()
             .count_settled(numbers.len() as u64);
         let written = self.spool.acknowledge(&numbers);
-        // That a file could be removed does not mean that anything can be written.
+        // A success says nothing of whether there is room for records.
         if written.is_err() {
             self.tell(&written);
         }

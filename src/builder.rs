@@ -429,8 +429,9 @@ impl TrubricsBuilder {
     /// as everything is on disk. What is on disk is not given up after [`give_up_after`](Self::give_up_after), needs no
     /// place in the queue, and survives the end of the process, but not that of the machine: see
     /// [`spool_sync`](Self::spool_sync). Several processes may share a folder; each record is delivered by one of them.
-    /// A process that is killed after the server took a batch, and before that is written down, doubles that one batch.
-    /// The order of records holds within a segment of the spool only.
+    /// A process that is killed, or closed, after the server took a batch and before that is written down, doubles that
+    /// one batch. The order of records holds within a segment of the spool only. [`durability`](crate::durability) says
+    /// all of it on a page.
     ///
     /// The folder is made with mode 0700 and its files with 0600. When the disk fails or is full, records wait in
     /// memory, which is logged once. The client has one more thread, so that a request does not keep records from the

@@ -179,6 +179,10 @@ impl Trubrics {
     /// [`interrupt`](crate::Transport::interrupt)) its thread is let go, and its records are still pending. Later records are dropped as
     /// [`DropReason::Closed`]. A second call waits for the same end. `Duration::ZERO` gives up everything at once.
     ///
+    /// With a [`spool`](TrubricsBuilder::spool) nothing is dropped: what is not delivered by then waits there for the
+    /// next run, and with `Duration::ZERO` this returns when it is on disk. In the time that is left, what earlier runs
+    /// left is delivered too.
+    ///
     /// # Errors
     ///
     /// As [`flush`](Self::flush).

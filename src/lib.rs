@@ -43,7 +43,8 @@
 //! - **A deadline is a deadline.** [`flush`](Trubrics::flush), [`close`](Trubrics::close) and the drop of the last
 //!   handle return in time whatever the network does.
 //! - **The end of the process is the end of the queue.** `std::process::exit` drops nothing, and neither is a client in
-//!   a `static` ever dropped: [`close`](Trubrics::close) it before.
+//!   a `static` ever dropped: [`close`](Trubrics::close) it before, or give it a
+//!   [`spool`](TrubricsBuilder::spool), which outlives it; [`durability`] says how far.
 //! - **The key stays in its header**: in no URL, error, log line or `Debug`. What users said is not logged either.
 //!
 //! [`Trubrics::llm_call`] times a call to a model and tracks how it ended, also when it streams its answer.
@@ -72,6 +73,7 @@ mod record;
 mod spool;
 mod worker;
 
+mod anonymous_id;
 mod deadline;
 mod debug_transport;
 mod error;
@@ -80,6 +82,9 @@ mod hooks;
 mod opt_out;
 mod report;
 mod stats;
+
+#[doc = include_str!("spool.md")]
+pub mod durability {}
 
 #[doc = include_str!("recipes.md")]
 pub mod recipes {}
@@ -94,6 +99,7 @@ pub mod fuzzing {
     pub use crate::spool::fuzzing::read_segment;
 }
 
+pub use anonymous_id::AnonymousId;
 pub use builder::{
     DEFAULT_CONNECT_TIMEOUT, DEFAULT_CONNECTIONS, DEFAULT_FLUSH_BATCH_SIZE, DEFAULT_FLUSH_INTERVAL,
     DEFAULT_GIVE_UP_AFTER, DEFAULT_HOST, DEFAULT_INITIAL_BACKOFF, DEFAULT_MAX_BACKOFF,

@@ -141,7 +141,8 @@ impl Record {
     }
 }
 
-/// A random UUID for a user without auth. Make it once and keep it: every call gives another.
+/// A random UUID for a user without auth. Make it once and keep it, as [`AnonymousId`](crate::AnonymousId) does in a
+/// file: every call gives another.
 ///
 /// ```
 /// let user_id = trubrics::anonymous_id();

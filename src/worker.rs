@@ -343,7 +343,8 @@ impl Worker {
 
     /// Takes the next records of the spool in hand.
     fn load(&mut self, is_due: bool, now: Instant) {
-        let may_recover = self.schedule.closing().is_none();
+        let closing = self.schedule.closing();
+        let may_recover = closing.is_none_or(|deadline| now < deadline);
         let Some(backlog) = &mut self.backlog else {
             return;
         };

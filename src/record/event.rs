@@ -46,7 +46,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// An event of the signed-in user, or of an [`anonymous_id`](crate::anonymous_id). Neither text may be empty.
+    /// An event of the signed-in user, or of an [`anonymous_id`](fn@crate::anonymous_id). Neither text may be empty.
     pub fn new(user_id: impl Into<String>, event: impl Into<String>) -> Self {
         Self {
             user_id: user_id.into(),

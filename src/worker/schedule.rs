@@ -93,8 +93,11 @@ impl Schedule {
             return Step::Take;
         }
         let is_busy = view.in_hand || view.in_flight;
+        let is_look_due = spool.next_look.is_some_and(|next| next <= now);
         if let Some(deadline) = self.closing {
-            if !is_busy && spool.held == 0 && !spool.is_due {
+            // Who closes with time to spare delivers what others left too: they may all have been in a hurry.
+            let has_left = now < deadline && (spool.has_found || is_look_due);
+            if !is_busy && spool.held == 0 && !spool.is_due && !has_left {
                 return Step::End;
             }
             if now >= deadline || !view.in_flight && self.is_shut_until(deadline) {
@@ -123,13 +126,13 @@ impl Schedule {
         } else {
             self.since = None;
         }
-        if !is_busy && (spool.is_due || spool.has_found && !is_closing) {
-            return Step::Load {
-                is_due: spool.is_due,
-            };
-        }
-        if !is_busy && !is_closing {
-            if spool.next_look.is_some_and(|next| next <= now) {
+        if !is_busy {
+            if spool.is_due || spool.has_found {
+                return Step::Load {
+                    is_due: spool.is_due,
+                };
+            }
+            if is_look_due {
                 return Step::Look;
             }
             until = earliest(until, spool.next_look);

@@ -1,5 +1,7 @@
 //! Runs a test in a process of its own: for what is the whole process's, such as its logger, threads and descriptors.
 
+#![expect(clippy::print_stdout, reason = "a test that is left out says so")]
+
 use std::{env, process::Command};
 
 const MARK: &str = "TRUBRICS_TEST_IN_CHILD";
@@ -20,13 +22,48 @@ pub(crate) fn is_this_with(limits: &str, module: &str, test: &str) -> bool {
     run(command, module, test)
 }
 
+/// As [`is_this`], in a process that this other program starts. Where it cannot start any, the test is left out, and says
+/// why.
+#[cfg(target_os = "linux")]
+#[track_caller]
+pub(crate) fn is_this_under(starter: &[&str], module: &str, test: &str) -> bool {
+    let mut command = Command::new(starter[0]);
+    command.args(&starter[1..]);
+    if env::var_os(MARK).is_none() {
+        let mut trial = Command::new(starter[0]);
+        let tried = trial.args(&starter[1..]).arg("true").output();
+        let problem = match tried {
+            Ok(output) if output.status.success() => None,
+            Ok(output) => Some(String::from_utf8_lossy(&output.stderr).into_owned()),
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(problem) = problem {
+            println!("{test} is left out: {}: {}", starter[0], problem.trim());
+            return false;
+        }
+    }
+    command.arg(env::current_exe().unwrap());
+    run(command, module, test)
+}
+
+/// This test, to be run in another process.
+pub(crate) fn command(module: &str, test: &str) -> Command {
+    let mut command = Command::new(env::current_exe().unwrap());
+    name_test(&mut command, module, test);
+    command
+}
+
+fn name_test(command: &mut Command, module: &str, test: &str) {
+    let module = module.split_once("::").unwrap().1;
+    command.args([&format!("{module}::{test}"), "--exact", "--nocapture"]);
+}
+
 #[track_caller]
 fn run(mut command: Command, module: &str, test: &str) -> bool {
     if env::var_os(MARK).is_some() {
         return true;
     }
-    let module = module.split_once("::").unwrap().1;
-    command.args([&format!("{module}::{test}"), "--exact", "--nocapture"]);
+    name_test(&mut command, module, test);
     let output = command.env(MARK, "1").output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(

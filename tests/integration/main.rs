@@ -6,10 +6,15 @@ mod batches;
 mod callers;
 /// What each call of the client does and returns, and what it never does.
 mod calls;
+/// The example that shows how a command-line tool tells of its runs.
+mod cli_tool;
 /// What is sent of what was said: everything, redacted, cut or only its length.
 mod content;
 /// Flush, close and drop return in time, whatever state the network is in.
 mod deadlines;
+/// A spool on a disk that is full, read-only, without locks, or out of descriptors.
+#[cfg(target_os = "linux")]
+mod disks;
 /// Failures that pass, and records that are refused.
 mod faults;
 /// The client of the process.
@@ -21,6 +26,11 @@ mod hooks;
 mod idle;
 /// The example that imports past events: what it delivers, writes down, and does after a kill.
 mod import;
+/// Processes with a spool that are killed at any moment, and many at work in one folder.
+#[cfg(unix)]
+mod kills;
+/// What earlier runs left in a spool: who delivers it, and who need not wait for it.
+mod leftovers;
 /// Calls to a model, on a real clock.
 mod llm_calls;
 /// What a client that cannot deliver costs.
@@ -54,6 +64,8 @@ mod watch;
 /// Every field and option of a record, as a server gets to see it.
 mod wire;
 
+/// Chance that a seed decides.
+mod chance;
 /// Runs a test in a process of its own.
 mod child;
 mod support;

@@ -13,16 +13,16 @@ use trubrics::{DropReason, Event, LlmEvent, TrubricsBuilder, testing::Server};
 use crate::support::{LONG, NEVER, assert_balanced, build, client_of, server};
 
 /// A folder of its own for each test, removed at the end.
-struct Folder(PathBuf);
+pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let path = std::env::temp_dir().join(format!("trubrics-{}", trubrics::anonymous_id()));
         Self(path)
     }
 
     /// The names in it.
-    fn files(&self) -> Vec<String> {
+    pub(crate) fn files(&self) -> Vec<String> {
         let Ok(entries) = self.0.read_dir() else {
             return Vec::new();
         };
@@ -37,7 +37,7 @@ impl Folder {
             .collect()
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         // A file may get another name, or vanish, meanwhile.
         let read = |name: &String| std::fs::read_to_string(self.0.join(name)).unwrap_or_default();
         self.files().iter().map(read).collect()

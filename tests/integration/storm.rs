@@ -16,7 +16,6 @@
 #![expect(clippy::print_stdout, reason = "a long storm tells its figures")]
 
 mod caller;
-mod chance;
 mod ledger;
 mod weather;
 
@@ -34,10 +33,10 @@ use trubrics::testing::Server;
 
 use self::{
     caller::Caller,
-    chance::Chance,
     ledger::{Told, settle},
     weather::Weather,
 };
+use crate::chance::Chance;
 
 const CALLERS: u64 = 6;
 

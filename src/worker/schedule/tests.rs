@@ -442,23 +442,6 @@ fn it_looks_around_when_it_is_time_and_not_before() {
 }
 
 #[test]
-fn closing_loads_our_own_and_nothing_that_was_found() {
-    let (mut schedule, now) = (schedule(), Instant::now());
-    schedule.close(now + SECOND);
-    let view = |held, is_due| {
-        with_spool(SpoolView {
-            held,
-            is_due,
-            has_found: true,
-            next_look: Some(now),
-            ..SpoolView::default()
-        })
-    };
-    assert_eq!(schedule.next(now, view(1, false)), OURS);
-    assert_eq!(schedule.next(now, view(0, false)), Step::End);
-}
-
-#[test]
 fn closing_delivers_closed_segments_before_it_ends() {
     let (mut schedule, now) = (schedule(), Instant::now());
     schedule.close(now + SECOND);
@@ -488,6 +471,41 @@ fn closing_leaves_on_disk_what_the_server_does_not_want_in_time() {
     schedule.close(now + SECOND);
     schedule.failed(now, Some(SECOND), Some(60 * SECOND), None);
     assert_eq!(schedule.next(now, holding(5)), Step::Abandon);
+}
+
+#[test]
+fn closing_delivers_what_is_on_disk_and_looks_for_more_until_the_deadline() {
+    let (mut schedule, start) = (schedule(), Instant::now());
+    schedule.close(start + SECOND);
+    let found = SpoolView {
+        has_found: true,
+        ..SpoolView::default()
+    };
+    let full = SpoolView {
+        is_due: true,
+        ..found
+    };
+    let unknown = SpoolView {
+        next_look: Some(start),
+        ..SpoolView::default()
+    };
+    let looked = SpoolView {
+        next_look: Some(start + 5 * SECOND),
+        ..SpoolView::default()
+    };
+    let on_disk = |spool| View {
+        spool: Some(spool),
+        ..NOTHING
+    };
+    let load = |is_due| Step::Load { is_due };
+    assert_eq!(schedule.next(start, on_disk(full)), load(true));
+    assert_eq!(schedule.next(start, on_disk(found)), load(false));
+    assert_eq!(schedule.next(start, on_disk(unknown)), Step::Look);
+    assert_eq!(schedule.next(start, on_disk(looked)), Step::End);
+    let late = start + SECOND;
+    assert_eq!(schedule.next(late, on_disk(full)), Step::Abandon);
+    assert_eq!(schedule.next(late, on_disk(found)), Step::End);
+    assert_eq!(schedule.next(late, on_disk(unknown)), Step::End);
 }
 
 proptest! {

@@ -6,9 +6,9 @@ use trubrics::{Event, LlmEvent, Record, Stats, Trubrics};
 
 use super::{
     AMPLE,
-    chance::Chance,
     ledger::{Answer, HANDING, Handed, PER_THREAD},
 };
+use crate::chance::Chance;
 
 /// A machine may be busy; a wait that ignores its time-out lasts far longer than this.
 const LATE: Duration = Duration::from_secs(5);

@@ -13,7 +13,7 @@ use trubrics::{
     testing::{Reply, Server},
 };
 
-use super::chance::Chance;
+use crate::chance::Chance;
 
 /// Far above any delay of an answer, or an accepted record would be sent again; only faults that never answer wait for
 /// it to pass.

@@ -1,0 +1,114 @@
+//! `cargo run --example cli_tool -- greet`: a command-line tool that says how it is used, at no cost to its user.
+//!
+//! A run writes its event to disk and ends; it never touches the network. What is on disk is delivered by a process
+//! that a run leaves behind, at most every ten seconds: so nobody waits for a server, nothing is lost when there is
+//! none, and the event of the last run arrives too. That process outlives the terminal, has nothing in its arguments,
+//! prints nothing, keeps no folder busy, and ends after ten seconds whatever happens.
+//!
+//! `--print-telemetry` prints what would be sent, and sends nothing; so does a missing `TRUBRICS_API_KEY`, which a real
+//! tool has compiled in. `DO_NOT_TRACK=1` or `CLI_TOOL_NO_TELEMETRY=1` turns it off, and forgets what waits.
+#![expect(clippy::print_stdout, reason = "a tool talks to its user")]
+
+use std::{
+    env,
+    error::Error,
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, SystemTime},
+};
+
+use trubrics::{AnonymousId, DebugTransport, Event, Request, Response, TransportError, Trubrics};
+
+/// The hidden command of the process that delivers, how often there is one, and how long it has.
+const DELIVER: &str = "deliver-telemetry";
+const DELIVER_EVERY: Duration = Duration::from_secs(10);
+
+fn main() {
+    // Which of its own commands was used, but no names of files and no values.
+    let is_given = |word: &str| env::args_os().any(|argument| argument == word);
+    let command = ["greet", DELIVER].into_iter().find(|word| is_given(word));
+    match command {
+        Some("greet") => println!("Hello!"),
+        Some(_) => {}
+        None => println!("usage: cli_tool greet [--print-telemetry]"),
+    }
+    // Whatever becomes of it, the tool prints and returns what it would without.
+    let _ = telemetry(command.unwrap_or("none"), is_given("--print-telemetry"));
+}
+
+fn telemetry(command: &str, is_printing: bool) -> Result<(), Box<dyn Error>> {
+    let folder = state_folder().ok_or("no home")?.join("telemetry");
+    let spool = folder.join("spool");
+    if is_opted_out() {
+        return Ok(fs::remove_dir_all(spool)?);
+    }
+    let api_key = env::var("TRUBRICS_API_KEY").unwrap_or_default();
+    let host = env::var("TRUBRICS_HOST").unwrap_or(trubrics::DEFAULT_HOST.into());
+    let builder = |api_key| Trubrics::builder(api_key).host(host);
+    if command == DELIVER {
+        // A close that has time delivers what all the runs before have left.
+        return Ok(builder(api_key)
+            .spool(spool)
+            .build()?
+            .close(DELIVER_EVERY)?);
+    }
+    let event = Event::new(AnonymousId::in_file(folder.join("user-id"))?, "Run")
+        .property("command", command)
+        .property("version", env!("CARGO_PKG_VERSION"));
+    if is_printing || api_key.is_empty() {
+        let print = DebugTransport::new(io::stdout());
+        let client = builder("none".into()).transport(print).build()?;
+        client.track(event);
+        return Ok(client.close(Duration::from_secs(1))?);
+    }
+    let client = builder(api_key).spool(spool).transport(leave).build()?;
+    client.track(event);
+    client.close(Duration::ZERO)?; // returns as soon as the event is on disk
+    Ok(start_delivery(&folder)?)
+}
+
+/// A run that ends in a moment must not begin to send: what it cannot finish would be sent twice.
+fn leave(_: &Request<'_>) -> Result<Response, TransportError> {
+    Err(TransportError::new("another process delivers"))
+}
+
+fn start_delivery(folder: &Path) -> io::Result<()> {
+    let stamp = folder.join("last-delivery");
+    let last = fs::metadata(&stamp).and_then(|stamp| stamp.modified());
+    if last.is_ok_and(|last| last.elapsed().is_ok_and(|since| since < DELIVER_EVERY)) {
+        return Ok(());
+    }
+    File::create(&stamp)?.set_modified(SystemTime::now())?;
+    let mut command = Command::new(env::current_exe()?);
+    command.arg(DELIVER).current_dir(env::temp_dir());
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    command.stderr(Stdio::null());
+    #[cfg(unix)] // Ctrl-C is not for it
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    #[cfg(windows)] // DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP
+    std::os::windows::process::CommandExt::creation_flags(&mut command, 0x208);
+    command.spawn().map(drop)
+}
+
+fn is_opted_out() -> bool {
+    let values = ["DO_NOT_TRACK", "CLI_TOOL_NO_TELEMETRY"].map(env::var_os);
+    values.into_iter().flatten().any(|value| {
+        let value = value.to_string_lossy().trim().to_lowercase();
+        !matches!(value.as_str(), "" | "0" | "false")
+    })
+}
+
+fn state_folder() -> Option<PathBuf> {
+    let folder = if cfg!(windows) {
+        env::var_os("LOCALAPPDATA").map(PathBuf::from)
+    } else if cfg!(target_os = "macos") {
+        env::home_dir().map(|home| home.join("Library/Application Support"))
+    } else {
+        let state = env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+        let state = state.filter(|path| path.is_absolute());
+        state.or_else(|| env::home_dir().map(|home| home.join(".local/state")))
+    };
+    folder.map(|folder| folder.join("cli_tool"))
+}

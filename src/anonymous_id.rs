@@ -1,0 +1,121 @@
+//! An id for a user without an account, kept in a file from run to run.
+
+use std::{
+    fmt,
+    fs::{DirBuilder, File, OpenOptions},
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::Path,
+};
+
+use uuid::Uuid;
+
+/// A random id that is made once, kept in a file, and the same from then on: for users without an account, in programs
+/// that end and start again.
+///
+/// It says nothing about the user or the machine. Whoever deletes the file is somebody new.
+///
+/// ```
+/// use trubrics::{AnonymousId, Event};
+///
+/// # let folder = std::env::temp_dir().join(trubrics::anonymous_id());
+/// let id = AnonymousId::in_file(folder.join("user-id"))?;
+/// let event = Event::new(&id, "Run");
+///
+/// let next_run = AnonymousId::in_file(folder.join("user-id"))?;
+/// assert_eq!(id, next_run);
+/// # let _ = event;
+/// # std::fs::remove_dir_all(folder)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct AnonymousId(Uuid);
+
+/// Longer files need not be read to see that they hold no id.
+const MAX_FILE_BYTES: u64 = 64;
+
+impl AnonymousId {
+    /// Reads the id in this file; makes it, and the folders that are missing, if there is none.
+    ///
+    /// Of several processes that make it at once, all get the same. The file is for its owner alone (mode 0600, and
+    /// 0700 for the folders). What is no id, such as a file that was never written to its end, is replaced by a new one.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, or made. An [`anonymous_id`](fn@crate::anonymous_id) for this run alone is then
+    /// better than none.
+    pub fn in_file(path: impl AsRef<Path>) -> io::Result<Self> {
+        let path = path.as_ref();
+        // Nearly always it is there. What cannot be read here is met again below.
+        if let Some(id) = File::open(path).ok().and_then(|file| read(&file).ok()?) {
+            return Ok(id);
+        }
+        make_folder(path)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(path)?;
+        lock(&file)?;
+        // Somebody else may have made it while we waited for the lock.
+        if let Some(id) = read(&file)? {
+            return Ok(id);
+        }
+        let id = Self(Uuid::new_v4());
+        file.set_len(0)?;
+        file.seek(SeekFrom::Start(0))?;
+        file.write_all(format!("{id}\n").as_bytes())?;
+        Ok(id)
+    }
+}
+
+/// None for what is no id.
+fn read(file: &File) -> io::Result<Option<AnonymousId>> {
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
+    let id = Uuid::try_parse_ascii(bytes.trim_ascii()).ok();
+    Ok(id.filter(|id| !id.is_nil()).map(AnonymousId))
+}
+
+/// Held until the file is closed.
+fn lock(file: &File) -> io::Result<()> {
+    loop {
+        match file.lock() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // Two first runs at once may then disagree, until the next one.
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => return Ok(()),
+            other => return other,
+        }
+    }
+}
+
+fn make_folder(path: &Path) -> io::Result<()> {
+    let Some(folder) = path.parent() else {
+        return Ok(());
+    };
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+impl fmt::Display for AnonymousId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+impl From<&AnonymousId> for String {
+    fn from(id: &AnonymousId) -> Self {
+        id.to_string()
+    }
+}
+
+impl From<AnonymousId> for String {
+    fn from(id: AnonymousId) -> Self {
+        id.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,235 @@
+use std::{
+    fs::File,
+    iter,
+    path::Path,
+    process::Command,
+    sync::{Mutex, OnceLock},
+    time::{Duration, Instant},
+};
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use trubrics::{DropReason, Event, Trubrics, testing::Server};
+
+use crate::{
+    child,
+    spool::Folder,
+    support::{LONG, build, client_of, server},
+};
+
+/// What a process in a mount namespace of its own mounts, nobody else sees, and nobody has to unmount.
+const OWN_MOUNTS: [&str; 2] = ["unshare", "-rm"];
+
+/// What the client says of the spool, word for word but for the error.
+#[derive(Default)]
+struct Lines(Mutex<Vec<String>>);
+
+impl Lines {
+    fn start() -> &'static Self {
+        static LINES: OnceLock<Lines> = OnceLock::new();
+        let lines = LINES.get_or_init(Self::default);
+        log::set_max_level(LevelFilter::Warn);
+        log::set_logger(lines).expect("a process of its own");
+        lines
+    }
+
+    fn all(&self) -> Vec<String> {
+        self.0.lock().expect("no panic").clone()
+    }
+
+    fn wait_for(&self, count: usize) -> Vec<String> {
+        let start = Instant::now();
+        while self.all().len() < count {
+            assert!(start.elapsed() < LONG, "{:?}", self.all());
+            std::thread::yield_now();
+        }
+        self.all()
+    }
+}
+
+impl Log for Lines {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if record.target() == "trubrics" && record.level() <= Level::Warn {
+            let line = record.args().to_string();
+            let told = line.split(" (").next().unwrap_or_default().to_owned();
+            self.0.lock().expect("no panic").push(told);
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+const FAILS: &str = "the spool cannot be written: records wait in memory";
+const WORKS: &str = "the spool can be written again";
+
+#[track_caller]
+fn mount(options: &str, folder: &Path) {
+    std::fs::create_dir_all(folder).expect("a folder");
+    let mut command = Command::new("mount");
+    command.args(["-t", "tmpfs", "-o", options, "tmpfs"]);
+    let status = command.arg(folder).status().expect("mount");
+    assert!(status.success(), "{status}");
+}
+
+fn track(client: &Trubrics, index: u64) {
+    let padding = "x".repeat(200);
+    let event = Event::new("u", "e").property("index", index);
+    client.track(event.property("padding", padding));
+}
+
+/// All of them arrived, each once.
+#[track_caller]
+fn assert_arrived(server: &Server, count: u64) {
+    let index =
+        |event: &serde_json::Value| event["properties"]["index"].as_u64().expect("a number");
+    let mut indexes: Vec<_> = server.events().iter().map(index).collect();
+    indexes.sort_unstable();
+    assert!(
+        indexes.iter().copied().eq(0..count),
+        "{} of {count}",
+        indexes.len()
+    );
+}
+
+#[test]
+fn a_disk_that_runs_full_costs_nothing_that_memory_can_hold() {
+    let test = "a_disk_that_runs_full_costs_nothing_that_memory_can_hold";
+    if !child::is_this_under(&OWN_MOUNTS, module_path!(), test) {
+        return;
+    }
+    let (server, folder, lines) = (server(), Folder::new(), Lines::start());
+    mount("size=256k", &folder.0);
+    server.set_unavailable(true);
+    let client = build(client_of(&server).spool(&folder.0));
+    // More than three times of what there is room for.
+    for index in 0..3_000 {
+        track(&client, index);
+        if index % 10 == 0 {
+            let _ = client.flush(Duration::from_millis(1));
+        }
+    }
+    assert_eq!(lines.wait_for(1), [FAILS]);
+    let stats = client.stats();
+    assert_eq!((stats.pending, stats.dropped), (3_000, 0), "{stats:?}");
+    server.set_unavailable(false);
+    client.flush(LONG).expect("delivered");
+    assert_arrived(&server, 3_000);
+
+    // There is room again.
+    server.set_unavailable(true);
+    track(&client, 3_000);
+    let start = Instant::now();
+    while folder.files().is_empty() {
+        assert!(start.elapsed() < LONG);
+        std::thread::yield_now();
+    }
+    assert_eq!(lines.wait_for(2), [FAILS, WORKS]);
+    client.close(Duration::ZERO).expect("on disk");
+    assert_eq!(client.stats().spooled, 1);
+}
+
+#[test]
+fn a_disk_that_is_full_all_along_is_told_of_once() {
+    let test = "a_disk_that_is_full_all_along_is_told_of_once";
+    if !child::is_this_under(&OWN_MOUNTS, module_path!(), test) {
+        return;
+    }
+    let (server, folder, lines) = (server(), Folder::new(), Lines::start());
+    mount("size=16k", &folder.0);
+    std::fs::write(folder.0.join("of somebody else"), [1; 4096 * 4]).expect("it fits");
+    let client = build(client_of(&server).spool(&folder.0).flush_batch_size(1));
+    for index in 0..500 {
+        track(&client, index);
+        client.flush(LONG).expect("delivered from memory");
+    }
+    assert_eq!(lines.wait_for(1), [FAILS]);
+    assert_arrived(&server, 500);
+    server.set_unavailable(true);
+    track(&client, 500);
+    client.close(Duration::ZERO).expect_err("it is nowhere");
+    assert_eq!(client.stats().dropped_for(DropReason::Deadline), 1);
+    assert_eq!(folder.files(), ["of somebody else"]);
+}
+
+#[test]
+fn a_disk_that_becomes_read_only_and_writable_again_costs_nothing() {
+    let test = "a_disk_that_becomes_read_only_and_writable_again_costs_nothing";
+    if !child::is_this_under(&OWN_MOUNTS, module_path!(), test) {
+        return;
+    }
+    let (server, folder, lines) = (server(), Folder::new(), Lines::start());
+    mount("ro", &folder.0);
+    let client = build(client_of(&server).spool(&folder.0));
+    for index in 0..100 {
+        track(&client, index);
+    }
+    client.flush(LONG).expect("delivered from memory");
+    assert_eq!(lines.wait_for(1), [FAILS]);
+    mount("remount,rw", &folder.0);
+    server.set_unavailable(true);
+    track(&client, 100);
+    assert_eq!(lines.wait_for(2), [FAILS, WORKS]);
+    client.close(Duration::ZERO).expect("on disk");
+    server.set_unavailable(false);
+    let next = build(client_of(&server).spool(&folder.0));
+    next.close(LONG).expect("delivered");
+    assert_arrived(&server, 101);
+}
+
+#[test]
+fn without_a_descriptor_records_wait_in_memory() {
+    let test = "without_a_descriptor_records_wait_in_memory";
+    if !child::is_this_with("ulimit -n 50", module_path!(), test) {
+        return;
+    }
+    let (server, folder, lines) = (server(), Folder::new(), Lines::start());
+    let client = build(client_of(&server).spool(&folder.0));
+    let files: Vec<File> = iter::from_fn(|| File::open("/dev/null").ok()).collect();
+    for index in 0..100 {
+        track(&client, index);
+    }
+    assert_eq!(lines.wait_for(1), [FAILS]);
+    drop(files);
+    client.flush(LONG).expect("delivered");
+    server.set_unavailable(true);
+    track(&client, 100);
+    client.close(Duration::ZERO).expect("on disk");
+    assert_eq!(lines.all(), [FAILS, WORKS]);
+    server.set_unavailable(false);
+    let next = build(client_of(&server).spool(&folder.0));
+    next.close(LONG).expect("delivered");
+    assert_arrived(&server, 101);
+}
+
+#[test]
+fn a_disk_without_locks_is_not_used() {
+    let test = "a_disk_without_locks_is_not_used";
+    // As on some network file systems.
+    let no_locks = [
+        "strace",
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=flock",
+        "-e",
+        "inject=flock:error=ENOLCK",
+    ];
+    if !child::is_this_under(&no_locks, module_path!(), test) {
+        return;
+    }
+    let (server, folder, lines) = (server(), Folder::new(), Lines::start());
+    let client = build(client_of(&server).spool(&folder.0));
+    for index in 0..100 {
+        track(&client, index);
+        client.flush(LONG).expect("delivered from memory");
+    }
+    assert_eq!(lines.wait_for(1), [FAILS]);
+    client.close(LONG).expect("delivered");
+    assert_arrived(&server, 100);
+    assert!(folder.files().is_empty(), "{:?}", folder.files());
+}

@@ -86,6 +86,9 @@ mod stats;
 #[doc = include_str!("spool.md")]
 pub mod durability {}
 
+#[doc = include_str!("guide.md")]
+pub mod guide {}
+
 #[doc = include_str!("recipes.md")]
 pub mod recipes {}
 

@@ -1,6 +1,6 @@
 //! `cargo run --example guide -- What is a cohort?`: the program that the guide in the documentation builds, step by step.
 //!
-//! Without `TRUBRICS_API_KEY` it shows what it would send.
+//! Without `TRUBRICS_API_KEY` it shows what it would send. It keeps an id, and what it could not send, in `~/.ask`.
 #![expect(clippy::print_stdout, reason = "it answers questions")]
 #![expect(clippy::print_stderr, reason = "and says what went wrong")]
 

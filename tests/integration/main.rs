@@ -19,6 +19,8 @@ mod disks;
 mod faults;
 /// The client of the process.
 mod global;
+/// The program that the guide builds.
+mod guide;
 /// `before_send` and `on_drop`.
 mod hooks;
 /// How often the worker wakes.

@@ -264,6 +264,9 @@ impl Worker {
                 if let Some(closing) = self.shared.closing() {
                     self.schedule.close(closing.deadline);
                 }
+                if let Some(backlog) = &mut self.backlog {
+                    backlog.look_now(Instant::now());
+                }
             }
             Control::Answered(answer) => {
                 if let Some(landed) = self.post.land(answer) {

@@ -1,5 +1,10 @@
 //! Every setting of a client, with its default and its bounds; all are checked once, in `build`.
 
+mod check;
+mod defaults;
+
+pub use self::defaults::*;
+
 use std::{
     convert::Infallible,
     env, fmt,
@@ -15,6 +20,7 @@ use std::{
 use crossbeam_channel::{bounded, unbounded};
 use serde::Serialize;
 
+use self::check::check_api_key;
 use crate::{
     batch::BatchLimits,
     client::{Shared, Trubrics},
@@ -33,50 +39,8 @@ use crate::{
     worker::{Knocker, Worker, WorkerSettings},
 };
 
-/// Where records go unless [`host`](TrubricsBuilder::host) says otherwise.
-pub const DEFAULT_HOST: &str = "https://app.trubrics.com/api/ingestion";
-/// As in the official SDKs.
-pub const DEFAULT_FLUSH_INTERVAL: Duration = Duration::from_secs(10);
-/// As in the official SDKs.
-pub const DEFAULT_FLUSH_BATCH_SIZE: usize = 20;
-/// What the server takes in one request.
-pub const DEFAULT_MAX_BATCH_SIZE: usize = 100;
-/// Far below what servers usually refuse, and enough for a hundred long prompts.
-pub const DEFAULT_MAX_BATCH_BYTES: usize = 1024 * 1024;
-/// A burst of this many records is taken without a loss.
-pub const DEFAULT_QUEUE_CAPACITY: usize = 100_000;
-/// What an outage may cost in memory, at the most.
-pub const DEFAULT_QUEUE_BYTES: usize = 32 * 1024 * 1024;
-/// One request at a time keeps the order of the records.
-pub const DEFAULT_CONNECTIONS: usize = 1;
-/// Long enough for a slow server, short enough to notice a dead one.
-pub const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// A connection that takes longer will hardly come about.
-pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// The outages that are worth waiting for in memory.
-pub const DEFAULT_GIVE_UP_AFTER: Duration = Duration::from_secs(5 * 60);
-/// The delay after the first failure.
-pub const DEFAULT_INITIAL_BACKOFF: Duration = Duration::from_millis(250);
-/// The longest of the doubling delays.
-pub const DEFAULT_MAX_BACKOFF: Duration = Duration::from_secs(30);
-/// What a person at a terminal will wait for without wondering.
-pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
-
 /// Tells clients apart where hooks have to know their own.
 static NEXT_CLIENT: AtomicUsize = AtomicUsize::new(0);
-
-/// Enough for a day of a busy tool, and not noticed on a disk.
-pub const DEFAULT_SPOOL_MAX_BYTES: u64 = 64 * 1024 * 1024;
-/// Older records tell little about the users of today.
-pub const DEFAULT_SPOOL_MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-
-/// The server takes no larger array.
-const MAX_BATCH_SIZE: usize = 100;
-/// Less would not hold a segment of a few records.
-const MIN_SPOOL_BYTES: u64 = 4 * 1024;
-/// Each is a thread and a socket.
-const MAX_CONNECTIONS: usize = 64;
-const MIN_FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Settings for a client; from [`Trubrics::builder`]. Nothing is checked before [`build`](Self::build). `Debug` shows
 /// neither the key nor the properties.
@@ -486,7 +450,7 @@ impl TrubricsBuilder {
     pub fn build(self) -> Result<Trubrics, ConfigError> {
         let api_key = check_api_key(&self.api_key)?;
         let host = check_host(&self.host)?;
-        self.check_numbers()?;
+        self.check()?;
         if let Some(error) = self.default_error {
             return Err(ConfigError::new(
                 "default_property",
@@ -562,48 +526,6 @@ impl TrubricsBuilder {
             .map_err(not_started)?;
         Ok(Trubrics::running(shared, thread, running))
     }
-
-    fn check_numbers(&self) -> Result<(), ConfigError> {
-        let second = MIN_FLUSH_INTERVAL;
-        within("flush_batch_size", self.flush_batch_size, 1, MAX_BATCH_SIZE)?;
-        within("max_batch_size", self.max_batch_size, 1, MAX_BATCH_SIZE)?;
-        within("connections", self.connections, 1, MAX_CONNECTIONS)?;
-        at_least("max_batch_bytes", self.max_batch_bytes, 1)?;
-        at_least("max_text_bytes", self.max_text_bytes.unwrap_or(1), 1)?;
-        at_least("queue_capacity", self.queue_capacity, 1)?;
-        at_least("queue_bytes", self.queue_bytes, 1)?;
-        at_least("flush_interval", self.flush_interval, second)?;
-        at_least("spool_max_bytes", self.spool_max_bytes, MIN_SPOOL_BYTES)?;
-        more_than_zero("spool_max_age", self.spool_max_age)?;
-        match &self.spool {
-            Some(folder) if folder.as_os_str().is_empty() => {
-                return Err(ConfigError::new(
-                    "spool",
-                    "is empty: the path of a folder is needed",
-                ));
-            }
-            Some(folder) if folder.exists() && !folder.is_dir() => {
-                return Err(ConfigError::new(
-                    "spool",
-                    "is the path of something that is no folder",
-                ));
-            }
-            _ => {}
-        }
-        more_than_zero("request_timeout", self.request_timeout)?;
-        more_than_zero("connect_timeout", self.connect_timeout)?;
-        at_least(
-            "initial_backoff",
-            self.initial_backoff,
-            Duration::from_millis(1),
-        )?;
-        if self.max_backoff < self.initial_backoff {
-            let (max, initial) = (self.max_backoff, self.initial_backoff);
-            let problem = format!("is {max:?}: at least initial_backoff, {initial:?}, is allowed");
-            return Err(ConfigError::new("max_backoff", problem));
-        }
-        Ok(())
-    }
 }
 
 /// Reads an environment variable; an empty one is as good as none.
@@ -615,52 +537,6 @@ fn variable(name: &'static str) -> Result<Option<String>, ConfigError> {
         // The error itself would repeat the value.
         Err(env::VarError::NotUnicode(_)) => Err(ConfigError::new(name, "is not valid Unicode")),
     }
-}
-
-fn check_api_key(api_key: &str) -> Result<String, ConfigError> {
-    let api_key = api_key.trim();
-    if api_key.is_empty() {
-        return Err(ConfigError::new(
-            "api_key",
-            "is empty: the project's API key is needed",
-        ));
-    }
-    if !api_key.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-        let problem = "has a character that no HTTP header may carry: printable ASCII is allowed";
-        return Err(ConfigError::new("api_key", problem));
-    }
-    Ok(api_key.into())
-}
-
-fn within(setting: &'static str, value: usize, min: usize, max: usize) -> Result<(), ConfigError> {
-    if (min..=max).contains(&value) {
-        return Ok(());
-    }
-    Err(ConfigError::new(
-        setting,
-        format!("is {value}: {min} to {max} is allowed"),
-    ))
-}
-
-fn at_least<T: PartialOrd + Copy + fmt::Debug>(
-    setting: &'static str,
-    value: T,
-    min: T,
-) -> Result<(), ConfigError> {
-    if value >= min {
-        return Ok(());
-    }
-    Err(ConfigError::new(
-        setting,
-        format!("is {value:?}: at least {min:?} is allowed"),
-    ))
-}
-
-fn more_than_zero(setting: &'static str, value: Duration) -> Result<(), ConfigError> {
-    if value > Duration::ZERO {
-        return Ok(());
-    }
-    Err(ConfigError::new(setting, "is 0: more than zero is allowed"))
 }
 
 impl fmt::Debug for TrubricsBuilder {

@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use crate::{
     client::Trubrics,
-    error::EventError,
     llm_call::LlmCall,
     record::{Event, LlmEvent, Properties, Record},
 };
@@ -21,7 +20,6 @@ impl Trubrics {
                 thread_id: None,
                 assistant_id: None,
                 properties: Properties::default(),
-                error: None,
             }),
         }
     }
@@ -87,7 +85,6 @@ struct Presets {
     thread_id: Option<String>,
     assistant_id: Option<String>,
     properties: Properties,
-    error: Option<Box<EventError>>,
 }
 
 impl Scope {
@@ -106,10 +103,7 @@ impl Scope {
     /// Presets one property, as [`Event::property`] does: a value that cannot be sent makes every record of this scope
     /// invalid.
     pub fn property(mut self, key: impl AsRef<str>, value: impl Serialize) -> Self {
-        let presets = self.presets_mut();
-        if let Err(error) = presets.properties.insert(key.as_ref(), &value) {
-            presets.error.get_or_insert_with(|| Box::new(error));
-        }
+        self.presets_mut().properties.set(key.as_ref(), &value);
         self
     }
 
@@ -128,8 +122,8 @@ impl Scope {
     /// ```
     pub fn event(&self, event: impl Into<String>) -> Event {
         let presets = &*self.presets;
-        let mut event = Event::new(presets.user_id.as_str(), event)
-            .preset(presets.properties.clone(), presets.error.clone());
+        let mut event =
+            Event::new(presets.user_id.as_str(), event).preset(presets.properties.clone());
         if let Some(thread_id) = &presets.thread_id {
             event = event.thread_id(thread_id);
         }
@@ -144,7 +138,7 @@ impl Scope {
     pub fn llm_event(&self, prompt: impl Into<String>, generation: impl Into<String>) -> LlmEvent {
         let presets = &*self.presets;
         let mut event = LlmEvent::new(presets.user_id.as_str(), prompt, generation)
-            .preset(presets.properties.clone(), presets.error.clone());
+            .preset(presets.properties.clone());
         if let Some(thread_id) = &presets.thread_id {
             event = event.thread_id(thread_id);
         }

@@ -66,6 +66,17 @@ pub(crate) struct Loaded {
     pub(crate) is_expired: bool,
 }
 
+/// What became of the records of a spool that nobody works on any more.
+#[derive(Default)]
+pub(crate) struct Left {
+    /// How many are there for whoever comes next.
+    pub(crate) records: u64,
+    /// Those whose file is gone, and that could not be stored anew.
+    pub(crate) homeless: Vec<Encoded>,
+    /// How many of theirs cannot be read.
+    pub(crate) missing: u64,
+}
+
 impl Spool {
     pub(crate) fn new(settings: SpoolSettings) -> Self {
         Self::on_disk(settings, Box::new(FileSystem))
@@ -195,17 +206,38 @@ impl Spool {
         self.settled
     }
 
-    /// Lets go of everything; says how many records are left for whoever comes next.
-    pub(crate) fn leave(&mut self) -> u64 {
+    /// Lets go of everything.
+    pub(crate) fn leave(&mut self, now: SystemTime) -> Left {
         // What could not be acknowledged before would be delivered twice.
         let _ = self.acknowledge(&[]);
-        let segments = self
-            .active
-            .take()
-            .into_iter()
+        let mut left = Left::default();
+        for mut segment in self.take_segments() {
+            if segment.is_there() {
+                left.records += segment.unsettled();
+            } else {
+                // Somebody removed the file: nobody would find what is in it.
+                let records = segment.read().unwrap_or_default();
+                left.missing += segment.expect(records.len() as u64);
+                left.homeless.extend(records);
+            }
+        }
+        if !left.homeless.is_empty() {
+            // An error leaves the rest of them where they are.
+            let _ = self.store(&mut left.homeless, now);
+            left.records += self
+                .take_segments()
+                .map(|segment| segment.unsettled())
+                .sum::<u64>();
+        }
+        left
+    }
+
+    fn take_segments(&mut self) -> impl Iterator<Item = Segment> + use<> {
+        let segments: Vec<_> = (self.active.take().into_iter())
             .chain(self.current.take())
-            .chain(self.sealed.drain(..));
-        segments.map(|segment| segment.unsettled()).sum()
+            .chain(self.sealed.drain(..))
+            .collect();
+        segments.into_iter()
     }
 
     /// What had to go since the last call, because the folder held too much.

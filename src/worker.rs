@@ -4,6 +4,7 @@
 //! here when the first one waits and when a batch is full.
 
 mod backlog;
+mod control;
 mod lane;
 mod post;
 mod schedule;
@@ -11,17 +12,14 @@ mod schedule;
 use std::{
     convert::Infallible,
     io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::SeqCst},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use crossbeam_channel::{Receiver, Sender};
 use log::error;
 
-pub(crate) use self::post::Answer;
+pub(crate) use self::control::{Control, Knocker};
 use self::{
     backlog::Backlog,
     lane::{Batch, Lane},
@@ -39,54 +37,6 @@ use crate::{
     spool::{Spool, SpoolSettings},
     stats::DropReason,
 };
-
-/// What callers tell the worker.
-pub(crate) enum Control {
-    /// Look at the queue.
-    Wake,
-    /// Deliver what waits now, then answer; no answer, but a closed channel, means that it will not be in time.
-    Flush { deadline: Instant, done: Sender<()> },
-    /// Look at [`Shared::closing`].
-    Close,
-    /// A request that another thread made has come to its end.
-    Answered(Answer),
-}
-
-/// The callers' end of the control channel.
-pub(crate) struct Knocker {
-    control: Sender<Control>,
-    /// A wake is on its way. More of them would say nothing new.
-    waking: AtomicBool,
-    /// Somebody wants everything to be sent, but does not wait for it.
-    hurrying: AtomicBool,
-}
-
-impl Knocker {
-    pub(crate) fn new(control: Sender<Control>) -> Self {
-        Self {
-            control,
-            waking: AtomicBool::new(false),
-            hurrying: AtomicBool::new(false),
-        }
-    }
-
-    pub(crate) fn wake(&self) {
-        if !self.waking.swap(true, SeqCst) {
-            self.tell(Control::Wake);
-        }
-    }
-
-    /// Wants what waits to be sent now. However often this is called, the worker hears it once.
-    pub(crate) fn hurry(&self) {
-        self.hurrying.store(true, SeqCst);
-        self.wake();
-    }
-
-    /// A worker that is gone has nothing left to do: nobody needs to know.
-    pub(crate) fn tell(&self, control: Control) {
-        let _ = self.control.send(control);
-    }
-}
 
 /// How the worker goes about its work.
 #[derive(Debug, Clone)]
@@ -230,9 +180,9 @@ impl Worker {
             Some(until) => self.control.recv_deadline(until).ok(),
             None => self.control.recv().ok(),
         };
-        if was_alert {
-            // From here on, callers knock again; what came before is seen when the queue is looked at next.
-            self.shared.knocker.waking.store(false, SeqCst);
+        // From here on, callers knock again; what came before is seen when the queue is looked at next.
+        if was_alert && self.shared.knocker.heard() {
+            self.want_all();
         }
         if let Some(control) = heard {
             self.hear(control);
@@ -241,10 +191,8 @@ impl Worker {
 
     fn hear(&mut self, control: Control) {
         match control {
-            // Taken back before the queue is looked at, so that a later knock is not lost.
             Control::Wake => {
-                self.shared.knocker.waking.store(false, SeqCst);
-                if self.shared.knocker.hurrying.swap(false, SeqCst) {
+                if self.shared.knocker.heard() {
                     self.want_all();
                 }
             }
@@ -263,6 +211,9 @@ impl Worker {
             Control::Close => {
                 if let Some(closing) = self.shared.closing() {
                     self.schedule.close(closing.deadline);
+                }
+                if let Some(backlog) = &mut self.backlog {
+                    backlog.look_now(Instant::now());
                 }
             }
             Control::Answered(answer) => {
@@ -321,8 +272,7 @@ impl Worker {
         if let Some(backlog) = &mut self.backlog {
             self.is_alert |= !taken.is_empty();
             if self.is_alert {
-                // As if somebody had knocked: nobody needs to, while the worker looks by itself.
-                self.shared.knocker.waking.store(true, SeqCst);
+                self.shared.knocker.mute();
             }
             if backlog.spool().held().0 == 0 {
                 self.schedule.took(now);

@@ -42,7 +42,6 @@ pub struct Event {
     event: String,
     timestamp: Option<OffsetDateTime>,
     properties: Properties,
-    error: Option<Box<EventError>>,
 }
 
 impl Event {
@@ -53,7 +52,6 @@ impl Event {
             event: event.into(),
             timestamp: None,
             properties: Properties::default(),
-            error: None,
         }
     }
 
@@ -70,8 +68,7 @@ impl Event {
     ///
     /// Anything that is no JSON object makes the event invalid.
     pub fn properties(mut self, properties: impl Serialize) -> Self {
-        let result = self.properties.extend(&properties);
-        self.remember(result);
+        self.properties.set_all(&properties);
         self
     }
 
@@ -82,7 +79,7 @@ impl Event {
     pub fn timestamp(mut self, timestamp: impl Into<OffsetDateTime>) -> Self {
         let result =
             timestamp::convert(timestamp).map(|timestamp| self.timestamp = Some(timestamp));
-        self.remember(result);
+        self.properties.remember(result);
         self
     }
 
@@ -151,8 +148,7 @@ impl Event {
 
     /// Sets one property, as [`property`](Self::property) does.
     pub fn set_property(&mut self, key: impl AsRef<str>, value: impl Serialize) {
-        let result = self.properties.insert(key.as_ref(), &value);
-        self.remember(result);
+        self.properties.set(key.as_ref(), &value);
     }
 
     /// Takes a property out and returns it, if it was set on this event.
@@ -161,17 +157,9 @@ impl Event {
     }
 
     /// The same event with these properties under its own.
-    pub(crate) fn preset(mut self, properties: Properties, error: Option<Box<EventError>>) -> Self {
+    pub(crate) fn preset(mut self, properties: Properties) -> Self {
         self.properties = properties;
-        self.error = error;
         self
-    }
-
-    /// The first mistake is the one to report.
-    fn remember(&mut self, result: Result<(), EventError>) {
-        if let Err(error) = result {
-            self.error.get_or_insert_with(|| Box::new(error));
-        }
     }
 
     /// Nearly all of what is written, if it is much.
@@ -185,9 +173,7 @@ impl Event {
         now: OffsetDateTime,
         json: &mut Vec<u8>,
     ) -> Result<(), EventError> {
-        if let Some(error) = &self.error {
-            return Err((**error).clone());
-        }
+        self.properties.check()?;
         if self.user_id.is_empty() {
             return Err(EventError::empty_user_id());
         }

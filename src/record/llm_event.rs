@@ -46,7 +46,6 @@ pub struct LlmEvent {
     generation_event_name: Option<String>,
     timestamp: Option<OffsetDateTime>,
     properties: Properties,
-    error: Option<Box<EventError>>,
 }
 
 impl LlmEvent {
@@ -67,7 +66,6 @@ impl LlmEvent {
             generation_event_name: None,
             timestamp: None,
             properties: Properties::default(),
-            error: None,
         }
     }
 
@@ -156,7 +154,7 @@ impl LlmEvent {
     pub fn timestamp(mut self, timestamp: impl Into<OffsetDateTime>) -> Self {
         let result =
             timestamp::convert(timestamp).map(|timestamp| self.timestamp = Some(timestamp));
-        self.remember(result);
+        self.properties.remember(result);
         self
     }
 
@@ -217,13 +215,11 @@ impl LlmEvent {
 
     /// Sets one property of both events, as [`property`](Self::property) does.
     pub fn set_property(&mut self, key: impl AsRef<str>, value: impl Serialize) {
-        let result = self.properties.insert(key.as_ref(), &value);
-        self.remember(result);
+        self.properties.set(key.as_ref(), &value);
     }
 
     pub(crate) fn set_properties(&mut self, properties: &impl Serialize) {
-        let result = self.properties.extend(properties);
-        self.remember(result);
+        self.properties.set_all(properties);
     }
 
     /// Takes a property out and returns it, if it was set on this event.
@@ -244,22 +240,13 @@ impl LlmEvent {
             generation_event_name: self.generation_event_name.clone(),
             timestamp: self.timestamp,
             properties: self.properties.clone(),
-            error: self.error.clone(),
         }
     }
 
     /// The same event with these properties under its own.
-    pub(crate) fn preset(mut self, properties: Properties, error: Option<Box<EventError>>) -> Self {
+    pub(crate) fn preset(mut self, properties: Properties) -> Self {
         self.properties = properties;
-        self.error = error;
         self
-    }
-
-    /// The first mistake is the one to report.
-    fn remember(&mut self, result: Result<(), EventError>) {
-        if let Err(error) = result {
-            self.error.get_or_insert_with(|| Box::new(error));
-        }
     }
 
     /// Nearly all of what is written, if it is much.
@@ -273,9 +260,7 @@ impl LlmEvent {
         now: OffsetDateTime,
         json: &mut Vec<u8>,
     ) -> Result<(), EventError> {
-        if let Some(error) = &self.error {
-            return Err((**error).clone());
-        }
+        self.properties.check()?;
         if self.user_id.is_empty() {
             return Err(EventError::empty_user_id());
         }

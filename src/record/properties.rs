@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{finite::Finite, text::write_text};
 use crate::{error::EventError, guard::caught};
 
-/// Properties as they go on the wire, without the braces.
+/// Properties as they go on the wire, without the braces, and the first mistake that was made in building their record.
 #[derive(Clone, Default)]
 pub(crate) struct Properties {
     /// Entries `"key":value`, joined by commas.
@@ -17,6 +17,7 @@ pub(crate) struct Properties {
     /// it is then looked into when the record is encoded, so that nobody else pays for it.
     keys: u128,
     repeats: bool,
+    error: Option<Box<EventError>>,
 }
 
 /// The bits of an object whose keys nobody looked at.
@@ -44,6 +45,30 @@ impl Drop for Properties {
 }
 
 impl Properties {
+    /// Appends one entry, or remembers why not.
+    pub(crate) fn set(&mut self, key: &str, value: &impl Serialize) {
+        let result = self.insert(key, value);
+        self.remember(result);
+    }
+
+    /// Appends the entries of an object, or remembers why not.
+    pub(crate) fn set_all(&mut self, properties: &impl Serialize) {
+        let result = self.extend(properties);
+        self.remember(result);
+    }
+
+    /// The first mistake is the one to report.
+    pub(crate) fn remember(&mut self, result: Result<(), EventError>) {
+        if let Err(error) = result {
+            self.error.get_or_insert_with(|| Box::new(error));
+        }
+    }
+
+    /// Fails if a mistake was made.
+    pub(crate) fn check(&self) -> Result<(), EventError> {
+        self.error.as_deref().cloned().map_or(Ok(()), Err)
+    }
+
     /// Appends one entry. When `value` cannot be written, everything stays as it was.
     pub(crate) fn insert(&mut self, key: &str, value: &impl Serialize) -> Result<(), EventError> {
         let entry = |json: &mut Vec<u8>| {

@@ -34,6 +34,9 @@ pub(super) trait SegmentFile: Send {
     /// Writes at the end; an error may leave a part of the bytes there.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
 
+    /// Whether anybody else can find the file, as far as the system tells.
+    fn has_name(&self) -> io::Result<bool>;
+
     /// Cuts off what lies beyond.
     fn truncate(&mut self, length: u64) -> io::Result<()>;
 
@@ -95,7 +98,7 @@ impl Disk for FileSystem {
         };
         match file.try_lock() {
             // Whoever held it may have removed it since it was opened here: what is in it has met its fate.
-            Ok(()) => Ok(has_name(&file)?.then(|| Box::new(file) as _)),
+            Ok(()) => Ok(file.has_name()?.then(|| Box::new(file) as _)),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }
@@ -125,11 +128,18 @@ impl SegmentFile for File {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.write_all(bytes)?;
         // A file that was removed takes bytes as ever, but nobody will find them.
-        if has_name(self)? {
+        if self.has_name()? {
             Ok(())
         } else {
             Err(io::ErrorKind::NotFound.into())
         }
+    }
+
+    fn has_name(&self) -> io::Result<bool> {
+        #[cfg(unix)]
+        return Ok(std::os::unix::fs::MetadataExt::nlink(&self.metadata()?) > 0);
+        #[cfg(not(unix))]
+        return Ok(true);
     }
 
     fn truncate(&mut self, length: u64) -> io::Result<()> {
@@ -139,14 +149,6 @@ impl SegmentFile for File {
     fn sync(&mut self) -> io::Result<()> {
         self.sync_data()
     }
-}
-
-/// Whether anybody can find the file, as far as the system tells.
-fn has_name(file: &File) -> io::Result<bool> {
-    #[cfg(unix)]
-    return Ok(std::os::unix::fs::MetadataExt::nlink(&file.metadata()?) > 0);
-    #[cfg(not(unix))]
-    return file.metadata().map(|_| true);
 }
 
 #[cfg(any(test, fuzzing))]

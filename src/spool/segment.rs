@@ -193,6 +193,11 @@ impl Segment {
         self.path.file_name()?.to_str()
     }
 
+    /// Whether somebody else can find the file; in doubt, yes.
+    pub(super) fn is_there(&self) -> bool {
+        self.file.has_name().unwrap_or(true)
+    }
+
     pub(super) fn is_ours(&self) -> bool {
         self.is_ours
     }

@@ -29,6 +29,10 @@ pub(super) struct Backlog {
     last_look: Instant,
 }
 
+/// A run that is shorter than this, and closes without time, does not begin what it cannot end: the server would take
+/// what earlier runs left, and the answer would come too late.
+const FIRST_LOOK: Duration = Duration::from_millis(100);
+
 /// Another process that just started may still hold a lock that its parent had, and one that ends leaves what it had:
 /// look again after a second, and a few more times, each after twice the time.
 const FIRST_LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -43,7 +47,7 @@ impl Backlog {
             shared,
             spool,
             is_failing: false,
-            next_look: Some(now),
+            next_look: Some(now + FIRST_LOOK),
             looks: 0,
             last_look: now,
         }
@@ -116,8 +120,14 @@ impl Backlog {
 
     /// Leaves what is on disk to whoever comes next.
     pub(super) fn leave(&mut self) {
-        let left = self.spool.leave();
-        self.shared.report.books().count_left(left);
+        let left = self.spool.leave(SystemTime::now());
+        let books = self.shared.report.books();
+        books.count_left(left.records);
+        books.count_settled(left.homeless.len() as u64);
+        self.shared
+            .report
+            .dropped(DropReason::Deadline, None, &left.homeless);
+        self.count_missing(left.missing);
     }
 
     pub(super) fn is_expired(&self) -> bool {
@@ -136,6 +146,13 @@ impl Backlog {
         }
     }
 
+    /// There will be no other time to look.
+    pub(super) fn look_now(&mut self, now: Instant) {
+        if self.looks == 0 {
+            self.next_look = Some(now);
+        }
+    }
+
     /// Looks for what others left, if it is time.
     pub(super) fn look(&mut self, now: Instant) {
         if self.next_look.is_none_or(|next| now < next) {
@@ -151,13 +168,16 @@ impl Backlog {
 
     /// What others left is ours from here on, and what cannot be read is lost.
     fn count_loaded(&self, loaded: &Loaded) {
-        let (report, missing) = (&self.shared.report, loaded.missing);
         if loaded.is_recovered {
-            let records = loaded.records.len() as u64;
-            report.books().count_recovered(records + missing);
+            let records = loaded.records.len() as u64 + loaded.missing;
+            self.shared.report.books().count_recovered(records);
         }
-        report.lost(DropReason::Damaged, missing);
-        report.books().count_settled(missing);
+        self.count_missing(loaded.missing);
+    }
+
+    fn count_missing(&self, missing: u64) {
+        self.shared.report.lost(DropReason::Damaged, missing);
+        self.shared.report.books().count_settled(missing);
     }
 
     /// Logs the first failure, and the first success after it.

@@ -9,7 +9,7 @@ use std::{
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use super::{Control, lane::Batch};
+use super::{control::Control, lane::Batch};
 use crate::{batch::write_body, client::Shared, delivery::reply::Verdict, record::Endpoint};
 
 pub(super) struct Post {

@@ -427,3 +427,24 @@ fn a_spool_that_is_no_folder_is_refused_in_words() {
     );
     let _ = std::fs::remove_file(&folder.0);
 }
+
+#[test]
+fn a_close_without_time_finds_another_place_when_the_folder_is_gone() {
+    let (server, folder) = (server(), Folder::new());
+    server.set_unavailable(true);
+    let client = build(spooling(&server, &folder.0));
+    client.track(Event::new("u", "e").property("index", 7));
+    let start = Instant::now();
+    while !folder.text().contains("index") {
+        assert!(start.elapsed() < LONG);
+        std::thread::yield_now();
+    }
+    std::fs::remove_dir_all(&folder.0).expect("removed");
+    client.close(Duration::ZERO).expect("nothing is lost");
+    assert_eq!(client.stats().spooled, 1);
+
+    server.set_unavailable(false);
+    let client = build(spooling(&server, &folder.0));
+    client.close(LONG).expect("delivered");
+    assert_eq!(indexes(&server), [7]);
+}

@@ -224,6 +224,12 @@ impl SegmentFile for MemoryFile {
         outcome
     }
 
+    fn has_name(&self) -> io::Result<bool> {
+        let mut state = self.disk.state();
+        state.count(Operation::Read)?;
+        Ok(state.names.values().any(|node| *node == self.node))
+    }
+
     fn truncate(&mut self, length: u64) -> io::Result<()> {
         let mut state = self.disk.state();
         state.count(Operation::Truncate)?;

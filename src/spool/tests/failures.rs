@@ -100,7 +100,7 @@ fn live(disk: &MemoryDisk, sync: bool, is_mortal: bool) -> Fates {
             fates.on_disk.retain(|text| !texts(part).contains(text));
         }
     }
-    spool.leave();
+    spool.leave(at(0));
     fates
 }
 
@@ -238,6 +238,6 @@ fn an_acknowledgement_that_failed_is_made_good_at_the_end() {
         percent: 50,
     }));
     spool.acknowledge(&[1, 2]).expect_err("there is no room");
-    assert_eq!(spool.leave(), 1);
+    assert_eq!(spool.leave(at(0)).records, 1);
     assert_eq!(deliver_all(&disk), ["a2"]);
 }

@@ -20,7 +20,7 @@ fn what_is_stored_is_delivered_once_and_leaves_no_file() {
     spool.acknowledge(&[1, 3]).expect("the disk is well");
     assert!(disk.names().is_empty());
     assert!(spool.load(true, true, at(0)).is_none());
-    assert_eq!(spool.leave(), 0);
+    assert_eq!(spool.leave(at(0)).records, 0);
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn a_segment_counts_as_settled_with_its_last_record() {
     spool.load(true, true, at(0)).expect("three records");
     spool.acknowledge(&[1, 2]).expect("the disk is well");
     assert_eq!(spool.settled(), 0);
-    assert_eq!(spool.leave(), 1);
+    assert_eq!(spool.leave(at(0)).records, 1);
     assert_eq!(deliver_all(&disk), ["a2"]);
 }
 
@@ -171,7 +171,7 @@ fn what_others_work_on_is_left_to_them() {
     ours.look_around(at(20)).expect("the disk is well");
     assert!(ours.has_found());
     assert!(ours.load(true, true, at(0)).is_none());
-    other.leave();
+    other.leave(at(0));
     assert!(
         ours.load(true, true, at(0)).is_none(),
         "nobody looked again"
@@ -286,7 +286,7 @@ fn what_others_left_damaged_is_told_of_once() {
         (vec!["x0".into(), "x2".into()], 1)
     );
     first.acknowledge(&[1]).expect("the disk is well");
-    assert_eq!(first.leave(), 1);
+    assert_eq!(first.leave(at(0)).records, 1);
     let mut second = spool(&disk, settings());
     second.look_around(at(20)).expect("the disk is well");
     let loaded = second.load(true, true, at(0)).expect("one record");

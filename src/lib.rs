@@ -54,6 +54,7 @@
 //! Settings and their defaults are those of [`TrubricsBuilder`]. Your own tests can have a server to talk to: see
 #![cfg_attr(feature = "testing", doc = "[`testing`].")]
 #![cfg_attr(not(feature = "testing"), doc = "the feature `testing`.")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(test),
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)
@@ -87,6 +88,14 @@ mod stats;
 pub mod durability {}
 
 #[doc = include_str!("guide.md")]
+#[cfg_attr(
+    not(feature = "testing"),
+    doc = "
+
+[`testing`]: https://docs.rs/trubrics/latest/trubrics/testing/
+[`testing::Recorder`]: https://docs.rs/trubrics/latest/trubrics/testing/struct.Recorder.html
+[`testing::Server`]: https://docs.rs/trubrics/latest/trubrics/testing/struct.Server.html"
+)]
 pub mod guide {}
 
 #[doc = include_str!("recipes.md")]

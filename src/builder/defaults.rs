@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Where records go unless [`host`](TrubricsBuilder::host) says otherwise.
+/// Where records go unless [`host`](crate::TrubricsBuilder::host) says otherwise.
 pub const DEFAULT_HOST: &str = "https://app.trubrics.com/api/ingestion";
 
 /// As in the official SDKs.

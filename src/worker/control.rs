@@ -15,7 +15,7 @@ pub(crate) enum Control {
     Wake,
     /// Deliver what waits now, then answer; no answer, but a closed channel, means that it will not be in time.
     Flush { deadline: Instant, done: Sender<()> },
-    /// Look at [`Shared::closing`].
+    /// A close has begun: look at its deadline.
     Close,
     /// A request that another thread made has come to its end.
     Answered(Answer),

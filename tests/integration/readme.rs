@@ -1,12 +1,13 @@
-//! What the README says of settings, beside the constants that they are.
+//! What the README says of settings, beside the constants that they are, and where its links lead.
 
-use std::time::Duration;
+use std::{fs, path::Path, time::Duration};
 
 use trubrics::{
     DEFAULT_CONNECT_TIMEOUT, DEFAULT_CONNECTIONS, DEFAULT_FLUSH_BATCH_SIZE, DEFAULT_FLUSH_INTERVAL,
     DEFAULT_GIVE_UP_AFTER, DEFAULT_HOST, DEFAULT_INITIAL_BACKOFF, DEFAULT_MAX_BACKOFF,
     DEFAULT_MAX_BATCH_BYTES, DEFAULT_MAX_BATCH_SIZE, DEFAULT_QUEUE_BYTES, DEFAULT_QUEUE_CAPACITY,
-    DEFAULT_REQUEST_TIMEOUT, DEFAULT_SHUTDOWN_TIMEOUT, Overflow,
+    DEFAULT_REQUEST_TIMEOUT, DEFAULT_SHUTDOWN_TIMEOUT, DEFAULT_SPOOL_MAX_AGE,
+    DEFAULT_SPOOL_MAX_BYTES, Overflow,
 };
 
 const README: &str = include_str!("../../README.md");
@@ -15,19 +16,20 @@ const BUILDER: &str = include_str!("../../src/builder.rs");
 #[test]
 fn the_readme_has_every_default_as_its_constant_is() {
     let time = |time: Duration| match time.as_millis() {
+        millis if millis % 86_400_000 == 0 => format!("{} d", millis / 86_400_000),
         millis if millis % 60_000 == 0 => format!("{} min", millis / 60_000),
         millis if millis % 1_000 == 0 => format!("{} s", millis / 1_000),
         millis => format!("{millis} ms"),
     };
-    let mebibytes = |bytes: usize| format!("{} MiB", bytes / (1024 * 1024));
+    let mebibytes = |bytes: u64| format!("{} MiB", bytes / (1024 * 1024));
     for (setting, default) in [
         ("host", format!("`{DEFAULT_HOST}`")),
         ("flush_interval", time(DEFAULT_FLUSH_INTERVAL)),
         ("flush_batch_size", DEFAULT_FLUSH_BATCH_SIZE.to_string()),
         ("max_batch_size", DEFAULT_MAX_BATCH_SIZE.to_string()),
-        ("max_batch_bytes", mebibytes(DEFAULT_MAX_BATCH_BYTES)),
+        ("max_batch_bytes", mebibytes(DEFAULT_MAX_BATCH_BYTES as u64)),
         ("queue_capacity", DEFAULT_QUEUE_CAPACITY.to_string()),
-        ("queue_bytes", mebibytes(DEFAULT_QUEUE_BYTES)),
+        ("queue_bytes", mebibytes(DEFAULT_QUEUE_BYTES as u64)),
         ("overflow", format!("`{:?}`", Overflow::default())),
         ("connections", DEFAULT_CONNECTIONS.to_string()),
         ("request_timeout", time(DEFAULT_REQUEST_TIMEOUT)),
@@ -36,6 +38,8 @@ fn the_readme_has_every_default_as_its_constant_is() {
         ("initial_backoff", time(DEFAULT_INITIAL_BACKOFF)),
         ("max_backoff", time(DEFAULT_MAX_BACKOFF)),
         ("shutdown_timeout", time(DEFAULT_SHUTDOWN_TIMEOUT)),
+        ("spool_max_bytes", mebibytes(DEFAULT_SPOOL_MAX_BYTES)),
+        ("spool_max_age", time(DEFAULT_SPOOL_MAX_AGE)),
     ] {
         let row = format!("| `{setting}` | {default} |");
         assert!(README.contains(&row), "the README has no row {row}");
@@ -66,4 +70,43 @@ fn the_readme_has_every_setting_of_the_builder() {
 fn the_readme_asks_for_the_rust_that_the_package_declares() {
     let version = env!("CARGO_PKG_RUST_VERSION");
     assert!(README.contains(&format!("Rust {version} or later")));
+}
+
+/// The anchor that a heading gets where Markdown is shown.
+fn anchor(heading: &str) -> String {
+    heading
+        .to_lowercase()
+        .chars()
+        .filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c))
+        .map(|c| if c == ' ' { '-' } else { c })
+        .collect()
+}
+
+#[test]
+fn each_link_of_the_readme_leads_to_a_file_and_a_heading_of_the_repository() {
+    let links: Vec<_> = README
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next())
+        .filter(|link| !link.starts_with("https://"))
+        .collect();
+    assert!(links.len() > 5, "links are found: {links:?}");
+    for link in links {
+        let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+        let file = if file.is_empty() { "README.md" } else { file };
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+        assert!(path.exists(), "{link} leads to no file");
+        if heading.is_empty() {
+            continue;
+        }
+        let text = fs::read_to_string(path).unwrap();
+        let mut headings = text
+            .lines()
+            .filter(|line| line.starts_with('#') && line.contains("# "))
+            .map(|line| anchor(line.trim_start_matches('#').trim()));
+        assert!(
+            headings.any(|found| found == heading),
+            "{link} leads to no heading"
+        );
+    }
 }

@@ -193,9 +193,10 @@ fn a_record_that_is_given_back_is_whole_and_may_be_tracked_again() {
 
 #[test]
 fn dead_letters_are_redacted_as_well() {
+    let server = server();
     let (tell, told) = std::sync::mpsc::channel();
     let client = build(
-        Trubrics::builder("key")
+        client_of(&server)
             .llm_content(Content::redacted(|_| "***".into()))
             .on_drop(move |dropped| {
                 for record in dropped.records() {

@@ -163,8 +163,9 @@ impl TrubricsBuilder {
     }
 
     /// So many waiting records are sent at once; 1 to 100. Waiting records of
-    /// [`max_batch_bytes`](Self::max_batch_bytes) together are sent at once too, however few they are.
-    /// Default: [`DEFAULT_FLUSH_BATCH_SIZE`].
+    /// [`max_batch_bytes`](Self::max_batch_bytes) together are sent at once too, however few they are. For 50 ms after one
+    /// such batch, the next ones may wait until then, or for a request of [`max_batch_size`](Self::max_batch_size): where
+    /// records are dense, no call has to wake the worker. Default: [`DEFAULT_FLUSH_BATCH_SIZE`].
     pub fn flush_batch_size(mut self, records: usize) -> Self {
         self.flush_batch_size = records;
         self
@@ -472,11 +473,16 @@ impl TrubricsBuilder {
             return Ok(Trubrics::disabled());
         }
 
+        let trigger_records = self.flush_batch_size.min(self.queue_capacity);
         let (queue, records) = Queue::new(Limits {
             records: self.queue_capacity,
             bytes: self.queue_bytes,
-            trigger_records: self.flush_batch_size.min(self.queue_capacity),
+            trigger_records,
             trigger_bytes: self.max_batch_bytes.min(self.queue_bytes.div_ceil(2)),
+            urgent_records: self
+                .max_batch_size
+                .min(self.queue_capacity.div_ceil(2))
+                .max(trigger_records),
         });
         let (control, orders) = unbounded();
         let id = NEXT_CLIENT.fetch_add(1, Ordering::Relaxed);

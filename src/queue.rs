@@ -26,17 +26,22 @@ pub enum Overflow {
     Block,
 }
 
-/// Bounds of the queue, and how much of it makes the worker send at once.
+/// Bounds of the queue, and how much of it the worker is woken for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     pub(crate) records: usize,
     pub(crate) bytes: usize,
     pub(crate) trigger_records: usize,
     pub(crate) trigger_bytes: usize,
+    /// So many wake even a worker that will look by itself soon.
+    pub(crate) urgent_records: usize,
 }
 
 /// Set in `accepted` once the door is shut. Counting and asking are then one step, and none slips in between.
 const CLOSED: u64 = 1 << 63;
+
+/// Set in `taken` while the worker looks at the queue by itself.
+const ALERT: u64 = 1 << 63;
 
 /// No record is smaller: its field names and its timestamp alone take this much.
 const MIN_RECORD_BYTES: usize = 64 + RECORD_OVERHEAD;
@@ -46,7 +51,7 @@ pub(crate) struct Queue {
     sender: Sender<Encoded>,
     /// Records let in, ever, and the [`CLOSED`] bit.
     accepted: AtomicU64,
-    /// Records that the worker has taken out, ever.
+    /// Records that the worker has taken out, ever, and the [`ALERT`] bit.
     taken: AtomicU64,
     /// What is waiting, in a batch or in flight.
     budget: Budget,
@@ -105,17 +110,21 @@ impl Queue {
             self.release(1, size);
             return Err(Refused::Closed(record));
         }
-        let waiting_before = before.saturating_sub(self.taken.load(SeqCst));
+        let taken = self.taken.load(SeqCst);
         if let Err(SendError(record)) = self.sender.send(record) {
             // Only a worker that failed lets go of the receiver before the door is shut.
             self.accepted.fetch_sub(1, SeqCst);
             self.release(1, size);
             return Err(Refused::Closed(record));
         }
+        let waiting = (before + 1).saturating_sub(taken & !ALERT);
         let trigger = self.limits.trigger_bytes;
-        Ok(waiting_before == 0
-            || waiting_before + 1 == self.limits.trigger_records as u64
-            || bytes_before / trigger != (bytes_before + size) / trigger)
+        let is_news = if taken & ALERT == 0 {
+            waiting <= 1 || waiting == self.limits.trigger_records as u64
+        } else {
+            waiting == self.limits.urgent_records as u64
+        };
+        Ok(is_news || bytes_before / trigger != (bytes_before + size) / trigger)
     }
 
     /// Gives back the budget of records that came to their end.
@@ -161,9 +170,11 @@ impl Queue {
         self.budget.has_blocked()
     }
 
-    /// The worker has taken so many out, ever; says how many are waiting or on their way.
-    pub(crate) fn set_taken(&self, taken: u64) -> u64 {
-        self.taken.store(taken, SeqCst);
+    /// The worker has taken so many out, ever, and looks again by itself if it `is_alert`: then callers need not wake it.
+    /// Says how many are waiting or on their way.
+    pub(crate) fn set_taken(&self, taken: u64, is_alert: bool) -> u64 {
+        let alert = if is_alert { ALERT } else { 0 };
+        self.taken.store(taken | alert, SeqCst);
         self.accepted().saturating_sub(taken)
     }
 }

@@ -1,7 +1,7 @@
 //! The one thread that sends: it waits until the schedule says otherwise, and performs its steps.
 //!
 //! It listens on the control channel alone. Callers put records into the data channel without waking anybody, and knock
-//! here when the first one waits and when a batch is full.
+//! here when the first one waits and when a batch is full; after that it looks by itself for a while.
 
 mod backlog;
 mod control;
@@ -72,12 +72,7 @@ pub(crate) struct Worker {
     backlog: Option<Backlog>,
     /// Our records in the spool are wanted at the server, however few they are.
     is_wanted: bool,
-    /// Something came lately: with a spool, the queue is looked into again soon, without a knock.
-    is_alert: bool,
 }
-
-/// Records are on disk within this time, and callers need not knock as long as the worker looks by itself.
-const ALERT_PERIOD: Duration = Duration::from_millis(2);
 
 struct Flush {
     deadline: Instant,
@@ -124,7 +119,6 @@ impl Worker {
             flushes: Vec::new(),
             backlog,
             is_wanted: false,
-            is_alert: false,
             shared,
         })
     }
@@ -155,7 +149,8 @@ impl Worker {
             }
             let now = Instant::now();
             self.answer_flushes(now);
-            match self.schedule.next(now, self.view()) {
+            let view = self.view(now);
+            match self.schedule.next(now, view) {
                 Step::Take => self.take(now),
                 Step::Load { is_due } => self.load(is_due, now),
                 Step::Look => self
@@ -170,20 +165,10 @@ impl Worker {
     }
 
     fn listen(&mut self, until: Option<Instant>) {
-        let was_alert = std::mem::take(&mut self.is_alert);
-        let until = if was_alert {
-            Some(after(Instant::now(), ALERT_PERIOD))
-        } else {
-            until
-        };
         let heard = match until {
             Some(until) => self.control.recv_deadline(until).ok(),
             None => self.control.recv().ok(),
         };
-        // From here on, callers knock again; what came before is seen when the queue is looked at next.
-        if was_alert && self.shared.knocker.heard() {
-            self.want_all();
-        }
         if let Some(control) = heard {
             self.hear(control);
         }
@@ -231,10 +216,11 @@ impl Worker {
         self.schedule.hurry();
     }
 
-    fn view(&self) -> View {
+    fn view(&self, now: Instant) -> View {
         let queue = &self.shared.queue;
         View {
-            waiting: queue.set_taken(self.taken),
+            // From where the worker is no longer alert, callers knock again; what came before is seen here.
+            waiting: queue.set_taken(self.taken, self.schedule.is_alert(now)),
             waiting_bytes: queue.pending_bytes().saturating_sub(self.in_hand_bytes),
             blocked: queue.has_blocked(),
             in_hand: self.lanes.iter().any(Lane::has_work),
@@ -251,6 +237,7 @@ impl Worker {
     fn take(&mut self, now: Instant) {
         let mut taken = Vec::new();
         let is_spooling = self.backlog.is_some();
+        let taken_before = self.taken;
         while let Ok(record) = self.records.try_recv() {
             self.taken += 1;
             if is_spooling {
@@ -268,12 +255,11 @@ impl Worker {
                 taken.push(record);
             }
         }
-        self.shared.queue.set_taken(self.taken);
+        self.schedule
+            .came(self.taken - taken_before, is_spooling, now);
+        let is_alert = self.schedule.is_alert(now);
+        self.shared.queue.set_taken(self.taken, is_alert);
         if let Some(backlog) = &mut self.backlog {
-            self.is_alert |= !taken.is_empty();
-            if self.is_alert {
-                self.shared.knocker.mute();
-            }
             if backlog.spool().held().0 == 0 {
                 self.schedule.took(now);
             }

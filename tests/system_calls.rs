@@ -17,9 +17,10 @@ const CHILD: &str = "TRUBRICS_TEST_TRACED";
 /// The name of a file that is not there: to ask for it is a system call that shows in the trace.
 const MARK: &str = "/trubrics-mark";
 
-/// Two of twenty calls wake the worker: the first one of a batch, and the one that makes it full.
+/// A call that wakes the worker makes one: the first of a batch and the one that makes it full, at the most. Where records
+/// are as dense as here, the worker looks by itself.
 #[test]
-fn a_paced_caller_makes_a_system_call_for_one_record_in_ten() {
+fn a_paced_caller_makes_a_system_call_for_one_record_in_ten_at_the_most() {
     if let Ok(url) = env::var(CHILD) {
         return track_at_a_pace(&url);
     }
@@ -31,7 +32,7 @@ fn a_paced_caller_makes_a_system_call_for_one_record_in_ten() {
         .arg(env::current_exe().expect("a path of its own"))
         .args([
             "--exact",
-            "a_paced_caller_makes_a_system_call_for_one_record_in_ten",
+            "a_paced_caller_makes_a_system_call_for_one_record_in_ten_at_the_most",
         ])
         .env(CHILD, server.url())
         .output();
@@ -41,12 +42,9 @@ fn a_paced_caller_makes_a_system_call_for_one_record_in_ten() {
         eprintln!("not counted: strace is not there, or not allowed to look");
         return;
     }
-    let made = calls_between_marks(&trace);
-    // None at all would be a trace that was not understood.
-    assert!(
-        (1..CALLS / 5).contains(&made),
-        "{made} system calls in {CALLS} calls"
-    );
+    let [sleeps, made] = calls_between_marks(&trace);
+    assert!(sleeps >= CALLS, "{sleeps} of the sleeps are in the trace");
+    assert!(made < CALLS / 5, "{made} system calls in {CALLS} calls");
 }
 
 fn track_at_a_pace(url: &str) {
@@ -64,8 +62,8 @@ fn track_at_a_pace(url: &str) {
     let _ = fs::metadata(MARK);
 }
 
-/// System calls of the thread that set the marks, without the sleep that sets the pace.
-fn calls_between_marks(trace: &str) -> usize {
+/// System calls of the thread that set the marks: the sleeps that set the pace, and all others.
+fn calls_between_marks(trace: &str) -> [usize; 2] {
     let lines = trace.lines().filter_map(|line| line.split_once(' '));
     let marking = lines.clone().find(|(_, call)| call.contains(MARK));
     let (caller, _) = marking.expect("a mark in the trace");
@@ -75,6 +73,12 @@ fn calls_between_marks(trace: &str) -> usize {
         .skip_while(|call| !call.contains(MARK))
         .skip(1)
         .take_while(|call| !call.contains(MARK))
-        .filter(|call| !call.contains("nanosleep") && !call.contains("resumed>"))
-        .count()
+        .filter(|call| !call.contains("resumed>"))
+        .fold([0, 0], |[sleeps, others], call| {
+            let is_sleep = call.contains("nanosleep");
+            [
+                sleeps + usize::from(is_sleep),
+                others + usize::from(!is_sleep),
+            ]
+        })
 }

@@ -27,6 +27,7 @@ fn queue(records: usize, units: usize) -> (Arc<Queue>, Receiver<Encoded>) {
         bytes: units.saturating_mul(UNIT),
         trigger_records: 3,
         trigger_bytes: 500 * UNIT,
+        urgent_records: 5,
     });
     (Arc::new(queue), receiver)
 }
@@ -40,11 +41,28 @@ fn the_worker_is_woken_for_the_first_record_and_for_a_full_batch_and_not_for_oth
     let (queue, _receiver) = queue(10, 5_000);
     let woken: Vec<_> = (0..5).map(|_| is_woken(queue.push(record(10)))).collect();
     assert_eq!(woken, [true, false, true, false, false]);
-    assert_eq!(queue.set_taken(5), 0);
+    assert_eq!(queue.set_taken(5, false), 0);
     assert!(
         is_woken(queue.push(record(10))),
         "the next one is a first one again"
     );
+}
+
+#[test]
+fn a_worker_that_looks_by_itself_is_woken_for_a_whole_request_alone() {
+    let (queue, _receiver) = queue(10, 5_000);
+    queue.set_taken(0, true);
+    let woken: Vec<_> = (0..6).map(|_| is_woken(queue.push(record(10)))).collect();
+    assert_eq!(woken, [false, false, false, false, true, false]);
+    assert_eq!(queue.set_taken(6, true), 0);
+    assert!(!is_woken(queue.push(record(10))));
+    assert_eq!(
+        queue.set_taken(6, false),
+        1,
+        "it sees what nobody woke it for"
+    );
+    assert!(!is_woken(queue.push(record(10))));
+    assert!(is_woken(queue.push(record(10))), "a full batch");
 }
 
 #[test]

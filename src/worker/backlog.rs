@@ -21,8 +21,8 @@ use crate::{
 pub(super) struct Backlog {
     shared: Arc<Shared>,
     spool: Spool,
-    /// The disk failed, and was told of.
-    is_failing: bool,
+    /// When the disk failed last, if that was told of and its recovery was not.
+    failed_at: Option<Instant>,
     /// When to look for what others left, and how often that was done since something was there.
     next_look: Option<Instant>,
     looks: u32,
@@ -38,6 +38,10 @@ const FIRST_LOOK: Duration = Duration::from_millis(100);
 const FIRST_LOOK_AGAIN: Duration = Duration::from_secs(1);
 const MAX_LOOKS: u32 = 5;
 
+/// A disk that is nearly full takes a small write right after it refused a large one. It is well again when it takes one
+/// so long after the last that it refused.
+const RECOVERY: Duration = Duration::from_secs(1);
+
 /// A client that is at work anyway looks again after this.
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -46,7 +50,7 @@ impl Backlog {
         Self {
             shared,
             spool,
-            is_failing: false,
+            failed_at: None,
             next_look: Some(now + FIRST_LOOK),
             looks: 0,
             last_look: now,
@@ -180,19 +184,23 @@ impl Backlog {
         self.shared.report.books().count_settled(missing);
     }
 
-    /// Logs the first failure, and the first success after it.
+    /// Logs the first failure, and that the disk is well again.
     fn tell(&mut self, outcome: &io::Result<()>) {
-        match outcome {
-            Err(error) if !self.is_failing => {
-                logging(
-                    || warn!(target: TARGET, "the spool cannot be written: records wait in memory ({error})"),
-                );
+        let now = Instant::now();
+        match (outcome, self.failed_at) {
+            (Err(error), failed_at) => {
+                if failed_at.is_none() {
+                    logging(
+                        || warn!(target: TARGET, "the spool cannot be written: records wait in memory ({error})"),
+                    );
+                }
+                self.failed_at = Some(now);
             }
-            Ok(()) if self.is_failing => {
+            (Ok(()), Some(failed_at)) if now.duration_since(failed_at) >= RECOVERY => {
                 logging(|| warn!(target: TARGET, "the spool can be written again"));
+                self.failed_at = None;
             }
             _ => {}
         }
-        self.is_failing = outcome.is_err();
     }
 }

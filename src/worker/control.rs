@@ -52,11 +52,6 @@ impl Knocker {
         self.hurrying.swap(false, SeqCst)
     }
 
-    /// The worker looks at the queue by itself: nobody needs to knock until it [`heard`](Self::heard).
-    pub(super) fn mute(&self) {
-        self.waking.store(true, SeqCst);
-    }
-
     /// Wants what waits to be sent now. However often this is called, the worker hears it once.
     pub(crate) fn hurry(&self) {
         self.hurrying.store(true, SeqCst);

@@ -8,6 +8,13 @@ use crate::deadline::after;
 /// batch is given in all by default.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
 
+/// How long the worker looks at the queue by itself, without being woken, after a full batch came: while records are that
+/// dense, none of those who track them has to wake anybody.
+const ALERT_PERIOD: Duration = Duration::from_millis(50);
+
+/// The same where there is a spool, after any record came: it is on disk within this time.
+const ALERT_PERIOD_WITH_SPOOL: Duration = Duration::from_millis(2);
+
 /// Where the records are.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct View {
@@ -64,6 +71,8 @@ pub(crate) struct Schedule {
     trigger_bytes: usize,
     /// What waits in the channel arrived no earlier than this.
     since: Option<Instant>,
+    /// Nobody has to wake the worker until then.
+    alert_until: Option<Instant>,
     gate: Gate,
     closing: Option<Instant>,
 }
@@ -79,6 +88,7 @@ impl Schedule {
             trigger_records: trigger_records as u64,
             trigger_bytes,
             since: None,
+            alert_until: None,
             gate: Gate::default(),
             closing: None,
         }
@@ -104,7 +114,8 @@ impl Schedule {
                 return Step::Abandon;
             }
         }
-        let mut until = self.closing;
+        let alert_until = self.alert_until.filter(|_| self.is_alert(now));
+        let mut until = earliest(self.closing, alert_until);
         if view.in_hand {
             match self.gate.until() {
                 None if view.has_place => return Step::Attempt,
@@ -143,6 +154,23 @@ impl Schedule {
     /// Everything that waited was taken in: whatever waits from here on came later.
     pub(crate) fn took(&mut self, now: Instant) {
         self.since = Some(now);
+    }
+
+    /// So many came, which says how soon more will.
+    pub(crate) fn came(&mut self, count: u64, has_spool: bool, now: Instant) {
+        let (dense, period) = if has_spool {
+            (1, ALERT_PERIOD_WITH_SPOOL)
+        } else {
+            (self.trigger_records, ALERT_PERIOD)
+        };
+        if count >= dense {
+            self.alert_until = Some(after(now, period));
+        }
+    }
+
+    /// Whether the worker looks at the queue by itself soon, so that nobody has to wake it.
+    pub(crate) fn is_alert(&self, now: Instant) -> bool {
+        self.alert_until.is_some_and(|until| now < until)
     }
 
     /// The server answered with something else than "later". What it asked for in another answer still holds.

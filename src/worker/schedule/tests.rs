@@ -61,6 +61,30 @@ fn records_that_came_during_a_request_wait_no_longer_than_the_interval_after_it_
 }
 
 #[test]
+fn after_a_full_batch_the_worker_looks_by_itself_for_a_while() {
+    let (mut schedule, start) = (schedule(), Instant::now());
+    schedule.came(19, false, start);
+    assert!(!schedule.is_alert(start), "too few");
+    schedule.came(20, false, start);
+    let end = start + ALERT_PERIOD;
+    assert!(schedule.is_alert(start) && !schedule.is_alert(end));
+    assert_eq!(schedule.next(start, NOTHING), Step::Listen(Some(end)));
+    assert_eq!(schedule.next(start, waiting(19)), Step::Listen(Some(end)));
+    assert_eq!(schedule.next(start, waiting(20)), Step::Take);
+    assert_eq!(schedule.next(end, NOTHING), Step::Listen(None));
+}
+
+#[test]
+fn with_a_spool_any_record_makes_the_worker_look_by_itself() {
+    let (mut schedule, start) = (schedule(), Instant::now());
+    schedule.came(0, true, start);
+    assert!(!schedule.is_alert(start));
+    schedule.came(1, true, start);
+    assert!(schedule.is_alert(start));
+    assert!(!schedule.is_alert(start + ALERT_PERIOD_WITH_SPOOL));
+}
+
+#[test]
 fn a_rest_in_between_starts_the_interval_anew() {
     let (mut schedule, start) = (schedule(), Instant::now());
     schedule.took(start);

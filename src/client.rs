@@ -6,9 +6,9 @@ pub(crate) use shared::Shared;
 
 use std::{
     convert::Infallible,
-    fmt, process,
+    fmt,
     sync::{Arc, Mutex, PoisonError},
-    thread::{self, JoinHandle, ThreadId},
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -86,11 +86,8 @@ impl Trubrics {
         worker: JoinHandle<()>,
         running: Receiver<Infallible>,
     ) -> Self {
-        let worker_id = worker.thread().id();
         let inner = Inner {
             shared,
-            worker_id,
-            process_id: process::id(),
             worker: Mutex::new(Some(worker)),
             running,
         };
@@ -146,7 +143,9 @@ impl Trubrics {
     pub fn track_sync(&self, record: impl Into<Record>) -> Result<(), DeliveryError> {
         match &self.inner {
             // The connections are the parent's: two processes would talk at once on them.
-            Some(inner) if inner.is_forked() => Err(DeliveryError::new(DeliveryErrorKind::Closed)),
+            Some(inner) if inner.shared.is_forked() => {
+                Err(DeliveryError::new(DeliveryErrorKind::Closed))
+            }
             Some(inner) => inner
                 .shared
                 .deliver_now(record.into())
@@ -163,8 +162,8 @@ impl Trubrics {
     /// # Errors
     ///
     /// When time ran out, or records were dropped since the last flush; the error says how many of each, and its source
-    /// why the last request failed, if it did. A call from a
-    /// hook or a transport does nothing and says so.
+    /// why the last request failed, if it did. A call from a hook, a transport, or a logger that the client's own threads
+    /// call, does nothing and says so.
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
         match &self.inner {
             Some(inner) => inner.flush(timeout),
@@ -176,12 +175,13 @@ impl Trubrics {
     ///
     /// What is not delivered by then is dropped as [`DropReason::Deadline`], and the request in flight is interrupted;
     /// where that is not possible (a connection that is being made, a transport without
-    /// [`interrupt`](crate::Transport::interrupt)) its thread is let go, and its records are still pending. Later records are dropped as
-    /// [`DropReason::Closed`]. A second call waits for the same end. `Duration::ZERO` gives up everything at once.
+    /// [`interrupt`](crate::Transport::interrupt)) its thread is let go: if it is the worker's, its records are still
+    /// pending. Later records are dropped as [`DropReason::Closed`]. A second call waits for the same end, and the drop of
+    /// the last handle no longer. `Duration::ZERO` gives up everything at once.
     ///
     /// With a [`spool`](TrubricsBuilder::spool) nothing is dropped: what is not delivered by then waits there for the
-    /// next run, and with `Duration::ZERO` this returns when it is on disk. In the time that is left, what earlier runs
-    /// left is delivered too.
+    /// next run, and with `Duration::ZERO` this returns when it is on disk, after a second at the most where the disk
+    /// hangs. In the time that is left, what earlier runs left is delivered too.
     ///
     /// # Errors
     ///
@@ -223,26 +223,19 @@ impl fmt::Debug for Trubrics {
 /// What all handles share; the last one to go closes the client.
 struct Inner {
     shared: Arc<Shared>,
-    worker_id: ThreadId,
-    process_id: u32,
     worker: Mutex<Option<JoinHandle<()>>>,
     /// Disconnected when the worker has ended.
     running: Receiver<Infallible>,
 }
 
 impl Inner {
-    /// Whether the caller is a hook or the transport of this client, for which a wait would be for himself.
+    /// Whether the caller is a hook, the transport or a thread of this client: it would wait for its own end.
     fn is_inside(&self) -> bool {
-        hooks::is_inside(self.shared.id) || thread::current().id() == self.worker_id
-    }
-
-    /// Whether this is a process that was forked off the one with the worker: nobody here will answer.
-    fn is_forked(&self) -> bool {
-        process::id() != self.process_id
+        hooks::is_inside(self.shared.id)
     }
 
     fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
-        if self.is_forked() {
+        if self.shared.is_forked() {
             return self.outcome(false, self.shared.report.books().told());
         }
         if self.is_inside() {
@@ -261,7 +254,7 @@ impl Inner {
     }
 
     fn close(&self, timeout: Duration) -> Result<(), FlushError> {
-        if self.is_forked() {
+        if self.shared.is_forked() {
             return self.outcome(false, self.shared.report.books().told());
         }
         if self.is_inside() {
@@ -276,8 +269,8 @@ impl Inner {
         if !self.has_ended(last_call) && self.shared.is_last_call(last_call) {
             self.shared.interrupt();
         }
-        // What is not on disk yet is worth a moment more.
-        let grace = if self.shared.has_spool {
+        // What is not on disk yet is worth a moment more, where the worker has nothing else to do.
+        let grace = if self.shared.has_spool && self.shared.is_last_call(last_call) {
             SPOOL_GRACE
         } else {
             Duration::ZERO
@@ -343,6 +336,9 @@ const SPOOL_GRACE: Duration = Duration::from_secs(1);
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.close_in_time();
+        // Whoever closed it before gave it its time.
+        if self.shared.closing().is_none() {
+            self.close_in_time();
+        }
     }
 }

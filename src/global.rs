@@ -46,7 +46,9 @@ pub fn init(client: Trubrics) -> Result<Guard, InitError> {
         return Err(InitError { client });
     }
     *current = Some(client.clone());
-    Ok(Guard { client })
+    Ok(Guard {
+        client: Some(client),
+    })
 }
 
 /// Tracks with the client of the process, as [`Trubrics::track`]; without one, nothing happens.
@@ -86,7 +88,8 @@ fn current() -> Option<Trubrics> {
 /// with the time that [`shutdown_timeout`](crate::TrubricsBuilder::shutdown_timeout) allows.
 #[must_use = "a guard that is dropped at once closes the client at once"]
 pub struct Guard {
-    client: Trubrics,
+    /// None once it was closed.
+    client: Option<Trubrics>,
 }
 
 impl Guard {
@@ -95,26 +98,29 @@ impl Guard {
     /// # Errors
     ///
     /// As [`Trubrics::close`].
-    pub fn close(self, timeout: Duration) -> Result<(), FlushError> {
-        take();
-        self.client.close(timeout)
+    pub fn close(mut self, timeout: Duration) -> Result<(), FlushError> {
+        self.take().map_or(Ok(()), |client| client.close(timeout))
+    }
+
+    /// Takes the client away, from the process and from this guard.
+    fn take(&mut self) -> Option<Trubrics> {
+        let client = self.client.take()?;
+        let former = CLIENT
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        // Outside of the lock, for a handle that goes may take its time.
+        drop(former);
+        Some(client)
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        take();
-        self.client.close_in_time();
+        if let Some(client) = self.take() {
+            client.close_in_time();
+        }
     }
-}
-
-/// The handle is dropped outside of the lock: it may be the last one.
-fn take() {
-    let former = CLIENT
-        .write()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take();
-    drop(former);
 }
 
 impl fmt::Debug for Guard {

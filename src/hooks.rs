@@ -1,7 +1,7 @@
 //! The program's own code that runs inside ours: guarded, so that its panic costs a record at the most, and known, so
 //! that it cannot wait for itself.
 
-use std::{cell::RefCell, fmt};
+use std::{cell::Cell, fmt};
 
 use crate::{
     delivery::reply::Refusal,
@@ -79,7 +79,7 @@ enum Kind {
 /// Runs `before_send`; a panic refuses the record. So does a record that comes out of `before_send` itself: it would
 /// call itself without end.
 pub(crate) fn before_send(client: ClientId, hook: &BeforeSend, record: Record) -> Option<Record> {
-    if running(|running| running.contains(&(client, Kind::BeforeSend))) {
+    if is_running(|frame| frame == (client, Kind::BeforeSend)) {
         return None;
     }
     guarded(client, Kind::BeforeSend, || hook(record)).flatten()
@@ -87,7 +87,7 @@ pub(crate) fn before_send(client: ClientId, hook: &BeforeSend, record: Record) -
 
 /// Runs a redaction; none if it panicked, and for a record that comes out of a redaction.
 pub(crate) fn redact(client: ClientId, redact: &Redact, text: &str) -> Option<String> {
-    if running(|running| running.contains(&(client, Kind::Redaction))) {
+    if is_running(|frame| frame == (client, Kind::Redaction)) {
         return None;
     }
     guarded(client, Kind::Redaction, || redact(text))
@@ -95,38 +95,65 @@ pub(crate) fn redact(client: ClientId, redact: &Redact, text: &str) -> Option<St
 
 /// Runs `on_drop`, unless the drop happened inside a hook: it would be told of its own doing without end.
 pub(crate) fn on_drop(client: ClientId, hook: &OnDrop, dropped: &Dropped<'_>) {
-    let in_hook = |(of, kind): &_| *of == client && *kind != Kind::Transport;
-    if !running(|running| running.iter().any(in_hook)) {
+    if !is_running(|(of, kind)| of == client && kind != Kind::Transport) {
         guarded(client, Kind::OnDrop, || hook(dropped));
     }
 }
 
 /// Runs a transport, on whatever thread; after a panic there is nothing.
-pub(crate) fn transport<T>(client: ClientId, send: impl FnOnce() -> T) -> Option<T> {
-    guarded(client, Kind::Transport, send)
+pub(crate) fn transport<T>(client: ClientId, call: impl FnOnce() -> T) -> Option<T> {
+    guarded(client, Kind::Transport, call)
+}
+
+/// The thread that this is called on works for the client alone: whatever it runs is as good as its transport.
+pub(crate) fn work_for(client: ClientId) {
+    RUNNING.set(RUNNING.get().with((client, Kind::Transport)));
 }
 
 /// Whether a hook or the transport of this client is running on this thread.
 pub(crate) fn is_inside(client: ClientId) -> bool {
-    running(|running| running.iter().any(|(of, _)| *of == client))
+    is_running(|(of, _)| of == client)
 }
+
+type Frame = (ClientId, Kind);
+
+/// What runs on a thread, each inside the one before. It is plain data, for that is there until the very end of a
+/// thread, when other thread-locals are gone.
+#[derive(Clone, Copy)]
+struct Running {
+    frames: [Frame; MAX_DEPTH],
+    depth: usize,
+}
+
+/// Hooks of one client that call another one, whose hooks call a third: where there are more, all of them count as
+/// running.
+const MAX_DEPTH: usize = 8;
 
 thread_local! {
-    /// What is running on this thread, each inside the one before.
-    static RUNNING: RefCell<Vec<(ClientId, Kind)>> = const { RefCell::new(Vec::new()) };
+    static RUNNING: Cell<Running> = const {
+        Cell::new(Running { frames: [(0, Kind::Transport); MAX_DEPTH], depth: 0 })
+    };
 }
 
-fn running<T: Default>(look: impl FnOnce(&mut Vec<(ClientId, Kind)>) -> T) -> T {
-    RUNNING
-        .try_with(|running| look(&mut running.borrow_mut()))
-        .unwrap_or_default()
+impl Running {
+    fn with(mut self, frame: Frame) -> Self {
+        if let Some(free) = self.frames.get_mut(self.depth) {
+            *free = frame;
+        }
+        self.depth += 1;
+        self
+    }
+}
+
+fn is_running(is_meant: impl Fn(Frame) -> bool) -> bool {
+    let Running { frames, depth } = RUNNING.get();
+    depth > MAX_DEPTH || frames.into_iter().take(depth).any(is_meant)
 }
 
 fn guarded<T>(client: ClientId, kind: Kind, hook: impl FnOnce() -> T) -> Option<T> {
-    running(|running| running.push((client, kind)));
+    let before = RUNNING.get();
+    RUNNING.set(before.with((client, kind)));
     let result = caught(hook);
-    running(|running| {
-        running.pop();
-    });
+    RUNNING.set(before);
     result
 }

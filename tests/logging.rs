@@ -7,7 +7,7 @@ use std::{
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use trubrics::{
-    Event, LlmEvent, Trubrics, TrubricsBuilder,
+    Event, LlmEvent, Overflow, Trubrics, TrubricsBuilder,
     testing::{Reply, Server},
 };
 
@@ -33,6 +33,11 @@ impl Log for Lines {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(line);
+        let tracks = record.target() == "trubrics" && record.level() == Level::Debug;
+        let client = TRACKED_BY_LOGGER.lock().map(|client| client.clone());
+        if let (true, Ok(Some(client))) = (tracks, client) {
+            client.track(Event::new("u", "logged"));
+        }
     }
 
     fn flush(&self) {}
@@ -187,4 +192,32 @@ fn a_refused_key_is_one_error_and_not_one_for_each_batch() {
         ]
     );
     assert_eq!(ours(Level::Warn), ["records dropped in all: 4"]);
+}
+
+/// A client whose logger tracks with it, if it is there.
+static TRACKED_BY_LOGGER: Mutex<Option<Trubrics>> = Mutex::new(None);
+
+#[test]
+fn a_logger_that_tracks_neither_blocks_a_thread_that_sends_nor_calls_itself_without_end() {
+    let _turn = fresh_log();
+    for connections in [1, 2] {
+        let server = Server::start().expect("a free port");
+        let client = client_of(&server)
+            .connections(connections)
+            .queue_capacity(2)
+            .flush_batch_size(1)
+            .overflow(Overflow::Block)
+            .build()
+            .expect("good settings");
+        *TRACKED_BY_LOGGER.lock().expect("no panic") = Some(client.clone());
+        for _ in 0..20 {
+            client.track(Event::new("u", "e"));
+        }
+        let flushed = client.flush(LONG);
+        *TRACKED_BY_LOGGER.lock().expect("no panic") = None;
+        let _ = client.close(LONG);
+        let stats = client.stats();
+        assert!(stats.delivered >= 20, "{flushed:?} {stats:?}");
+        assert_eq!(stats.pending, 0);
+    }
 }

@@ -1,6 +1,7 @@
 //! What callers and the worker have in common, and what callers do with it: check, encode, queue, deliver at once.
 
 use std::{
+    process,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -17,7 +18,6 @@ use crate::{
         transport::{Request, Response, Transport, TransportError},
     },
     error::{DeliveryError, DeliveryErrorKind, EventError, TrackErrorKind},
-    guard::caught,
     hooks::{self, BeforeSend, ClientId},
     queue::{Overflow, Queue, Refused},
     record::{Encoded, Endpoint, Properties, RECORD_OVERHEAD, Record},
@@ -29,6 +29,7 @@ use crate::{
 /// What callers and the worker have in common.
 pub(crate) struct Shared {
     pub(crate) id: ClientId,
+    pub(crate) process_id: u32,
     pub(crate) queue: Queue,
     pub(crate) report: Report,
     pub(crate) knocker: Knocker,
@@ -111,7 +112,10 @@ impl Shared {
             }
         };
         let pushed = if may_wait {
-            self.queue.push_or_wait(encoded, || self.knocker.wake())
+            // After a fork, nobody is there to make room.
+            let in_vain = || self.is_forked();
+            self.queue
+                .push_or_wait(encoded, in_vain, || self.knocker.wake())
         } else {
             self.queue.push(encoded)
         };
@@ -234,12 +238,17 @@ impl Shared {
             .unwrap_or_else(|| Err(TransportError::new("the transport panicked")))
     }
 
+    /// Whether this is a process that was forked off the one with the worker: nobody here will answer.
+    pub(super) fn is_forked(&self) -> bool {
+        process::id() != self.process_id
+    }
+
     fn url(&self, endpoint: Endpoint) -> &str {
         &self.urls[endpoint as usize]
     }
 
     pub(super) fn interrupt(&self) {
-        let _ = caught(|| self.transport.interrupt());
+        let _ = hooks::transport(self.id, || self.transport.interrupt());
     }
 
     /// Shuts the door and tells the worker when to be done; of several deadlines, the latest holds.

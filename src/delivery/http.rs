@@ -269,7 +269,7 @@ fn head(request: &Request<'_>) -> Result<(http::request::Builder, secret::Lent),
             head = head.header(name, value);
         }
     }
-    let (stars, lent) = secret::lend(key).map_err(http::Error::from)?;
+    let (stars, lent) = secret::lend(key)?;
     Ok((head.header(secret::HEADER, stars), lent))
 }
 

@@ -33,8 +33,9 @@ use std::{
 pub trait Transport: Send + Sync + 'static {
     /// Sends one request and waits for the answer, at most until [`Request::deadline`].
     ///
-    /// Called on the worker thread, and by [`track_sync`](crate::Trubrics::track_sync) on the thread of its caller,
-    /// possibly at the same time. Redirects must not be followed: the key would travel to another host. A panic is
+    /// Called on the worker thread, or with more than one of [`connections`](crate::TrubricsBuilder::connections) or a
+    /// [`spool`](crate::TrubricsBuilder::spool) on threads for it alone; and by
+    /// [`track_sync`](crate::Trubrics::track_sync) on the thread of its caller, possibly at the same time. Redirects must not be followed: the key would travel to another host. A panic is
     /// caught and counts as an error.
     ///
     /// # Errors
@@ -42,7 +43,7 @@ pub trait Transport: Send + Sync + 'static {
     /// Only when there was no answer. Any status is a [`Response`].
     fn send(&self, request: &Request<'_>) -> Result<Response, TransportError>;
 
-    /// Ends the calls that are under way, and lets later ones fail at once.
+    /// Ends the calls that are under way, and lets later ones fail at once, for good: the client is at its end.
     ///
     /// Called at most a few times, from another thread, when [`close`](crate::Trubrics::close) runs out of time.
     /// Without it (the default does nothing) such a call goes on in the background after `close` has returned. It runs on

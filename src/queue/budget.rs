@@ -57,18 +57,22 @@ impl Budget {
         Some((before & BYTES_MASK) as usize)
     }
 
-    /// Takes budget for one record, and waits for it in turn; none once `is_closed`. `wake` is called before a wait:
-    /// what fills the queue may be too little to have woken the worker.
+    /// Takes budget for one record, and waits for it in turn; none where that is `in_vain`. `wake` is called before a
+    /// wait: what fills the queue may be too little to have woken the worker.
     pub(super) fn reserve_or_wait(
         &self,
         bytes: usize,
-        is_closed: impl Fn() -> bool,
+        in_vain: impl Fn() -> bool,
         wake: impl Fn(),
     ) -> Option<usize> {
         if !self.has_blocked()
             && let Some(before) = self.reserve(bytes)
         {
             return Some(before);
+        }
+        // Nobody may be there to let go of the lock.
+        if in_vain() {
+            return None;
         }
         let waiter = Arc::new(Waiter {
             bytes,
@@ -79,7 +83,7 @@ impl Budget {
         // From here on, whoever gives budget back or shuts the door comes by; what came before is seen here.
         self.blocked.fetch_add(1, SeqCst);
         waiting.push_back(waiter.clone());
-        if is_closed() {
+        if in_vain() {
             self.let_go(&mut waiting);
         }
         self.grant(&mut waiting);

@@ -115,7 +115,7 @@ fn a_closed_queue_says_that_it_is_closed_even_when_it_is_full() {
     assert_eq!(queue.close(), None, "it was closed before");
     assert!(matches!(queue.push(record(1)), Err(Refused::Closed(_))));
     assert!(matches!(
-        queue.push_or_wait(record(1), || ()),
+        queue.push_or_wait(record(1), || false, || ()),
         Err(Refused::Closed(_))
     ));
     assert_eq!((queue.accepted(), queue.pending()), (1, 1));
@@ -130,7 +130,11 @@ fn a_caller_that_waits_is_let_go_when_the_queue_is_closed_and_stays_full() {
         let queue = queue.clone();
         move || {
             queue
-                .push_or_wait(record(1), || waiting.send(()).expect("the test listens"))
+                .push_or_wait(
+                    record(1),
+                    || false,
+                    || waiting.send(()).expect("the test listens"),
+                )
                 .is_err()
         }
     });
@@ -152,8 +156,11 @@ fn those_who_wait_are_served_in_their_turn_and_small_ones_do_not_pass_a_large_on
         .map(|size| {
             let (queue, waiting) = (queue.clone(), waiting.clone());
             let caller = thread::spawn(move || {
-                let pushed = queue
-                    .push_or_wait(record(size), || waiting.send(()).expect("the test listens"));
+                let pushed = queue.push_or_wait(
+                    record(size),
+                    || false,
+                    || waiting.send(()).expect("the test listens"),
+                );
                 assert!(pushed.is_ok());
             });
             is_waiting.recv_timeout(LONG).expect("the caller waits");
@@ -192,7 +199,7 @@ fn callers_that_wait_and_callers_that_try_share_the_room_and_none_is_forgotten()
         let queue = queue.clone();
         callers.push(thread::spawn(move || {
             for _ in 0..EACH {
-                assert!(queue.push_or_wait(record(size), || ()).is_ok());
+                assert!(queue.push_or_wait(record(size), || false, || ()).is_ok());
             }
         }));
     }

@@ -10,7 +10,10 @@ use std::{
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::{control::Control, lane::Batch};
-use crate::{batch::write_body, client::Shared, delivery::reply::Verdict, record::Endpoint};
+use crate::{
+    batch::write_body, client::Shared, delivery::reply::Verdict, guard::caught, hooks,
+    record::Endpoint,
+};
 
 pub(super) struct Post {
     shared: Arc<Shared>,
@@ -183,8 +186,11 @@ impl Post {
 }
 
 fn send_all(shared: &Shared, jobs: &Receiver<Job>) {
+    hooks::work_for(shared.id);
     for job in jobs {
-        let verdict = shared.attempt(job.endpoint, job.records, &job.body, job.deadline);
+        // A panic is no answer; without one, the worker would wait for ever.
+        let attempt = || shared.attempt(job.endpoint, job.records, &job.body, job.deadline);
+        let verdict = caught(attempt).flatten();
         shared.knocker.tell(Control::Answered(Answer {
             place: job.place,
             verdict,

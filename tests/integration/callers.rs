@@ -8,9 +8,14 @@ use std::{
 
 use crossbeam_channel::{bounded, unbounded};
 use trubrics::{
-    DropReason, Event, FlushError, Overflow, Request, Response, TransportError, Trubrics,
-    TrubricsBuilder,
+    DropReason, Event, FlushError, Overflow, Request, Response, Transport, TransportError,
+    Trubrics, TrubricsBuilder,
     testing::{API_KEY, Reply, Server},
+};
+
+use crate::{
+    spool::Folder,
+    support::{Gate, LONG},
 };
 
 /// What every wait that is no matter of time may take.
@@ -272,4 +277,87 @@ fn the_drop_of_a_handle_leaves_the_callers_that_wait_on_others_alone() {
     last.close(AMPLE).unwrap();
     assert_settled(&last);
     assert_eq!(last.stats().delivered, 6);
+}
+
+#[test]
+fn the_drop_of_the_last_handle_adds_nothing_to_a_close() {
+    let (gate, transport) = Gate::new();
+    let builder = Trubrics::builder(API_KEY).transport(transport);
+    let client = builder
+        .flush_batch_size(1)
+        .shutdown_timeout(LONG)
+        .build()
+        .unwrap();
+    client.track(event());
+    gate.next_request();
+    let start = Instant::now();
+    client.close(Duration::from_millis(50)).unwrap_err();
+    drop(client);
+    assert!(start.elapsed() < LONG / 2, "{:?}", start.elapsed());
+    gate.answer(200);
+}
+
+#[test]
+fn a_close_beside_a_longer_one_keeps_its_time_with_a_spool_too() {
+    let folder = Folder::new();
+    let (gate, transport) = Gate::new();
+    let builder = Trubrics::builder(API_KEY).transport(transport);
+    let client = builder
+        .spool(&folder.0)
+        .flush_batch_size(1)
+        .build()
+        .unwrap();
+    client.track(event());
+    gate.next_request();
+    let other = client.clone();
+    let long = thread::spawn(move || other.close(AMPLE));
+    while client.try_track(event()).is_ok() {
+        thread::yield_now();
+    }
+    let start = Instant::now();
+    client.close(Duration::from_millis(100)).unwrap_err();
+    // A second is what a close waits for a disk that hangs.
+    assert!(start.elapsed() < Duration::from_millis(900));
+    for _ in 0..client.stats().pending {
+        gate.answer(200);
+    }
+    long.join().unwrap().unwrap();
+}
+
+/// A transport that calls its own client when it is interrupted.
+struct Interrupted {
+    requests: Mutex<std::sync::mpsc::Receiver<()>>,
+    client: Handle,
+    errors: crossbeam_channel::Sender<FlushError>,
+}
+
+impl Transport for Interrupted {
+    fn send(&self, _: &Request<'_>) -> Result<Response, TransportError> {
+        let _ = self.requests.lock().unwrap().recv();
+        Ok(Response::new(200))
+    }
+
+    fn interrupt(&self) {
+        send_errors(&self.client, &self.errors);
+    }
+}
+
+#[test]
+fn flush_and_close_in_an_interruption_return_an_error() {
+    let (end, requests) = std::sync::mpsc::channel();
+    let (sender, errors) = unbounded();
+    let handle = Handle::default();
+    let transport = Interrupted {
+        requests: Mutex::new(requests),
+        client: handle.clone(),
+        errors: sender,
+    };
+    let builder = Trubrics::builder(API_KEY).transport(transport);
+    let client = builder.flush_batch_size(1).build().unwrap();
+    *handle.lock().unwrap() = Some(client.clone());
+    client.track(event());
+    client.close(Duration::from_millis(100)).unwrap_err();
+    assert_eq!(errors.try_iter().filter(FlushError::is_in_hook).count(), 2);
+    drop(end);
+    handle.lock().unwrap().take();
 }

@@ -1,6 +1,7 @@
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     thread,
+    time::{Duration, Instant},
 };
 
 use trubrics::{
@@ -8,7 +9,7 @@ use trubrics::{
     testing::{API_KEY, Recorder},
 };
 
-use crate::support::{LONG, build};
+use crate::support::{Gate, LONG, build};
 
 /// There is one process here, and many tests.
 fn alone() -> MutexGuard<'static, ()> {
@@ -107,4 +108,39 @@ fn many_threads_track_while_clients_come_and_go() {
     drop(guard);
     assert_eq!(recorder.accepted(), 2000);
     assert_eq!(client.stats().tracked, 2000);
+}
+
+#[test]
+fn the_close_of_a_guard_takes_no_longer_than_its_time() {
+    let _turn = alone();
+    let (gate, transport) = Gate::new();
+    let builder = Trubrics::builder(API_KEY).transport(transport);
+    let client = build(builder.flush_batch_size(1).shutdown_timeout(LONG));
+    let guard = trubrics::init(client).expect("the first");
+    trubrics::track(Event::new("u", "e"));
+    gate.next_request();
+    let start = Instant::now();
+    guard
+        .close(Duration::from_millis(100))
+        .expect_err("no answer yet");
+    assert!(start.elapsed() < LONG / 2, "{:?}", start.elapsed());
+    gate.answer(200);
+}
+
+#[test]
+fn a_guard_that_closes_leaves_the_next_client_of_the_process_alone() {
+    let _turn = alone();
+    let (gate, transport) = Gate::new();
+    let first = build(Trubrics::builder(API_KEY).transport(transport));
+    let guard = trubrics::init(first).expect("the first");
+    trubrics::track(Event::new("u", "e"));
+    let closing = thread::spawn(move || guard.close(LONG));
+    gate.next_request();
+    let (recorder, second) = recording();
+    let _guard = trubrics::init(second).expect("the place is free");
+    gate.answer(200);
+    closing.join().expect("no panic").expect("delivered");
+    trubrics::track(Event::new("u", "e"));
+    trubrics::flush(LONG).expect("delivered");
+    assert_eq!(recorder.accepted(), 1);
 }

@@ -2,16 +2,18 @@
 
 use std::{
     cell::RefCell,
-    sync::{Arc, Barrier, Mutex},
+    sync::{Arc, Barrier, Mutex, OnceLock},
     thread,
     time::{Duration, Instant},
 };
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 use trubrics::{
-    DropReason, Event, Request, Response, TransportError, Trubrics, TrubricsBuilder,
+    DropReason, Event, Overflow, Request, Response, TransportError, Trubrics, TrubricsBuilder,
     testing::{API_KEY, Server},
 };
+
+use crate::{child, spool::Folder};
 
 const AMPLE: Duration = Duration::from_secs(20);
 
@@ -293,4 +295,98 @@ fn the_last_clones_may_go_on_many_threads_at_once() {
         );
     }
     assert_eq!(server.accepted(), 50 * 8);
+}
+
+/// Tracks when the thread ends, with whatever client it is given.
+struct LastWord(Trubrics);
+
+impl Drop for LastWord {
+    fn drop(&mut self) {
+        self.0.track(event());
+        // What ureq needs of the thread may be gone: it then says so.
+        let _ = self.0.track_sync(event());
+    }
+}
+
+thread_local! {
+    static LAST_WORD: RefCell<Option<LastWord>> = const { RefCell::new(None) };
+}
+
+#[test]
+fn a_hook_that_tracks_comes_to_an_end_in_the_destructor_of_a_thread_local_too() {
+    let server = Server::start().unwrap();
+    let itself = Arc::new(OnceLock::<Trubrics>::new());
+    let inner = itself.clone();
+    let client = builder(&server)
+        .before_send(move |record| {
+            if let Some(client) = inner.get() {
+                client.track(event());
+            }
+            Some(record)
+        })
+        .build()
+        .unwrap();
+    itself.set(client.clone()).unwrap();
+    let last_word = LastWord(client.clone());
+    let thread = thread::spawn(move || LAST_WORD.set(Some(last_word)));
+    thread.join().unwrap();
+    client.close(AMPLE).unwrap_err();
+    assert_eq!(client.stats().dropped_for(DropReason::Hook), 2);
+    assert_eq!(client.stats().pending, 0);
+}
+
+#[test]
+fn a_relative_spool_stays_where_it_was_when_the_program_changes_its_directory() {
+    if !child::is_this(
+        module_path!(),
+        "a_relative_spool_stays_where_it_was_when_the_program_changes_its_directory",
+    ) {
+        return;
+    }
+    let home = Folder::new();
+    let [first, second] = ["first", "second"].map(|name| home.0.join(name));
+    for folder in [&first, &second] {
+        std::fs::create_dir_all(folder).unwrap();
+    }
+    std::env::set_current_dir(&first).unwrap();
+    let transport =
+        |_: &Request<'_>| -> Result<Response, TransportError> { Ok(Response::new(503)) };
+    let client = Trubrics::builder(API_KEY).transport(transport);
+    let client = client.spool("spool").build().unwrap();
+    std::env::set_current_dir(&second).unwrap();
+    client.track(event());
+    client.close(Duration::ZERO).unwrap();
+    assert!(first.join("spool").exists());
+    assert!(!second.join("spool").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_forked_child_never_waits_for_room() {
+    if !child::is_this(module_path!(), "a_forked_child_never_waits_for_room") {
+        return;
+    }
+    let transport =
+        |_: &Request<'_>| -> Result<Response, TransportError> { Ok(Response::new(200)) };
+    let client = Trubrics::builder(API_KEY).transport(transport);
+    let client = client
+        .queue_capacity(2)
+        .overflow(Overflow::Block)
+        .build()
+        .unwrap();
+    match fork::fork().unwrap() {
+        fork::Fork::Child => {
+            for _ in 0..5 {
+                client.track(event());
+            }
+            let stats = client.stats();
+            let is_right = (stats.pending, stats.dropped_for(DropReason::Closed)) == (2, 3);
+            std::process::exit(if is_right { 0 } else { 1 });
+        }
+        fork::Fork::Parent(child) => {
+            let ended = thread::spawn(move || fork::waitpid(child));
+            let status = ended.join().unwrap().unwrap();
+            assert_eq!(status, 0, "what does not fit is dropped, at once");
+        }
+    }
 }

@@ -200,3 +200,45 @@ fn a_drop_while_unwinding_delivers_what_was_tracked() {
     assert!(panicked.is_err());
     assert_eq!(server.accepted(), 1);
 }
+
+/// An error that panics when it goes.
+#[derive(Debug)]
+struct Bomb;
+
+impl std::fmt::Display for Bomb {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a bomb")
+    }
+}
+
+impl std::error::Error for Bomb {}
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("the bomb went off");
+    }
+}
+
+#[test]
+fn a_panic_on_a_thread_that_sends_is_a_missing_answer() {
+    let is_first = AtomicBool::new(true);
+    let transport = move |_: &Request<'_>| -> Result<Response, TransportError> {
+        if is_first.swap(false, SeqCst) {
+            Err(TransportError::new(Bomb))
+        } else {
+            Ok(Response::new(200))
+        }
+    };
+    let client = Trubrics::builder(API_KEY)
+        .connections(2)
+        .initial_backoff(Duration::from_millis(1))
+        .transport(transport)
+        .build()
+        .unwrap();
+    for _ in 0..2 {
+        client.track(Event::new("user", "e"));
+        client.flush(AMPLE).unwrap();
+    }
+    client.close(AMPLE).unwrap();
+    assert_eq!(client.stats().delivered, 2);
+}

@@ -3,9 +3,12 @@
 //! `ureq` gets asterisks for a key, as many as the key has characters. They are overwritten in the buffer that goes
 //! to the socket. `ureq` does all its work on the thread that asks for it, so this is where the key waits meanwhile.
 
-use std::{cell::RefCell, marker::PhantomData};
+use std::{cell::RefCell, io, marker::PhantomData};
 
-use ureq::http::{HeaderValue, header::InvalidHeaderValue};
+use ureq::{
+    Error,
+    http::{self, HeaderValue},
+};
 
 pub(super) const HEADER: &str = "x-api-key";
 
@@ -25,17 +28,19 @@ pub(super) struct Lent {
 }
 
 /// The value to give to `ureq` in place of the key.
-pub(super) fn lend(key: &str) -> Result<(HeaderValue, Lent), InvalidHeaderValue> {
+pub(super) fn lend(key: &str) -> Result<(HeaderValue, Lent), Error> {
     // The key goes to the socket unseen by any other check.
-    HeaderValue::from_str(key)?;
+    HeaderValue::from_str(key).map_err(http::Error::from)?;
     let stars = "*".repeat(key.len());
-    let mut value = HeaderValue::from_str(&stars)?;
+    let mut value = HeaderValue::from_str(&stars).map_err(http::Error::from)?;
     value.set_sensitive(true);
     let secret = Secret {
         key: key.to_owned(),
         line: format!("{HEADER}: {stars}\r\n").into_bytes(),
     };
-    WAITING.set(Some(secret));
+    WAITING
+        .try_with(|waiting| waiting.replace(Some(secret)))
+        .map_err(|_| io::Error::other("the thread is ending: it can send nothing any more"))?;
     let lent = Lent {
         stays_on_its_thread: PhantomData,
     };

@@ -48,8 +48,8 @@ pub(crate) enum Effect {
         refusal: Option<Refusal>,
         records: Vec<Encoded>,
     },
-    /// Wait for the back-off, and at least as long as the server asks for; but no longer than until `last_chance`,
-    /// when the batch is attempted once more before it is given up.
+    /// Wait for the back-off, but no longer than until `last_chance`, when the batch is attempted once more before it is
+    /// given up; and in any case as long as the server asks for.
     Wait {
         at_least: Option<Duration>,
         last_chance: Option<Instant>,
@@ -74,6 +74,12 @@ impl Delivery {
     /// Takes everything that has no fate yet.
     pub(crate) fn take_all(&mut self) -> Vec<Encoded> {
         self.parts.drain(..).flat_map(|part| part.records).collect()
+    }
+
+    /// When it is given up, if it has failed: what is attempted then is attempted for the last time.
+    pub(crate) fn last_chance(&self, give_up_after: Duration) -> Option<Instant> {
+        self.first_failure
+            .map(|first_failure| after(first_failure, give_up_after))
     }
 
     /// Applies what an attempt of the front part led to; `None` stands for no answer.

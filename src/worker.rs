@@ -32,6 +32,7 @@ use crate::{
     deadline::after,
     delivery::{Effect, reply::Verdict, retry::Backoff},
     guard::caught,
+    hooks,
     record::{Encoded, Endpoint},
     report::{TARGET, logging},
     spool::{Spool, SpoolSettings},
@@ -125,6 +126,7 @@ impl Worker {
 
     /// Works until the client is closed. `_running` is let go at the very end, which is how the closer knows.
     pub(crate) fn run(mut self, _running: Sender<Infallible>) {
+        hooks::work_for(self.shared.id);
         if caught(|| self.work()).is_none() {
             logging(
                 || error!(target: TARGET, "the worker failed: records are dropped from here on"),
@@ -158,6 +160,7 @@ impl Worker {
                     .iter_mut()
                     .for_each(|backlog| backlog.look(now)),
                 Step::Attempt => self.attempt(now),
+                Step::GiveUp => self.give_up(now),
                 Step::Listen(until) => self.listen(until),
                 Step::Abandon | Step::End => return,
             }
@@ -226,6 +229,9 @@ impl Worker {
             in_hand: self.lanes.iter().any(Lane::has_work),
             in_flight: !self.post.is_idle(),
             has_place: !self.post.is_full(),
+            last_chance: (self.lanes.iter().flat_map(Lane::parked))
+                .filter_map(|batch| self.last_chance(batch))
+                .min(),
             spool: self
                 .backlog
                 .as_ref()
@@ -336,9 +342,10 @@ impl Worker {
             Some(Verdict::TooLarge { .. }) if batch.records() > 1 => {
                 self.limits.bytes = self.limits.bytes.min(bytes / 2);
             }
-            // But it may change its mind, or have spoken of a single large record.
-            Some(Verdict::Delivered) => {
-                self.limits.bytes = (self.limits.bytes + self.limits.bytes / 8 + 1).min(max)
+            // But it may change its mind, or have spoken of a single large record. Small batches prove nothing.
+            Some(Verdict::Delivered) if bytes > self.limits.bytes / 2 => {
+                let step = self.limits.bytes / 8 + 1;
+                self.limits.bytes = self.limits.bytes.saturating_add(step).min(max);
             }
             _ => {}
         }
@@ -346,6 +353,32 @@ impl Worker {
         self.lanes[lane].put_back(batch);
         for effect in effects {
             self.carry_out(effect, began, now);
+        }
+    }
+
+    fn last_chance(&self, batch: &Batch) -> Option<Instant> {
+        batch.delivery.last_chance(self.patience(batch))
+    }
+
+    fn overdue(&self, lane: usize, now: Instant) -> Option<usize> {
+        let is_overdue = |batch| self.last_chance(batch).is_some_and(|last| last <= now);
+        self.lanes[lane].parked().position(is_overdue)
+    }
+
+    /// Gives up the batches that have had their time.
+    fn give_up(&mut self, now: Instant) {
+        for lane in 0..self.lanes.len() {
+            while let Some(index) = self.overdue(lane, now)
+                && let Some(mut batch) = self.lanes[lane].take_parked(index)
+            {
+                let dropped = Effect::Dropped {
+                    reason: DropReason::GaveUp,
+                    refusal: None,
+                    records: batch.delivery.take_all(),
+                };
+                self.lanes[lane].put_back(batch);
+                self.carry_out(dropped, now, now);
+            }
         }
     }
 

@@ -93,6 +93,16 @@ impl Lane {
         Some(Batch { start, delivery })
     }
 
+    /// The batches that were attempted, and have to be again.
+    pub(super) fn parked(&self) -> impl Iterator<Item = &Batch> {
+        self.parked.iter()
+    }
+
+    /// Takes one of [`parked`](Self::parked).
+    pub(super) fn take_parked(&mut self, index: usize) -> Option<Batch> {
+        self.parked.remove(index)
+    }
+
     /// Takes a batch back after an attempt, to go on with it or to note its end.
     pub(super) fn put_back(&mut self, batch: Batch) {
         if batch.delivery.front().is_some() {

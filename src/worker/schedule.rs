@@ -28,6 +28,8 @@ pub(crate) struct View {
     pub(crate) in_flight: bool,
     /// One more request may be in flight.
     pub(crate) has_place: bool,
+    /// When the first of the batches in hand has to be given up.
+    pub(crate) last_chance: Option<Instant>,
     /// What is on disk, for a client that has a spool.
     pub(crate) spool: Option<SpoolView>,
 }
@@ -57,6 +59,8 @@ pub(crate) enum Step {
     Look,
     /// Attempt a batch.
     Attempt,
+    /// Give up the batches that have had their time: the server does not want them now.
+    GiveUp,
     /// Listen for control, at most until then.
     Listen(Option<Instant>),
     /// Drop what is left: nothing can be sent any more before the client has to be closed.
@@ -120,6 +124,15 @@ impl Schedule {
             match self.gate.until() {
                 None if view.has_place => return Step::Attempt,
                 gate => until = earliest(until, gate),
+            }
+            if self.gate.servers.is_some() {
+                if view
+                    .last_chance
+                    .is_some_and(|last_chance| last_chance <= now)
+                {
+                    return Step::GiveUp;
+                }
+                until = earliest(until, view.last_chance);
             }
         } else if view.waiting + spool.held > 0 {
             let due = after(*self.since.get_or_insert(now), self.flush_interval);
@@ -185,7 +198,8 @@ impl Schedule {
         self.gate.shut_at.is_none_or(|shut_at| began >= shut_at)
     }
 
-    /// Nothing may be sent for a while: for our own delay if this failure is news, and for what the server asks for.
+    /// Nothing may be sent for a while: for our own delay if this failure is news, or until `last_chance`, and in any case
+    /// for what the server asks for.
     pub(crate) fn failed(
         &mut self,
         now: Instant,
@@ -193,14 +207,13 @@ impl Schedule {
         at_least: Option<Duration>,
         last_chance: Option<Instant>,
     ) {
-        let until =
-            |delay| Some(after(now, delay).min(last_chance.unwrap_or_else(|| after(now, delay))));
         if let Some(delay) = own_delay {
-            self.gate.own = until(delay);
+            self.gate.own = earliest(Some(after(now, delay)), last_chance);
             self.gate.shut_at = Some(now);
         }
         if let Some(delay) = at_least {
-            self.gate.servers = self.gate.servers.max(until(delay.min(MAX_RETRY_AFTER)));
+            let until = after(now, delay.min(MAX_RETRY_AFTER));
+            self.gate.servers = self.gate.servers.max(Some(until));
         }
     }
 

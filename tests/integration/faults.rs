@@ -234,6 +234,25 @@ fn neither_flush_nor_close_sends_against_a_retry_after() {
 }
 
 #[test]
+fn a_batch_that_has_had_its_time_is_given_up_without_a_request_against_a_retry_after() {
+    for connections in [1, 3] {
+        let server = server();
+        server.script([Reply::status(429).header("Retry-After", "60")]);
+        let builder = client_of(&server).connections(connections);
+        let client = build(builder.give_up_after(Duration::from_millis(50)));
+        client.track(numbered(0));
+        client.flush(Duration::ZERO).expect_err("not yet");
+        let start = Instant::now();
+        while client.stats().dropped_for(DropReason::GaveUp) == 0 {
+            assert!(start.elapsed() < LONG, "{:?}", client.stats());
+            std::thread::yield_now();
+        }
+        assert_eq!(server.requests().len(), 1);
+        assert_balanced(client.stats());
+    }
+}
+
+#[test]
 fn a_retry_after_is_waited_for() {
     let server = server();
     let client = build(client_of(&server));

@@ -28,6 +28,7 @@ const NOTHING: View = View {
     in_hand: false,
     in_flight: false,
     has_place: true,
+    last_chance: None,
     spool: None,
 };
 
@@ -124,7 +125,7 @@ fn after_a_failure_nothing_is_sent_until_the_back_off_is_over() {
 }
 
 #[test]
-fn retry_after_is_a_minimum_that_ends_at_the_last_chance() {
+fn retry_after_is_a_minimum_up_to_five_minutes() {
     let (mut schedule, start) = (schedule(), Instant::now());
     let last_chance = start + 300 * SECOND;
     schedule.failed(start, Some(SECOND), Some(5 * SECOND), Some(last_chance));
@@ -140,7 +141,25 @@ fn retry_after_is_a_minimum_that_ends_at_the_last_chance() {
     schedule.failed(start, Some(SECOND), Some(Duration::MAX), Some(last_chance));
     assert_eq!(
         schedule.next(start, IN_HAND),
-        Step::Listen(Some(last_chance))
+        Step::Listen(Some(start + MAX_RETRY_AFTER))
+    );
+}
+
+#[test]
+fn what_has_had_its_time_is_given_up_and_not_sent_against_the_servers_word() {
+    let (mut schedule, start) = (schedule(), Instant::now());
+    let last_chance = Some(start + SECOND);
+    let in_hand = View {
+        last_chance,
+        ..IN_HAND
+    };
+    schedule.failed(start, Some(SECOND / 4), Some(60 * SECOND), last_chance);
+    assert_eq!(schedule.next(start, in_hand), Step::Listen(last_chance));
+    assert_eq!(schedule.next(start + SECOND, in_hand), Step::GiveUp);
+    assert_eq!(
+        schedule.next(start + SECOND, IN_HAND),
+        Step::Listen(Some(start + 60 * SECOND)),
+        "what came later has more time"
     );
 }
 
@@ -562,12 +581,23 @@ proptest! {
                     prop_assert!(view.in_hand && now >= shut_until);
                     if event == 1 {
                         let asked = Duration::from_millis(elapsed);
-                        schedule.failed(now, Some(SECOND), Some(asked), Some(now + 300 * SECOND));
+                        let last_chance = view.last_chance.unwrap_or(now + 3 * SECOND);
+                        view.last_chance = Some(last_chance);
+                        if now >= last_chance {
+                            view = View { waiting: view.waiting, ..NOTHING };
+                        }
+                        schedule.failed(now, Some(SECOND), Some(asked), view.last_chance);
                         shut_until = now + asked;
                     } else {
                         schedule.succeeded();
                         view.in_hand = event == 2;
+                        view.last_chance = None;
                     }
+                }
+                Step::GiveUp => {
+                    prop_assert!(now < shut_until);
+                    prop_assert!(view.last_chance.is_some_and(|last| last <= now));
+                    view = View { waiting: view.waiting, ..NOTHING };
                 }
                 Step::Listen(Some(until)) => {
                     prop_assert!(until > now);

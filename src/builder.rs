@@ -8,7 +8,8 @@ pub use self::defaults::*;
 use std::{
     convert::Infallible,
     env, fmt,
-    path::PathBuf,
+    path::{self, PathBuf},
+    process,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -473,6 +474,10 @@ impl TrubricsBuilder {
             return Ok(Trubrics::disabled());
         }
 
+        // A program that changes its directory later has its records where it said.
+        let spool = self.spool.map(path::absolute).transpose();
+        let spool = spool
+            .map_err(|error| ConfigError::new("spool", "is no usable path").caused_by(error))?;
         let trigger_records = self.flush_batch_size.min(self.queue_capacity);
         let (queue, records) = Queue::new(Limits {
             records: self.queue_capacity,
@@ -489,6 +494,7 @@ impl TrubricsBuilder {
         let shared = Arc::new(Shared {
             queue,
             id,
+            process_id: process::id(),
             report: Report::new(id, self.on_drop),
             knocker: Knocker::new(control),
             transport,
@@ -500,7 +506,7 @@ impl TrubricsBuilder {
             content: ContentRules::new(self.content, self.max_text_bytes),
             request_timeout: self.request_timeout,
             shutdown_timeout: self.shutdown_timeout,
-            has_spool: self.spool.is_some(),
+            has_spool: spool.is_some(),
             closing: Mutex::new(None),
             last_failure: Mutex::new(None),
         });
@@ -515,7 +521,7 @@ impl TrubricsBuilder {
             give_up_after: self.give_up_after,
             initial_backoff: self.initial_backoff,
             max_backoff: self.max_backoff,
-            spool: self.spool.map(|folder| SpoolSettings {
+            spool: spool.map(|folder| SpoolSettings {
                 folder,
                 max_bytes: self.spool_max_bytes,
                 max_age: self.spool_max_age,
@@ -548,7 +554,7 @@ fn variable(name: &'static str) -> Result<Option<String>, ConfigError> {
 impl fmt::Debug for TrubricsBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TrubricsBuilder")
-            .field("host", &self.host)
+            .field("host", &check_host(&self.host).unwrap_or_default())
             .field("flush_interval", &self.flush_interval)
             .field("flush_batch_size", &self.flush_batch_size)
             .field("max_batch_size", &self.max_batch_size)

@@ -87,12 +87,16 @@ impl Queue {
         }
     }
 
-    /// Puts a record in as soon as there is room; refuses it only when the door is shut. `wake` is called before a wait.
-    pub(crate) fn push_or_wait(&self, record: Encoded, wake: impl Fn()) -> Result<bool, Refused> {
-        match self
-            .budget
-            .reserve_or_wait(record.cost(), || self.is_closed(), wake)
-        {
+    /// Puts a record in as soon as there is room; refuses it only when the door is shut, or a wait would be `in_vain`.
+    /// `wake` is called before a wait.
+    pub(crate) fn push_or_wait(
+        &self,
+        record: Encoded,
+        in_vain: impl Fn() -> bool,
+        wake: impl Fn(),
+    ) -> Result<bool, Refused> {
+        let in_vain = || self.is_closed() || in_vain();
+        match self.budget.reserve_or_wait(record.cost(), in_vain, wake) {
             Some(before) => self.enter(record, before),
             None => Err(Refused::Closed(record)),
         }
@@ -143,9 +147,10 @@ impl Queue {
         self.accepted.load(SeqCst) & CLOSED != 0
     }
 
-    /// Whether there is no room for even the smallest record.
+    /// Whether there is no room for even the smallest record. A queue too small for any is never full, only too small.
     pub(crate) fn is_full(&self) -> bool {
-        !self.budget.has_room(MIN_RECORD_BYTES)
+        let least = MIN_RECORD_BYTES.min(self.limits.bytes);
+        !self.budget.has_room(least)
     }
 
     pub(crate) fn limits(&self) -> &Limits {

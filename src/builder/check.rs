@@ -14,6 +14,9 @@ const MIN_SPOOL_BYTES: u64 = 4 * 1024;
 /// Each is a thread and a socket.
 const MAX_CONNECTIONS: usize = 64;
 
+/// Servers refuse, or cut, a longer header.
+const MAX_API_KEY: usize = 4096;
+
 /// As in the official SDKs.
 const MIN_FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -72,6 +75,10 @@ pub(super) fn check_api_key(api_key: &str) -> Result<String, ConfigError> {
     }
     if !api_key.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
         let problem = "has a character that no HTTP header may carry: printable ASCII is allowed";
+        return Err(ConfigError::new("api_key", problem));
+    }
+    if api_key.len() > MAX_API_KEY {
+        let problem = format!("is {} bytes long: {MAX_API_KEY} are allowed", api_key.len());
         return Err(ConfigError::new("api_key", problem));
     }
     Ok(api_key.into())

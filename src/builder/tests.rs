@@ -95,6 +95,10 @@ fn every_bad_setting_is_refused_in_words_that_name_it_and_what_is_allowed() {
             "queue_bytes is 0: at least 1 is allowed",
         ),
         (
+            problem(TrubricsBuilder::new("k".repeat(4_097))),
+            "api_key is 4097 bytes long: 4096 are allowed",
+        ),
+        (
             problem(builder().request_timeout(Duration::ZERO)),
             "request_timeout is 0: more than zero is allowed",
         ),
@@ -204,5 +208,11 @@ fn debug_shows_neither_the_key_nor_the_properties() {
         .build()
         .expect("good settings");
     let shown = format!("{builder:?} {client:?}");
+    assert!(!shown.contains("secret"), "{shown}");
+}
+
+#[test]
+fn a_host_that_cannot_be_used_is_not_shown_for_it_may_hold_a_password() {
+    let shown = format!("{:?}", builder().host("http://ada:secret@example.com"));
     assert!(!shown.contains("secret"), "{shown}");
 }

@@ -293,3 +293,18 @@ fn several_connections_lose_and_double_nothing_when_some_requests_fail() {
     found.dedup();
     assert_eq!(found.len() as u64, stats.delivered, "none twice");
 }
+
+#[test]
+fn a_request_may_be_as_large_as_can_be_counted() {
+    for connections in [1, 3] {
+        let server = server();
+        let builder = client_of(&server).connections(connections);
+        let client = build(builder.max_batch_bytes(usize::MAX));
+        for _ in 0..2 {
+            client.track(Event::new("u", "e"));
+            client.flush(LONG).expect("delivered");
+        }
+        client.close(LONG).expect("delivered");
+        assert_eq!(server.accepted(), 2);
+    }
+}

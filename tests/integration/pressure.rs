@@ -162,3 +162,13 @@ fn a_caller_that_waits_for_room_is_let_go_by_a_close() {
     assert_balanced(client.stats());
     assert_eq!(client.stats().dropped_for(DropReason::Closed), 1);
 }
+
+#[test]
+fn a_queue_too_small_for_any_record_says_that_and_not_that_it_is_full() {
+    let server = server();
+    let client = build(client_of(&server).queue_bytes(111));
+    let error = client.try_track(Event::new("u", "e")).expect_err("too big");
+    assert!(error.invalid().is_some(), "{error}");
+    client.track(Event::new("u", "e"));
+    assert_eq!(client.stats().dropped_for(DropReason::Invalid), 1);
+}

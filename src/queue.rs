@@ -6,7 +6,7 @@
 
 mod budget;
 
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 
 use crossbeam_channel::{Receiver, SendError, Sender, unbounded};
 
@@ -53,6 +53,8 @@ pub(crate) struct Queue {
     accepted: AtomicU64,
     /// Records that the worker has taken out, ever, and the [`ALERT`] bit.
     taken: AtomicU64,
+    /// The bytes of those that have no fate yet.
+    in_hand_bytes: AtomicUsize,
     /// What is waiting, in a batch or in flight.
     budget: Budget,
 }
@@ -71,6 +73,7 @@ impl Queue {
             sender,
             accepted: AtomicU64::new(0),
             taken: AtomicU64::new(0),
+            in_hand_bytes: AtomicUsize::new(0),
             budget: Budget::new(limits.records, limits.bytes),
         };
         (queue, receiver)
@@ -122,13 +125,16 @@ impl Queue {
             return Err(Refused::Closed(record));
         }
         let waiting = (before + 1).saturating_sub(taken & !ALERT);
+        let in_hand = self.in_hand_bytes.load(SeqCst);
+        let waits = |bytes: usize| bytes.saturating_sub(in_hand);
         let trigger = self.limits.trigger_bytes;
+        let fills = waits(bytes_before) < trigger && waits(bytes_before + size) >= trigger;
         let is_news = if taken & ALERT == 0 {
             waiting <= 1 || waiting == self.limits.trigger_records as u64
         } else {
             waiting == self.limits.urgent_records as u64
         };
-        Ok(is_news || bytes_before / trigger != (bytes_before + size) / trigger)
+        Ok(is_news || fills)
     }
 
     /// Gives back the budget of records that came to their end.
@@ -175,10 +181,11 @@ impl Queue {
         self.budget.has_blocked()
     }
 
-    /// The worker has taken so many out, ever, and looks again by itself if it `is_alert`: then callers need not wake it.
-    /// Says how many are waiting or on their way.
-    pub(crate) fn set_taken(&self, taken: u64, is_alert: bool) -> u64 {
+    /// The worker has taken so many out, ever, of which these bytes have no fate yet, and looks again by itself if it
+    /// `is_alert`: then callers need not wake it. Says how many are waiting or on their way.
+    pub(crate) fn set_taken(&self, taken: u64, in_hand_bytes: usize, is_alert: bool) -> u64 {
         let alert = if is_alert { ALERT } else { 0 };
+        self.in_hand_bytes.store(in_hand_bytes, SeqCst);
         self.taken.store(taken | alert, SeqCst);
         self.accepted().saturating_sub(taken)
     }

@@ -24,7 +24,7 @@ use self::{
     backlog::Backlog,
     lane::{Batch, Lane},
     post::{Landed, Post},
-    schedule::{Schedule, Step, View},
+    schedule::{Schedule, SpoolView, Step, View},
 };
 use crate::{
     batch::{self, BatchLimits},
@@ -71,6 +71,8 @@ pub(crate) struct Worker {
     backoff: Backoff,
     flushes: Vec<Flush>,
     backlog: Option<Backlog>,
+    /// What the disk did not take: it is offered once more before it is sent from memory.
+    unstored: Vec<Encoded>,
     /// Our records in the spool are wanted at the server, however few they are.
     is_wanted: bool,
 }
@@ -119,6 +121,7 @@ impl Worker {
             schedule,
             flushes: Vec::new(),
             backlog,
+            unstored: Vec::new(),
             is_wanted: false,
             shared,
         })
@@ -216,6 +219,7 @@ impl Worker {
     fn want_all(&mut self) {
         self.take(Instant::now());
         self.is_wanted = true;
+        self.take_unstored();
         self.schedule.hurry();
     }
 
@@ -223,7 +227,7 @@ impl Worker {
         let queue = &self.shared.queue;
         View {
             // From where the worker is no longer alert, callers knock again; what came before is seen here.
-            waiting: queue.set_taken(self.taken, self.schedule.is_alert(now)),
+            waiting: queue.set_taken(self.taken, self.in_hand_bytes, self.schedule.is_alert(now)),
             waiting_bytes: queue.pending_bytes().saturating_sub(self.in_hand_bytes),
             blocked: queue.has_blocked(),
             in_hand: self.lanes.iter().any(Lane::has_work),
@@ -235,7 +239,17 @@ impl Worker {
             spool: self
                 .backlog
                 .as_ref()
-                .map(|backlog| backlog.view(self.is_wanted)),
+                .map(|backlog| self.with_unstored(backlog.view(self.is_wanted))),
+        }
+    }
+
+    /// What the disk did not take waits like what is on it. Its bytes are in the queue's.
+    fn with_unstored(&self, spool: SpoolView) -> SpoolView {
+        let unstored = self.unstored.len() as u64;
+        SpoolView {
+            held: spool.held + unstored,
+            is_due: spool.is_due || self.is_wanted && unstored > 0,
+            ..spool
         }
     }
 
@@ -264,16 +278,46 @@ impl Worker {
         self.schedule
             .came(self.taken - taken_before, is_spooling, now);
         let is_alert = self.schedule.is_alert(now);
-        self.shared.queue.set_taken(self.taken, is_alert);
-        if let Some(backlog) = &mut self.backlog {
-            if backlog.spool().held().0 == 0 {
-                self.schedule.took(now);
-            }
-            backlog.store(&mut taken);
-        } else {
+        self.shared
+            .queue
+            .set_taken(self.taken, self.in_hand_bytes, is_alert);
+        if !self.holds_any() {
             self.schedule.took(now);
         }
+        if let Some(backlog) = &mut self.backlog {
+            backlog.store(&mut taken);
+            if taken.is_empty() && self.taken > taken_before {
+                // The disk takes records: those of before too.
+                backlog.store(&mut self.unstored);
+            }
+            self.unstored.append(&mut taken);
+        }
         for record in taken {
+            self.take_in_hand(record);
+        }
+    }
+
+    /// Whether records are gathered outside of the channel, in the spool or because it failed.
+    fn holds_any(&self) -> bool {
+        let on_disk = self
+            .backlog
+            .as_ref()
+            .map_or(0, |backlog| backlog.spool().held().0);
+        on_disk > 0 || !self.unstored.is_empty()
+    }
+
+    /// Offers the disk once more what it did not take, and takes in hand what it still does not take: as much as a
+    /// request carries, or all that somebody wants.
+    fn take_unstored(&mut self) {
+        if let Some(backlog) = &mut self.backlog {
+            backlog.store(&mut self.unstored);
+        }
+        let count = match self.is_wanted {
+            true => self.unstored.len(),
+            false => self.unstored.len().min(self.limits.records),
+        };
+        let records: Vec<_> = self.unstored.drain(..count).collect();
+        for record in records {
             self.take_in_hand(record);
         }
     }
@@ -287,6 +331,12 @@ impl Worker {
     fn load(&mut self, is_due: bool, now: Instant) {
         let closing = self.schedule.closing();
         let may_recover = closing.is_none_or(|deadline| now < deadline);
+        if is_due && !self.unstored.is_empty() {
+            self.take_unstored();
+            if self.lanes.iter().any(Lane::has_work) {
+                return;
+            }
+        }
         let Some(backlog) = &mut self.backlog else {
             return;
         };
@@ -294,7 +344,7 @@ impl Worker {
             self.lanes[record.endpoint as usize].push(record);
         }
         // Full segments and what others left may come first: what is gathered stays due until it is taken.
-        if is_due && backlog.spool().held().0 == 0 {
+        if is_due && !self.holds_any() {
             self.is_wanted = false;
             self.schedule.took(now);
         }
@@ -477,6 +527,7 @@ impl Worker {
             .flat_map(|mut batch| batch.delivery.take_all())
             .collect();
         left.extend(self.lanes.iter_mut().flat_map(Lane::take_all));
+        left.append(&mut self.unstored);
         left.retain(|record| record.entry == 0);
         if let Some(backlog) = &mut self.backlog {
             // The disk may have come back since they were tracked.

@@ -41,7 +41,7 @@ fn the_worker_is_woken_for_the_first_record_and_for_a_full_batch_and_not_for_oth
     let (queue, _receiver) = queue(10, 5_000);
     let woken: Vec<_> = (0..5).map(|_| is_woken(queue.push(record(10)))).collect();
     assert_eq!(woken, [true, false, true, false, false]);
-    assert_eq!(queue.set_taken(5, false), 0);
+    assert_eq!(queue.set_taken(5, 0, false), 0);
     assert!(
         is_woken(queue.push(record(10))),
         "the next one is a first one again"
@@ -51,13 +51,13 @@ fn the_worker_is_woken_for_the_first_record_and_for_a_full_batch_and_not_for_oth
 #[test]
 fn a_worker_that_looks_by_itself_is_woken_for_a_whole_request_alone() {
     let (queue, _receiver) = queue(10, 5_000);
-    queue.set_taken(0, true);
+    queue.set_taken(0, 0, true);
     let woken: Vec<_> = (0..6).map(|_| is_woken(queue.push(record(10)))).collect();
     assert_eq!(woken, [false, false, false, false, true, false]);
-    assert_eq!(queue.set_taken(6, true), 0);
+    assert_eq!(queue.set_taken(6, 0, true), 0);
     assert!(!is_woken(queue.push(record(10))));
     assert_eq!(
-        queue.set_taken(6, false),
+        queue.set_taken(6, 0, false),
         1,
         "it sees what nobody woke it for"
     );
@@ -72,8 +72,13 @@ fn the_worker_is_woken_when_the_bytes_of_a_batch_are_reached() {
         .map(|size| is_woken(queue.push(record(size))))
         .into();
     assert_eq!(woken, [true, true, true], "first, bytes, records");
-    assert!(!is_woken(queue.push(record(10))));
-    assert!(is_woken(queue.push(record(600))));
+    assert!(!is_woken(queue.push(record(600))), "it is awake");
+    // The worker has them in hand: what waits behind them counts alone.
+    queue.set_taken(4, 1_160 * UNIT, false);
+    let woken: Vec<_> = [400, 90, 10]
+        .map(|size| is_woken(queue.push(record(size))))
+        .into();
+    assert_eq!(woken, [true, false, true], "first, none, bytes");
 }
 
 #[test]

@@ -241,3 +241,46 @@ fn a_disk_without_locks_is_not_used() {
     assert_arrived(&server, 100);
     assert!(folder.files().is_empty(), "{:?}", folder.files());
 }
+
+#[test]
+fn a_disk_that_fails_does_not_make_a_request_of_each_record() {
+    let (server, folder) = (server(), Folder::new());
+    std::fs::write(&folder.0, "in the way").expect("a file");
+    let client = build(client_of(&server).spool(folder.0.join("spool")));
+    for index in 0..19 {
+        track(&client, index);
+        let _ = never::<()>().recv_timeout(Duration::from_millis(5));
+    }
+    assert_eq!(server.requests().len(), 0, "they are too few");
+    track(&client, 19);
+    server.wait_for(20, LONG).expect("a full batch");
+    assert_eq!(server.requests().len(), 1);
+    client.close(LONG).expect("delivered");
+    std::fs::remove_file(&folder.0).expect("removed");
+}
+
+#[test]
+fn what_a_disk_did_not_take_gets_there_when_it_is_well_again() {
+    let (server, folder) = (server(), Folder::new());
+    let spool = folder.0.join("spool");
+    std::fs::write(&folder.0, "in the way").expect("a file");
+    let client = build(client_of(&server).spool(&spool));
+    for index in 0..5 {
+        track(&client, index);
+        let _ = never::<()>().recv_timeout(Duration::from_millis(5));
+    }
+    std::fs::remove_file(&folder.0).expect("removed");
+    track(&client, 5);
+    let start = Instant::now();
+    let is_there = |index| {
+        let files = spool.read_dir().into_iter().flatten().flatten();
+        let mut texts = files.filter_map(|file| std::fs::read_to_string(file.path()).ok());
+        texts.any(|text| text.contains(&format!("\"index\":{index},")))
+    };
+    while !(0..6).all(is_there) {
+        assert!(start.elapsed() < LONG);
+        std::thread::yield_now();
+    }
+    client.close(Duration::ZERO).expect("on disk");
+    assert_eq!((client.stats().spooled, server.requests().len()), (6, 0));
+}

@@ -18,6 +18,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! [`guide`] goes from nothing to a program that tracks its users well, and has the answers on the way: what is sent and
+//! when, what is lost, errors, tests, privacy, what each fault costs, and how to move from another SDK.
+//!
 //! # The way of a record
 //!
 //! ```text

@@ -221,3 +221,25 @@ fn a_logger_that_tracks_neither_blocks_a_thread_that_sends_nor_calls_itself_with
         assert_eq!(stats.pending, 0);
     }
 }
+
+#[test]
+fn each_request_is_one_line_for_who_debugs() {
+    let _turn = fresh_log();
+    let server = Server::start().expect("a free port");
+    let client = client_of(&server).build().expect("good settings");
+    client.track_sync(Event::new("u", "e")).expect("delivered");
+    client.track(LlmEvent::new("u", "p", "g"));
+    client.close(LONG).expect("delivered");
+    let lines = ours(Level::Debug);
+    let starts = [
+        "/publish_events (records: 1, bytes: ",
+        "/publish_llm_events (records: 1, bytes: ",
+    ];
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    for (line, start) in lines.iter().zip(starts) {
+        assert!(
+            line.starts_with(start) && line.contains("): status 200 after "),
+            "{line}"
+        );
+    }
+}

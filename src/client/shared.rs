@@ -172,8 +172,9 @@ impl Shared {
         let mut body = Vec::new();
         write_body(std::slice::from_ref(&encoded), &mut body);
         let deadline = after(Instant::now(), self.request_timeout);
-        let request = Request::new(self.url(encoded.endpoint), &self.api_key, &body, deadline);
-        let answer = self.send(&request).map_err(DeliveryErrorKind::NoAnswer)?;
+        let answer = self
+            .send(encoded.endpoint, 1, &body, deadline)
+            .map_err(DeliveryErrorKind::NoAnswer)?;
         match judge(&answer, OffsetDateTime::now_utc(), &self.api_key).refusal() {
             None => {
                 self.report.books().count_beside_queue(1);
@@ -195,21 +196,7 @@ impl Shared {
         body: &[u8],
         deadline: Instant,
     ) -> Option<Verdict> {
-        let start = Instant::now();
-        let request = Request::new(self.url(endpoint), &self.api_key, body, deadline);
-        let answer = self.send(&request);
-        logging(|| {
-            if log_enabled!(target: TARGET, Level::Debug) {
-                let outcome = match &answer {
-                    Ok(answer) => format!("status {}", answer.status()),
-                    Err(error) => error.cause_text(),
-                };
-                let (path, bytes, time) =
-                    (endpoint.path(), body.len(), start.elapsed().as_millis());
-                debug!(target: TARGET, "{path} (records: {records}, bytes: {bytes}): {outcome} after {time} ms");
-            }
-        });
-        let (verdict, failure) = match answer {
+        let (verdict, failure) = match self.send(endpoint, records, body, deadline) {
             Err(error) => (None, Some(DeliveryErrorKind::NoAnswer(error))),
             Ok(answer) => {
                 let verdict = judge(&answer, OffsetDateTime::now_utc(), &self.api_key);
@@ -233,18 +220,34 @@ impl Shared {
     }
 
     /// One call of the transport, which may be anybody's code: its panic is a missing answer.
-    fn send(&self, request: &Request<'_>) -> Result<Response, TransportError> {
-        hooks::transport(self.id, || self.transport.send(request))
-            .unwrap_or_else(|| Err(TransportError::new("the transport panicked")))
+    fn send(
+        &self,
+        endpoint: Endpoint,
+        records: usize,
+        body: &[u8],
+        deadline: Instant,
+    ) -> Result<Response, TransportError> {
+        let start = Instant::now();
+        let request = Request::new(&self.urls[endpoint as usize], &self.api_key, body, deadline);
+        let answer = hooks::transport(self.id, || self.transport.send(&request))
+            .unwrap_or_else(|| Err(TransportError::new("the transport panicked")));
+        logging(|| {
+            if log_enabled!(target: TARGET, Level::Debug) {
+                let outcome = match &answer {
+                    Ok(answer) => format!("status {}", answer.status()),
+                    Err(error) => error.cause_text(),
+                };
+                let (path, bytes, time) =
+                    (endpoint.path(), body.len(), start.elapsed().as_millis());
+                debug!(target: TARGET, "{path} (records: {records}, bytes: {bytes}): {outcome} after {time} ms");
+            }
+        });
+        answer
     }
 
     /// Whether this is a process that was forked off the one with the worker: nobody here will answer.
     pub(super) fn is_forked(&self) -> bool {
         process::id() != self.process_id
-    }
-
-    fn url(&self, endpoint: Endpoint) -> &str {
-        &self.urls[endpoint as usize]
     }
 
     pub(super) fn interrupt(&self) {

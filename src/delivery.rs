@@ -82,23 +82,21 @@ impl Delivery {
             .map(|first_failure| after(first_failure, give_up_after))
     }
 
-    /// Applies what an attempt of the front part led to; `None` stands for no answer.
+    /// Applies what an attempt of the front part led to.
     pub(crate) fn apply(
         &mut self,
-        verdict: Option<Verdict>,
+        verdict: Verdict,
         now: Instant,
         give_up_after: Duration,
     ) -> Vec<Effect> {
-        let verdict = match verdict {
-            None => return self.wait_or_give_up(None, None, now, give_up_after),
-            Some(Verdict::Later { after, refusal }) => {
-                return self.wait_or_give_up(after, Some(refusal), now, give_up_after);
-            }
-            Some(verdict) => verdict,
-        };
-        // The server is there: what fails next, fails for the first time.
-        self.first_failure = None;
+        if !matches!(verdict, Verdict::Later { .. }) {
+            // The server is there: what fails next, fails for the first time.
+            self.first_failure = None;
+        }
         match verdict {
+            Verdict::Later { after, refusal } => {
+                self.wait_or_give_up(after, refusal, now, give_up_after)
+            }
             Verdict::Delivered => self.accept(),
             Verdict::Invalid { bad, refusal } => self.drop_bad(&bad, refusal),
             Verdict::TooLarge { refusal } => self.halve_or_drop(refusal),
@@ -107,9 +105,7 @@ impl Delivery {
                 refusal: Some(refusal),
                 records: self.take_all(),
             }],
-            Verdict::Refused { refusal } | Verdict::Later { refusal, .. } => {
-                self.drop_front(DropReason::Refused, refusal)
-            }
+            Verdict::Refused { refusal } => self.drop_front(DropReason::Refused, refusal),
         }
     }
 

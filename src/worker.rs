@@ -5,6 +5,7 @@
 
 mod backlog;
 mod control;
+mod flushes;
 mod lane;
 mod post;
 mod schedule;
@@ -22,6 +23,7 @@ use log::error;
 pub(crate) use self::control::{Control, Knocker};
 use self::{
     backlog::Backlog,
+    flushes::{Flushes, Progress},
     lane::{Batch, Lane},
     post::{Landed, Post},
     schedule::{Schedule, SpoolView, Step, View},
@@ -69,21 +71,12 @@ pub(crate) struct Worker {
     post: Post,
     schedule: Schedule,
     backoff: Backoff,
-    flushes: Vec<Flush>,
+    flushes: Flushes,
     backlog: Option<Backlog>,
     /// What the disk did not take: it is offered once more before it is sent from memory.
     unstored: Vec<Encoded>,
     /// Our records in the spool are wanted at the server, however few they are.
     is_wanted: bool,
-}
-
-struct Flush {
-    deadline: Instant,
-    done: Sender<()>,
-    /// How many records of each lane have to be settled.
-    targets: [u64; Endpoint::ALL.len()],
-    /// And how many of those that went to the disk.
-    stored: u64,
 }
 
 impl Worker {
@@ -119,7 +112,7 @@ impl Worker {
             turn: 0,
             post,
             schedule,
-            flushes: Vec::new(),
+            flushes: Flushes::default(),
             backlog,
             unstored: Vec::new(),
             is_wanted: false,
@@ -189,15 +182,12 @@ impl Worker {
             }
             Control::Flush { deadline, done } => {
                 self.want_all();
-                self.flushes.push(Flush {
-                    deadline,
-                    done,
-                    targets: self.lanes.each_ref().map(Lane::received),
-                    stored: self
-                        .backlog
-                        .as_ref()
-                        .map_or(0, |backlog| backlog.spool().stored()),
-                });
+                let spool = self.backlog.as_ref().map(Backlog::spool);
+                let came = Progress {
+                    lanes: self.lanes.each_ref().map(Lane::received),
+                    stored: spool.map_or(0, Spool::stored),
+                };
+                self.flushes.add(deadline, done, came);
             }
             Control::Close => {
                 if let Some(closing) = self.shared.closing() {
@@ -382,18 +372,18 @@ impl Worker {
             verdict,
         } = landed;
         let now = Instant::now();
-        if !matches!(verdict, None | Some(Verdict::Later { .. })) {
+        if !matches!(verdict, Verdict::Later { .. }) {
             self.backoff.reset();
             self.schedule.succeeded();
         }
         let max = self.settings.batch.bytes;
         match verdict {
             // What the server finds too large once, it will find too large again.
-            Some(Verdict::TooLarge { .. }) if batch.records() > 1 => {
+            Verdict::TooLarge { .. } if batch.records() > 1 => {
                 self.limits.bytes = self.limits.bytes.min(bytes / 2);
             }
             // But it may change its mind, or have spoken of a single large record. Small batches prove nothing.
-            Some(Verdict::Delivered) if bytes > self.limits.bytes / 2 => {
+            Verdict::Delivered if bytes > self.limits.bytes / 2 => {
                 let step = self.limits.bytes / 8 + 1;
                 self.limits.bytes = self.limits.bytes.saturating_add(step).min(max);
             }
@@ -490,32 +480,18 @@ impl Worker {
         }
     }
 
-    /// Answers the flushes that are settled, and lets go of those that will not be in time.
     fn answer_flushes(&mut self, now: Instant) {
-        let Self {
-            flushes,
-            lanes,
-            schedule,
-            post,
-            backlog,
-            ..
-        } = self;
-        let settled = backlog
-            .as_ref()
-            .map_or(0, |backlog| backlog.spool().settled());
-        flushes.retain(|flush| {
-            let is_done = lanes
-                .iter()
-                .zip(flush.targets)
-                .all(|(lane, target)| lane.settled() >= target)
-                && settled >= flush.stored;
-            if is_done {
-                let _ = flush.done.try_send(());
-            }
-            let is_hopeless =
-                now >= flush.deadline || post.is_idle() && schedule.is_shut_until(flush.deadline);
-            !is_done && !is_hopeless
-        });
+        if self.flushes.is_empty() {
+            return;
+        }
+        let spool = self.backlog.as_ref().map(Backlog::spool);
+        let settled = Progress {
+            lanes: self.lanes.each_ref().map(Lane::settled),
+            stored: spool.map_or(0, Spool::settled),
+        };
+        let (post, schedule) = (&self.post, &self.schedule);
+        let is_hopeless = |deadline| post.is_idle() && schedule.is_shut_until(deadline);
+        self.flushes.answer(&settled, now, is_hopeless);
     }
 
     /// Leaves on disk what is there, and drops everything else: here, in flight and in the channel.

@@ -63,13 +63,6 @@ pub(super) struct Rejected {
     pub(super) encoded: Option<Encoded>,
 }
 
-/// Why a record cannot be encoded.
-enum Unsendable {
-    Invalid(EventError),
-    /// The program's own redaction failed.
-    Hook,
-}
-
 impl Shared {
     /// Checks, encodes and queues a record. `wants_json` says that a record which is not taken will be dropped: then it
     /// is encoded all the same if somebody wants to see it.
@@ -102,14 +95,12 @@ impl Shared {
             record = changed;
         }
         let encoded = match self.encode(&record) {
-            Ok(encoded) => encoded,
-            Err(Unsendable::Invalid(error)) => {
-                return reject(TrackErrorKind::Invalid(error), record, None);
-            }
-            Err(Unsendable::Hook) => {
+            Ok(Some(encoded)) => encoded,
+            Ok(None) => {
                 self.report.turned_away(DropReason::Hook, None);
                 return Ok(());
             }
+            Err(error) => return reject(TrackErrorKind::Invalid(error), record, None),
         };
         let pushed = if may_wait {
             // After a fork, nobody is there to make room.
@@ -137,25 +128,25 @@ impl Shared {
         }
     }
 
-    fn encode(&self, record: &Record) -> Result<Encoded, Unsendable> {
+    /// The record as it is sent; none if the program's own redaction failed.
+    fn encode(&self, record: &Record) -> Result<Option<Encoded>, EventError> {
         let now = OffsetDateTime::now_utc();
         let encoded = match &self.content {
-            None => record.encode(&self.defaults, now),
-            Some(rules) => rules
-                .apply(self.id, record)
-                .ok_or(Unsendable::Hook)?
-                .encode(&self.defaults, now),
+            None => record.encode(&self.defaults, now)?,
+            Some(rules) => match rules.apply(self.id, record) {
+                None => return Ok(None),
+                Some(record) => record.encode(&self.defaults, now)?,
+            },
         };
-        let encoded = encoded.map_err(Unsendable::Invalid)?;
         let (size, max) = (encoded.json.len(), self.queue.limits().bytes);
         if encoded.cost() > max {
             let problem = format!(
                 "is {size} bytes of JSON: queue_bytes allows {}",
                 max.saturating_sub(RECORD_OVERHEAD)
             );
-            return Err(Unsendable::Invalid(EventError::new("record", problem)));
+            return Err(EventError::new("record", problem));
         }
-        Ok(encoded)
+        Ok(Some(encoded))
     }
 
     pub(super) fn deliver_now(&self, record: Record) -> Result<(), DeliveryErrorKind> {
@@ -163,53 +154,52 @@ impl Shared {
             return Err(DeliveryErrorKind::Closed);
         }
         let record = self.before_send(record).ok_or(DeliveryErrorKind::Hook)?;
-        let encoded = self
-            .encode(&record)
-            .map_err(|unsendable| match unsendable {
-                Unsendable::Invalid(error) => DeliveryErrorKind::Invalid(error),
-                Unsendable::Hook => DeliveryErrorKind::Hook,
-            })?;
+        let encoded = self.encode(&record).map_err(DeliveryErrorKind::Invalid)?;
+        let encoded = encoded.ok_or(DeliveryErrorKind::Hook)?;
         let mut body = Vec::new();
         write_body(std::slice::from_ref(&encoded), &mut body);
         let deadline = after(Instant::now(), self.request_timeout);
-        let answer = self
-            .send(encoded.endpoint, 1, &body, deadline)
-            .map_err(DeliveryErrorKind::NoAnswer)?;
-        match judge(&answer, OffsetDateTime::now_utc(), &self.api_key).refusal() {
-            None => {
-                self.report.books().count_beside_queue(1);
-                self.report.delivered(1);
-                Ok(())
-            }
-            Some((refusal, is_transient)) => Err(DeliveryErrorKind::Answer {
-                refusal,
-                is_transient,
-            }),
+        let (_, failure) = self.exchange(encoded.endpoint, 1, &body, deadline);
+        if let Some(failure) = failure {
+            return Err(failure);
         }
+        self.report.books().count_beside_queue(1);
+        self.report.delivered(1);
+        Ok(())
     }
 
-    /// Makes one attempt for the worker, and says what the answer means; nothing where there is none.
+    /// Makes one attempt for the worker, and says what came of it.
     pub(crate) fn attempt(
         &self,
         endpoint: Endpoint,
         records: usize,
         body: &[u8],
         deadline: Instant,
-    ) -> Option<Verdict> {
-        let (verdict, failure) = match self.send(endpoint, records, body, deadline) {
-            Err(error) => (None, Some(DeliveryErrorKind::NoAnswer(error))),
-            Ok(answer) => {
-                let verdict = judge(&answer, OffsetDateTime::now_utc(), &self.api_key);
-                let failure = verdict.clone().refusal();
-                let failure = failure.map(|(refusal, is_transient)| DeliveryErrorKind::Answer {
-                    refusal,
-                    is_transient,
-                });
-                (Some(verdict), failure)
-            }
-        };
+    ) -> Verdict {
+        let (verdict, failure) = self.exchange(endpoint, records, body, deadline);
         *self.last_failure() = failure.map(DeliveryError::new).map(Arc::new);
         verdict
+    }
+
+    /// One request and its answer: what it means, and why it is no success.
+    fn exchange(
+        &self,
+        endpoint: Endpoint,
+        records: usize,
+        body: &[u8],
+        deadline: Instant,
+    ) -> (Verdict, Option<DeliveryErrorKind>) {
+        let answer = match self.send(endpoint, records, body, deadline) {
+            Ok(answer) => answer,
+            Err(error) => return (Verdict::NO_ANSWER, Some(DeliveryErrorKind::NoAnswer(error))),
+        };
+        let verdict = judge(&answer, OffsetDateTime::now_utc(), &self.api_key);
+        let refusal = verdict.refusal();
+        let failure = refusal.map(|(refusal, is_transient)| DeliveryErrorKind::Answer {
+            refusal: refusal.clone(),
+            is_transient,
+        });
+        (verdict, failure)
     }
 
     /// Why the last attempt of the worker failed, if it did.

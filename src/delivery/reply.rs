@@ -13,10 +13,10 @@ use super::transport::Response;
 pub(crate) enum Verdict {
     /// The server has them.
     Delivered,
-    /// Try again, no sooner than the server asks for.
+    /// Try again, no sooner than the server asks for; without a refusal, it did not answer.
     Later {
         after: Option<Duration>,
-        refusal: Refusal,
+        refusal: Option<Refusal>,
     },
     /// Some of them are bad, perhaps these; the server took none.
     Invalid { bad: Vec<usize>, refusal: Refusal },
@@ -29,11 +29,17 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
-    /// Why the records were not taken, and whether they may be later.
-    pub(crate) fn refusal(self) -> Option<(Refusal, bool)> {
+    /// What no answer means.
+    pub(crate) const NO_ANSWER: Self = Self::Later {
+        after: None,
+        refusal: None,
+    };
+
+    /// Why the server did not take the records, and whether it may later.
+    pub(crate) fn refusal(&self) -> Option<(&Refusal, bool)> {
         match self {
             Self::Delivered => None,
-            Self::Later { refusal, .. } => Some((refusal, true)),
+            Self::Later { refusal, .. } => refusal.as_ref().map(|refusal| (refusal, true)),
             Self::Invalid { refusal, .. }
             | Self::TooLarge { refusal }
             | Self::Unauthorized { refusal }
@@ -86,7 +92,7 @@ pub(crate) fn judge(response: &Response, now: OffsetDateTime, api_key: &str) -> 
     match status {
         408 | 425 | 429 | 500..600 => Verdict::Later {
             after: retry_after(response, now),
-            refusal,
+            refusal: Some(refusal),
         },
         400 | 422 => Verdict::Invalid {
             bad: detail.as_ref().map(bad_indexes).unwrap_or_default(),

@@ -47,7 +47,7 @@ fn deliver(count: usize, server: impl Fn(&[usize]) -> Verdict) -> Fate {
         fate.requests += 1;
         assert!(fate.requests <= 2 * count, "it does not end");
         let verdict = server(&ids(front));
-        for effect in delivery.apply(Some(verdict), now, GIVE_UP_AFTER) {
+        for effect in delivery.apply(verdict, now, GIVE_UP_AFTER) {
             match effect {
                 Effect::Delivered(records) => fate.delivered.extend(ids(&records)),
                 Effect::Dropped { records, .. } => fate.dropped.extend(ids(&records)),
@@ -178,7 +178,7 @@ fn a_record_that_is_too_large_alone_is_dropped_as_such() {
     let verdict = Verdict::TooLarge {
         refusal: refusal(413),
     };
-    let effects = delivery.apply(Some(verdict), Instant::now(), GIVE_UP_AFTER);
+    let effects = delivery.apply(verdict, Instant::now(), GIVE_UP_AFTER);
     assert!(matches!(
         &effects[..],
         [Effect::Dropped {
@@ -197,13 +197,13 @@ fn a_refused_key_drops_the_whole_batch_even_half_way() {
     };
     assert!(
         delivery
-            .apply(Some(invalid), Instant::now(), GIVE_UP_AFTER)
+            .apply(invalid, Instant::now(), GIVE_UP_AFTER)
             .is_empty()
     );
     let unauthorized = Verdict::Unauthorized {
         refusal: refusal(401),
     };
-    let effects = delivery.apply(Some(unauthorized), Instant::now(), GIVE_UP_AFTER);
+    let effects = delivery.apply(unauthorized, Instant::now(), GIVE_UP_AFTER);
     assert!(
         matches!(&effects[..], [Effect::Dropped { reason: DropReason::Unauthorized, records, .. }] if records.len() == 4)
     );
@@ -214,8 +214,13 @@ fn a_refused_key_drops_the_whole_batch_even_half_way() {
 fn a_batch_is_attempted_once_more_at_its_last_chance_and_then_given_up() {
     let start = Instant::now();
     let mut delivery = Delivery::new(records(2));
-    let mut attempt =
-        |at: u64| delivery.apply(None, start + Duration::from_secs(at), GIVE_UP_AFTER);
+    let mut attempt = |at: u64| {
+        delivery.apply(
+            Verdict::NO_ANSWER,
+            start + Duration::from_secs(at),
+            GIVE_UP_AFTER,
+        )
+    };
     for at in [0, 100, 299] {
         let effects = attempt(at);
         assert!(
@@ -233,7 +238,7 @@ fn a_batch_is_attempted_once_more_at_its_last_chance_and_then_given_up() {
 #[test]
 fn without_patience_one_attempt_is_all_and_the_next_batch_still_waits() {
     let mut delivery = Delivery::new(records(1));
-    let effects = delivery.apply(None, Instant::now(), Duration::ZERO);
+    let effects = delivery.apply(Verdict::NO_ANSWER, Instant::now(), Duration::ZERO);
     assert!(matches!(
         &effects[..],
         [
@@ -254,13 +259,13 @@ fn an_answer_gives_a_batch_all_its_patience_again() {
     let start = Instant::now();
     let minute = Duration::from_secs(60);
     let mut delivery = Delivery::new(records(4));
-    delivery.apply(None, start, GIVE_UP_AFTER);
+    delivery.apply(Verdict::NO_ANSWER, start, GIVE_UP_AFTER);
     let invalid = Verdict::Invalid {
         bad: Vec::new(),
         refusal: refusal(422),
     };
-    delivery.apply(Some(invalid), start + minute, GIVE_UP_AFTER);
-    let effects = delivery.apply(None, start + 6 * minute, GIVE_UP_AFTER);
+    delivery.apply(invalid, start + minute, GIVE_UP_AFTER);
+    let effects = delivery.apply(Verdict::NO_ANSWER, start + 6 * minute, GIVE_UP_AFTER);
     assert!(matches!(&effects[..], [Effect::Wait { .. }]));
 }
 
@@ -282,9 +287,9 @@ fn the_same_part_is_tried_again_after_a_wait() {
     let mut delivery = Delivery::new(records(3));
     let later = Verdict::Later {
         after: Some(Duration::from_secs(5)),
-        refusal: refusal(429),
+        refusal: Some(refusal(429)),
     };
-    let effects = delivery.apply(Some(later), Instant::now(), GIVE_UP_AFTER);
+    let effects = delivery.apply(later, Instant::now(), GIVE_UP_AFTER);
     assert!(
         matches!(&effects[..], [Effect::Wait { at_least: Some(delay), .. }] if *delay == Duration::from_secs(5))
     );
@@ -319,12 +324,12 @@ proptest! {
             let (kind, bad) = answers.next().expect("a cycle");
             let refusal = refusal(400);
             let verdict = match kind {
-                0 => Some(Verdict::Delivered),
-                1 => Some(Verdict::Invalid { bad: bad.into_iter().collect(), refusal }),
-                2 => Some(Verdict::TooLarge { refusal }),
-                3 => Some(Verdict::Refused { refusal }),
-                4 => Some(Verdict::Later { after: None, refusal }),
-                _ => None,
+                0 => Verdict::Delivered,
+                1 => Verdict::Invalid { bad: bad.into_iter().collect(), refusal },
+                2 => Verdict::TooLarge { refusal },
+                3 => Verdict::Refused { refusal },
+                4 => Verdict::Later { after: None, refusal: Some(refusal) },
+                _ => Verdict::NO_ANSWER,
             };
             requests += 1;
             let now = start + Duration::from_secs(requests);

@@ -32,14 +32,14 @@ struct Flight {
     began: Instant,
 }
 
-/// What came of it; without a verdict, there was no answer.
+/// What came of it.
 pub(super) struct Landed {
     pub(super) lane: usize,
     pub(super) batch: Batch,
     pub(super) began: Instant,
     /// The size of the body.
     pub(super) bytes: usize,
-    pub(super) verdict: Option<Verdict>,
+    pub(super) verdict: Verdict,
 }
 
 struct Senders {
@@ -58,7 +58,7 @@ struct Job {
 /// The answer to a [`Job`], with its buffer.
 pub(crate) struct Answer {
     place: usize,
-    verdict: Option<Verdict>,
+    verdict: Verdict,
     body: Vec<u8>,
 }
 
@@ -190,7 +190,7 @@ fn send_all(shared: &Shared, jobs: &Receiver<Job>) {
     for job in jobs {
         // A panic is no answer; without one, the worker would wait for ever.
         let attempt = || shared.attempt(job.endpoint, job.records, &job.body, job.deadline);
-        let verdict = caught(attempt).flatten();
+        let verdict = caught(attempt).unwrap_or(Verdict::NO_ANSWER);
         shared.knocker.tell(Control::Answered(Answer {
             place: job.place,
             verdict,

@@ -23,7 +23,7 @@ fn every_status_has_its_verdict() {
             200..=299 => Verdict::Delivered,
             408 | 425 | 429 | 500..=599 => Verdict::Later {
                 after: None,
-                refusal,
+                refusal: Some(refusal),
             },
             400 | 422 => Verdict::Invalid {
                 bad: Vec::new(),
@@ -126,8 +126,9 @@ fn the_detail_is_bounded_and_holds_neither_the_key_nor_what_the_user_sent() {
     assert_eq!(detail.as_deref(), Some("the key [api key] is bad"));
     // One that somebody made up is part of many words.
     let answer = Response::new(401).with_body(r#"{"detail":"Invalid API key"}"#);
-    let refusal = judge(&answer, OffsetDateTime::UNIX_EPOCH, "k").refusal();
-    let detail = refusal.and_then(|(refusal, _)| refusal.detail);
+    let verdict = judge(&answer, OffsetDateTime::UNIX_EPOCH, "k");
+    let refusal = verdict.refusal();
+    let detail = refusal.and_then(|(refusal, _)| refusal.detail.clone());
     assert_eq!(detail.as_deref(), Some("Invalid API key"));
 
     let detail =

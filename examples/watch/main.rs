@@ -33,6 +33,9 @@ use terminal::Terminal;
 // Only how often an idle server looks around.
 const LONG: Duration = Duration::from_secs(3600);
 
+/// What was answered right before the end may still be on its way to the terminal.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
 /// What the threads tell the one that prints.
 enum News {
     Entries(Vec<Arc<Entry>>),
@@ -106,6 +109,9 @@ fn pass_on(server: &Server, feed: &Feed, tell: &Sender<News>) {
 
 fn show(terminal: &mut Terminal, news: &Receiver<News>) -> io::Result<()> {
     while let Ok(News::Entries(entries)) = news.recv() {
+        terminal.show(&entries)?;
+    }
+    while let Ok(News::Entries(entries)) = news.recv_timeout(LAST_WORDS) {
         terminal.show(&entries)?;
     }
     terminal.sum_up()

@@ -1,4 +1,4 @@
-//! The three files of an import: the events, the resume point beside them, and the dead letters.
+//! The three files of an import: the events, the resume point, and the dead letters.
 
 use std::{
     fs::{self, File},
@@ -13,22 +13,24 @@ use crate::line;
 
 pub(crate) struct Files {
     pub(crate) input: PathBuf,
-    pub(crate) resume_point: PathBuf,
+    pub(crate) resume_point: ResumePoint,
     pub(crate) dead_letters: PathBuf,
 }
 
 impl Files {
-    pub(crate) fn beside(input: PathBuf) -> Self {
+    /// Those of an import to this host, the last two in this folder.
+    pub(crate) fn new(input: PathBuf, host: String, folder: &Path) -> Self {
+        let name = input.file_name().unwrap_or_default().to_owned();
         let with = |suffix: &str| {
-            let mut path = input.clone().into_os_string();
-            path.push(suffix);
-            path.into()
+            let mut name = name.clone();
+            name.push(suffix);
+            folder.join(name)
         };
-        let (resume_point, dead_letters) = (with(".resume-point"), with(".dead-letters"));
+        let path = with(".resume-point");
         Self {
             input,
-            resume_point,
-            dead_letters,
+            resume_point: ResumePoint { path, host },
+            dead_letters: with(".dead-letters"),
         }
     }
 }
@@ -40,28 +42,41 @@ pub(crate) struct Point {
     pub(crate) bytes: u64,
 }
 
-impl Point {
+/// The file that holds the point, and the host that has got what is before it: another one has not.
+pub(crate) struct ResumePoint {
+    pub(crate) path: PathBuf,
+    host: String,
+}
+
+impl ResumePoint {
     /// The beginning, if there is no such file.
-    pub(crate) fn load(path: &Path) -> io::Result<Self> {
-        let text = match fs::read_to_string(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+    pub(crate) fn load(&self) -> io::Result<Point> {
+        let text = match fs::read_to_string(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Point::default()),
             text => text?,
         };
         let parse = || {
-            let (lines, bytes) = text.trim_end().split_once(' ')?;
-            Some(Self {
-                lines: lines.parse().ok()?,
-                bytes: bytes.parse().ok()?,
-            })
+            let (lines, rest) = text.trim_end().split_once(' ')?;
+            let (bytes, host) = rest.split_once(' ')?;
+            let (lines, bytes) = (lines.parse().ok()?, bytes.parse().ok()?);
+            Some((Point { lines, bytes }, host))
         };
-        parse().ok_or_else(|| io::Error::other("the resume point holds something else"))
+        let problem = match parse() {
+            Some((point, host)) if host == self.host => return Ok(point),
+            Some((_, host)) => format!("is for {host}, this import for {}", self.host),
+            None => "holds something else".to_owned(),
+        };
+        let path = self.path.display();
+        let remedy = "without that file an import begins at the first line";
+        Err(io::Error::other(format!("{path} {problem}; {remedy}")))
     }
 
     /// Writes it beside the old one and swaps the two: a kill leaves the one or the other.
-    pub(crate) fn save(self, path: &Path) -> io::Result<()> {
-        let beside = path.with_extension("resume-point.new");
-        fs::write(&beside, format!("{} {}\n", self.lines, self.bytes))?;
-        fs::rename(&beside, path)
+    pub(crate) fn save(&self, point: Point) -> io::Result<()> {
+        let beside = self.path.with_extension("resume-point.new");
+        let (lines, bytes) = (point.lines, point.bytes);
+        fs::write(&beside, format!("{lines} {bytes} {}\n", self.host))?;
+        fs::rename(&beside, &self.path)
     }
 }
 

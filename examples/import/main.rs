@@ -1,14 +1,15 @@
-//! `cargo run --example import -- past_events.jsonl`: imports earlier events, with their own timestamps.
+//! `cargo run --example import`: imports a sample of earlier events, with their own timestamps.
 //!
-//! Each line of the file is a JSON object with the fields of the API: `user_id`, `event`, `timestamp` and, if wanted,
-//! `properties`; or, for an LLM event, `user_id`, `prompt`, `generation`, `timestamp` and its other fields.
+//! `cargo run --example import -- past_events.jsonl` imports a file. Each line of it is a JSON object with the fields of
+//! the API: `user_id`, `event`, `timestamp` and, if wanted, `properties`; or, for an LLM event, `user_id`, `prompt`,
+//! `generation`, `timestamp` and its other fields.
 //!
 //! With `TRUBRICS_API_KEY` set the events go to Trubrics, or to `TRUBRICS_HOST`; without it, to a server on this
-//! machine. Without a file a small sample is imported.
+//! machine, as a rehearsal that leaves nothing behind.
 //!
 //! A run that was stopped, killed even, goes on where it was: at most one batch, a hundred lines, is sent twice. What
-//! the server refuses, and lines that are no event, are in `past_events.jsonl.dead-letters`. How far it has come is in
-//! `past_events.jsonl.resume-point`: without that file it begins again.
+//! the server refuses, and invalid lines, are in `past_events.jsonl.dead-letters`. How far it has come, and with which
+//! host, is in `past_events.jsonl.resume-point`: without that file, as for another project, it begins again.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 #![expect(clippy::print_stderr, reason = "and says what went wrong")]
 
@@ -19,17 +20,30 @@ mod offline;
 use std::{
     env,
     error::Error,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
-use files::{DeadLetters, Files, Input, Line, Point};
+use files::{DeadLetters, Files, Input, Line};
 use indicatif::{ProgressBar, ProgressStyle};
+use lexopt::{Arg, Parser};
 use trubrics::{
     DEFAULT_HOST, DEFAULT_MAX_BATCH_SIZE, Dropped, Overflow, Trubrics, TrubricsBuilder,
 };
+
+const HELP: &str = "\
+Imports earlier events from a file of JSON lines.
+
+Usage: cargo run --example import -- [FILE]
+
+  FILE    the events; without it, a sample is imported
+  --help  print this, and end
+
+With TRUBRICS_API_KEY set the events go to Trubrics, or to TRUBRICS_HOST; without it, to a server on this machine. The
+resume point and the dead letters are files beside FILE.
+";
 
 /// Longer than the client itself goes on trying.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -51,21 +65,50 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    let input = env::args_os().nth(1).map(PathBuf::from);
-    match env::var("TRUBRICS_API_KEY") {
-        Ok(key) if !key.is_empty() => {
-            let host = env::var("TRUBRICS_HOST").unwrap_or_else(|_| DEFAULT_HOST.into());
-            let input = input.ok_or("which file?")?;
-            import(Trubrics::builder(key).host(host), &Files::beside(input))
+    let mut input = None;
+    let mut arguments = Parser::from_env();
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Arg::Value(path) if input.is_none() => input = Some(PathBuf::from(path)),
+            Arg::Long("help") | Arg::Short('h') => {
+                print!("{HELP}");
+                return Ok(());
+            }
+            other => return Err(other.unexpected().into()),
         }
-        _ => offline::run(input),
     }
+    if env::var_os("TRUBRICS_API_KEY").is_none_or(|key| key.is_empty()) {
+        return offline::run(input);
+    }
+    let input = input.ok_or("which file? --help says how to name it")?;
+    import_beside(input)
+}
+
+/// Imports into a project; the resume point and the dead letters are beside the file.
+fn import_beside(input: PathBuf) -> Result<()> {
+    let host = env::var("TRUBRICS_HOST").unwrap_or_default();
+    let host = match host.trim() {
+        "" => DEFAULT_HOST.to_owned(),
+        host => host.trim_end_matches('/').to_owned(),
+    };
+    let folder = input.parent().unwrap_or(Path::new("")).to_owned();
+    let files = Files::new(input, host, &folder);
+    let imported = import(TrubricsBuilder::from_env()?, &files);
+    for (what, path) in [
+        ("dead letters", &files.dead_letters),
+        ("resume point", &files.resume_point.path),
+    ] {
+        if path.exists() {
+            println!("{what}  {}", path.display());
+        }
+    }
+    imported
 }
 
 fn import(builder: TrubricsBuilder, files: &Files) -> Result<()> {
     let mut input =
         Input::open(&files.input).map_err(|error| format!("{}: {error}", files.input.display()))?;
-    let start = Point::load(&files.resume_point)?;
+    let start = files.resume_point.load()?;
     input.skip_to(start)?;
 
     let dead_letters = Arc::new(DeadLetters(files.dead_letters.clone()));
@@ -91,10 +134,10 @@ fn import(builder: TrubricsBuilder, files: &Files) -> Result<()> {
     let progress = ProgressBar::new(input.length()?)
         .with_position(start.bytes)
         .with_style(ProgressStyle::with_template(style)?);
-    let (started, mut settled, mut no_events) = (Instant::now(), start, 0);
+    let (started, mut settled, mut invalid) = (Instant::now(), start, 0);
     let mut next = input.next_batch()?;
     while let Some(batch) = next {
-        no_events += track(&client, batch.lines, &dead_letters)?;
+        invalid += track(&client, batch.lines, &dead_letters)?;
         // The worker sends while the next lines are read.
         let _ = client.flush(Duration::ZERO);
         next = input.next_batch()?;
@@ -109,7 +152,7 @@ fn import(builder: TrubricsBuilder, files: &Files) -> Result<()> {
             // What was dropped is a dead letter.
             _ => settled = batch.end,
         }
-        settled.save(&files.resume_point)?;
+        files.resume_point.save(settled)?;
         progress.set_position(settled.bytes);
     }
     progress.finish_and_clear();
@@ -125,13 +168,13 @@ fn import(builder: TrubricsBuilder, files: &Files) -> Result<()> {
         stats.delivered
     );
     println!("refused    {:>8} by the server", stats.dropped);
-    println!("no event   {no_events:>8}");
+    println!("invalid    {invalid:>8} lines");
     Ok(())
 }
 
-/// Returns how many of the lines were no event.
+/// Returns how many of the lines are invalid.
 fn track(client: &Trubrics, lines: Vec<Line>, dead_letters: &DeadLetters) -> Result<u64> {
-    let mut no_events = 0;
+    let mut invalid = 0;
     for line in lines {
         let problem = match line.record {
             Err(problem) => problem,
@@ -147,9 +190,9 @@ fn track(client: &Trubrics, lines: Vec<Line>, dead_letters: &DeadLetters) -> Res
             },
         };
         dead_letters.line(line.number, &line.text, &problem)?;
-        no_events += 1;
+        invalid += 1;
     }
-    Ok(no_events)
+    Ok(invalid)
 }
 
 /// Writes down what the server refused. Any other drop is the records' fate only if we go on.

@@ -1,21 +1,19 @@
+//! The example that imports past events, as the program that `cargo test` has built.
+
+/// Imports in the size that gives figures, one of them killed.
+mod long;
+
 use std::{
     collections::HashMap,
     env, fs,
     path::PathBuf,
     process::{Child, Output, Stdio},
-    thread,
-    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
-use trubrics::{DEFAULT_MAX_BATCH_SIZE, testing::Server};
+use trubrics::testing::Server;
 
-use crate::support::{LONG, example, server};
-
-/// How many lines the long tests import, unless `TRUBRICS_IMPORT_LINES` says otherwise. For figures:
-/// `cargo build --release --example import`, then
-/// `TRUBRICS_IMPORT_LINES=200000 cargo test --release --test integration import -- --nocapture`.
-const LINES: usize = 2_000;
+use crate::support::{example, server};
 
 /// A file of events in a folder of its own, removed at the end.
 struct Import {
@@ -91,10 +89,6 @@ fn line(number: usize) -> String {
 
 fn lines(count: usize) -> String {
     (0..count).map(line).collect()
-}
-
-fn line_count() -> usize {
-    env::var("TRUBRICS_IMPORT_LINES").map_or(LINES, |lines| lines.parse().expect("a number"))
 }
 
 /// How often each number has arrived.
@@ -183,15 +177,89 @@ fn an_import_delivers_what_is_good_and_writes_down_the_rest_with_its_reason() {
         .lines()
         .map(|line| line.split(" in ").next().unwrap())
         .collect();
+    let named = |what, suffix| format!("{what}  {}", import.with(suffix).display());
     assert_eq!(
         summary,
         [
             "lines            10",
             "delivered         2",
             "refused           1 by the server",
-            "no event          5",
+            "invalid           5 lines",
+            &named("dead letters", ".dead-letters"),
+            &named("resume point", ".resume-point"),
         ]
     );
+}
+
+#[test]
+fn a_rehearsal_without_a_key_keeps_no_line_from_the_server() {
+    let import = Import::of(&(lines(3) + "no JSON\n"));
+    let mut rehearsal = example("import");
+    rehearsal.arg(&import.input).env_remove("TRUBRICS_API_KEY");
+    let output = rehearsal.output().unwrap();
+    assert!(output.status.success());
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(printed.contains("delivered         3"), "{printed}");
+    assert!(printed.contains("Dead letters:\n{\"line\":4"), "{printed}");
+    assert_eq!(fs::read_dir(&import.folder).unwrap().count(), 1);
+
+    let server = server();
+    import.run(&server);
+    assert_eq!(server.accepted(), 3);
+}
+
+#[test]
+fn a_rehearsal_of_which_nothing_arrives_shows_nothing() {
+    let import = Import::of("");
+    let mut rehearsal = example("import");
+    rehearsal.arg(&import.input).env_remove("TRUBRICS_API_KEY");
+    let output = rehearsal.output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        printed.ends_with("invalid           0 lines\n"),
+        "{printed}"
+    );
+}
+
+#[test]
+fn an_import_to_another_host_is_refused_and_not_shortened() {
+    let import = Import::of(&lines(3));
+    let (first, second) = (server(), server());
+    import.run(&first);
+    let child = import.start(&second, second.api_key());
+    let output = child.wait_with_output().unwrap();
+    assert!(!output.status.success());
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        format!(
+            "import: {} is for {}, this import for {}; without that file an import begins at the first line\n",
+            import.with(".resume-point").display(),
+            first.url(),
+            second.url(),
+        )
+    );
+
+    fs::remove_file(import.with(".resume-point")).unwrap();
+    import.run(&second);
+    assert_eq!(second.accepted(), 3);
+}
+
+#[test]
+fn an_empty_host_is_none() {
+    let import = Import::of("");
+    let mut command = example("import");
+    command.arg(&import.input).env("TRUBRICS_API_KEY", "key");
+    let output = command.env("TRUBRICS_HOST", "").output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.success(), stderr.as_str()), (true, ""));
+}
+
+#[test]
+fn help_prints_the_usage() {
+    let output = example("import").arg("--help").output().unwrap();
+    assert!(output.status.success());
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(printed.contains("Usage: "), "{printed}");
 }
 
 #[test]
@@ -247,112 +315,4 @@ fn an_import_that_cannot_go_on_stops_and_settles_nothing() {
 
     import.run(&server);
     assert_eq!(server.accepted(), 250);
-}
-
-#[test]
-#[expect(clippy::print_stdout, reason = "the figures, for whoever wants them")]
-fn an_import_that_is_killed_goes_on_where_it_was_and_doubles_at_most_one_batch() {
-    let count = line_count();
-    // Each hundredth is no event, and each hundredth is refused.
-    let text = |number| match number % 100 {
-        3 => format!("no event {number}\n"),
-        _ => line(number),
-    };
-    let text: String = (0..count).map(text).collect();
-    let is_refused = |number: u64| number % 100 == 55;
-    for seed in 0..5 {
-        let mut random = fastrand::Rng::with_seed(seed);
-        let import = Import::of(&text);
-        let server = server();
-        server.refuse(move |event| {
-            event["properties"]["number"]
-                .as_u64()
-                .is_some_and(is_refused)
-        });
-        let latency = Duration::from_millis(2);
-        server.latency(latency);
-
-        let mut child = import.start(&server, server.api_key());
-        let moment = random.usize(count / 10..count * 9 / 10);
-        let start = Instant::now();
-        while server.accepted() < moment {
-            assert!(start.elapsed() < LONG, "{} accepted", server.accepted());
-            thread::yield_now();
-        }
-        // Not always at the moment when a request has arrived.
-        let wait = latency.mul_f64(random.f64() * 2.0);
-        let start = Instant::now();
-        while start.elapsed() < wait {
-            thread::yield_now();
-        }
-        child.kill().unwrap();
-        assert!(!child.wait().unwrap().success(), "it was under way");
-
-        let printed = import.run(&server);
-        let arrivals = arrivals(&server);
-        for number in 0..count as u64 {
-            let is_good = number % 100 != 3 && !is_refused(number);
-            assert_eq!(
-                arrivals.contains_key(&number),
-                is_good,
-                "{number}: {printed}"
-            );
-        }
-        let doubles = server.accepted() - arrivals.len();
-        println!("seed {seed}: killed at {moment} of {count}, {doubles} doubles\n{printed}");
-        assert!(doubles <= DEFAULT_MAX_BATCH_SIZE, "{doubles} doubles");
-
-        let letters = import.dead_letters();
-        let mut distinct: Vec<_> = letters
-            .iter()
-            .map(|letter| format!("{} {}", letter["line"], letter["record"]))
-            .collect();
-        distinct.sort_unstable();
-        distinct.dedup();
-        assert_eq!(distinct.len(), 2 * count / 100, "each one is written down");
-        assert!(
-            letters.len() - distinct.len() <= 2,
-            "of one batch, if any, twice"
-        );
-    }
-}
-
-#[test]
-#[expect(clippy::print_stdout, reason = "the figures, for whoever wants them")]
-fn an_import_delivers_every_line_once() {
-    let count = line_count();
-    let import = Import::of(&lines(count));
-    let (first, second) = (server(), server());
-    let latency = env::var("TRUBRICS_IMPORT_LATENCY_MS").map_or(0, |ms| ms.parse().unwrap());
-    for server in [&first, &second] {
-        server.latency(Duration::from_millis(latency));
-    }
-    let printed = import.run(&first);
-    let arrivals = arrivals(&first);
-    assert_eq!((first.accepted(), arrivals.len()), (count, count));
-
-    // The limit: full requests, made before, over one connection.
-    let bodies = |path: &str, records: &[Value]| -> Vec<_> {
-        let body = |records| (path.to_owned(), json!(records).to_string());
-        records.chunks(DEFAULT_MAX_BATCH_SIZE).map(body).collect()
-    };
-    let mut requests = bodies("/publish_events", &first.events());
-    requests.extend(bodies("/publish_llm_events", &first.llm_events()));
-    let agent = ureq::Agent::new_with_defaults();
-    let start = Instant::now();
-    for (path, body) in &requests {
-        let post = agent.post(format!("{}{path}", second.url()));
-        let post = post
-            .header("x-api-key", second.api_key())
-            .content_type("application/json");
-        let reply = post.send(body).unwrap().into_body().read_to_string();
-        assert_eq!(reply.unwrap(), r#"{"status":"success"}"#);
-    }
-    let seconds = start.elapsed().as_secs_f64();
-    assert_eq!(second.accepted(), count);
-    let rate = count as f64 / seconds;
-    println!(
-        "{printed}ureq alone: {rate:.0} a second, in {} requests",
-        requests.len()
-    );
 }

@@ -1,0 +1,125 @@
+use std::{
+    env, thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use trubrics::DEFAULT_MAX_BATCH_SIZE;
+
+use super::{Import, arrivals, line, lines};
+use crate::support::{LONG, server};
+
+/// How many lines the long tests import, unless `TRUBRICS_IMPORT_LINES` says otherwise; the README has the command.
+const LINES: usize = 2_000;
+
+fn line_count() -> usize {
+    env::var("TRUBRICS_IMPORT_LINES").map_or(LINES, |lines| lines.parse().expect("a number"))
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "the figures, for whoever wants them")]
+fn an_import_that_is_killed_goes_on_where_it_was_and_doubles_at_most_one_batch() {
+    let count = line_count();
+    // Each hundredth is no event, and each hundredth is refused.
+    let text = |number| match number % 100 {
+        3 => format!("no event {number}\n"),
+        _ => line(number),
+    };
+    let text: String = (0..count).map(text).collect();
+    let is_refused = |number: u64| number % 100 == 55;
+    for seed in 0..5 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let import = Import::of(&text);
+        let server = server();
+        server.refuse(move |event| {
+            event["properties"]["number"]
+                .as_u64()
+                .is_some_and(is_refused)
+        });
+        let latency = Duration::from_millis(2);
+        server.latency(latency);
+
+        let mut child = import.start(&server, server.api_key());
+        let moment = random.usize(count / 10..count * 9 / 10);
+        let start = Instant::now();
+        while server.accepted() < moment {
+            assert!(start.elapsed() < LONG, "{} accepted", server.accepted());
+            thread::yield_now();
+        }
+        // Not always at the moment when a request has arrived.
+        let wait = latency.mul_f64(random.f64() * 2.0);
+        let start = Instant::now();
+        while start.elapsed() < wait {
+            thread::yield_now();
+        }
+        child.kill().unwrap();
+        assert!(!child.wait().unwrap().success(), "it was under way");
+
+        let printed = import.run(&server);
+        let arrivals = arrivals(&server);
+        for number in 0..count as u64 {
+            let is_good = number % 100 != 3 && !is_refused(number);
+            assert_eq!(
+                arrivals.contains_key(&number),
+                is_good,
+                "{number}: {printed}"
+            );
+        }
+        let doubles = server.accepted() - arrivals.len();
+        println!("seed {seed}: killed at {moment} of {count}, {doubles} doubles\n{printed}");
+        assert!(doubles <= DEFAULT_MAX_BATCH_SIZE, "{doubles} doubles");
+
+        let letters = import.dead_letters();
+        let mut distinct: Vec<_> = letters
+            .iter()
+            .map(|letter| format!("{} {}", letter["line"], letter["record"]))
+            .collect();
+        distinct.sort_unstable();
+        distinct.dedup();
+        assert_eq!(distinct.len(), 2 * count / 100, "each one is written down");
+        assert!(
+            letters.len() - distinct.len() <= 2,
+            "of one batch, if any, twice"
+        );
+    }
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "the figures, for whoever wants them")]
+fn an_import_delivers_every_line_once() {
+    let count = line_count();
+    let import = Import::of(&lines(count));
+    let (first, second) = (server(), server());
+    let latency = env::var("TRUBRICS_IMPORT_LATENCY_MS").map_or(0, |ms| ms.parse().unwrap());
+    for server in [&first, &second] {
+        server.latency(Duration::from_millis(latency));
+    }
+    let printed = import.run(&first);
+    let arrivals = arrivals(&first);
+    assert_eq!((first.accepted(), arrivals.len()), (count, count));
+
+    // The limit: full requests, made before, over one connection.
+    let bodies = |path: &str, records: &[Value]| -> Vec<_> {
+        let body = |records| (path.to_owned(), json!(records).to_string());
+        records.chunks(DEFAULT_MAX_BATCH_SIZE).map(body).collect()
+    };
+    let mut requests = bodies("/publish_events", &first.events());
+    requests.extend(bodies("/publish_llm_events", &first.llm_events()));
+    let agent = ureq::Agent::new_with_defaults();
+    let start = Instant::now();
+    for (path, body) in &requests {
+        let post = agent.post(format!("{}{path}", second.url()));
+        let post = post
+            .header("x-api-key", second.api_key())
+            .content_type("application/json");
+        let reply = post.send(body).unwrap().into_body().read_to_string();
+        assert_eq!(reply.unwrap(), r#"{"status":"success"}"#);
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    assert_eq!(second.accepted(), count);
+    let rate = count as f64 / seconds;
+    println!(
+        "{printed}ureq alone: {rate:.0} a second, in {} requests",
+        requests.len()
+    );
+}

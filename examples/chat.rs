@@ -3,18 +3,33 @@
 //! Each answer is tracked with its conversation, its latency, the time to its first token, and how it ended. With
 //! `TRUBRICS_API_KEY` set this goes to Trubrics, or to `TRUBRICS_HOST`; without it, to a server on this machine.
 #![expect(clippy::print_stdout, reason = "a chat is printed")]
+#![expect(clippy::print_stderr, reason = "and a failure is said")]
 
 use std::{
     env,
     error::Error,
     io::{self, IsTerminal, Write},
+    iter,
+    process::ExitCode,
     thread,
     time::Duration,
 };
 
 use trubrics::{Scope, Trubrics, anonymous_id, testing::Server};
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    let Err(error) = run() else {
+        return ExitCode::SUCCESS;
+    };
+    eprint!("chat: {error}");
+    for cause in iter::successors(error.source(), |&cause| cause.source()) {
+        eprint!(": {cause}");
+    }
+    eprintln!();
+    ExitCode::FAILURE
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let local = Server::start()?;
     let client = match env::var("TRUBRICS_API_KEY") {
         Ok(key) if !key.is_empty() => Trubrics::from_env()?,

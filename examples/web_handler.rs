@@ -3,10 +3,13 @@
 //! With `-- --serve` it serves at <http://127.0.0.1:8000> until Ctrl-C. With `TRUBRICS_API_KEY` set the events go to
 //! Trubrics, or to `TRUBRICS_HOST`; without it, to another server on this machine.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
+#![expect(clippy::print_stderr, reason = "and says what went wrong")]
 
 use std::{
     env,
     error::Error,
+    iter,
+    process::ExitCode,
     sync::mpsc,
     thread,
     time::{Duration, Instant},
@@ -17,7 +20,19 @@ use trubrics::{Event, Trubrics, anonymous_id, testing};
 
 const THREADS: usize = 4;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    let Err(error) = run() else {
+        return ExitCode::SUCCESS;
+    };
+    eprint!("web_handler: {error}");
+    for cause in iter::successors(error.source(), |&cause| cause.source()) {
+        eprint!(": {cause}");
+    }
+    eprintln!();
+    ExitCode::FAILURE
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let local = testing::Server::start()?;
     let client = match env::var("TRUBRICS_API_KEY") {
         Ok(key) if !key.is_empty() => Trubrics::from_env()?,

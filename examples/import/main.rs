@@ -1,7 +1,7 @@
 //! `cargo run --example import`: imports a sample of earlier events, with their own timestamps.
 //!
-//! `cargo run --example import -- past_events.jsonl` imports a file. Each line of it is a JSON object with the fields of
-//! the API: `user_id`, `event`, `timestamp` and, if wanted, `properties`; or, for an LLM event, `user_id`, `prompt`,
+//! `cargo run --example import -- past_events.jsonl` imports a file. Each of its lines is a JSON object with the fields
+//! of the API: `user_id`, `event`, `timestamp` and, if wanted, `properties`; or, for an LLM event, `user_id`, `prompt`,
 //! `generation`, `timestamp` and its other fields.
 //!
 //! With `TRUBRICS_API_KEY` set the events go to Trubrics, or to `TRUBRICS_HOST`; without it, to a server on this

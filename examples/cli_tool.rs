@@ -8,6 +8,7 @@
 //! `--print-telemetry` prints what would be sent, and sends nothing; so does a missing `TRUBRICS_API_KEY`, which a real
 //! tool has compiled in. `DO_NOT_TRACK=1` or `CLI_TOOL_NO_TELEMETRY=1` turns it off, and forgets what waits.
 #![expect(clippy::print_stdout, reason = "a tool talks to its user")]
+#![expect(clippy::print_stderr, reason = "and says how it is used")]
 
 use std::{
     env,
@@ -15,55 +16,63 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, ExitCode, Stdio},
     time::{Duration, SystemTime},
 };
 
-use trubrics::{AnonymousId, DebugTransport, Event, Request, Response, TransportError, Trubrics};
+use trubrics::{
+    AnonymousId, DebugTransport, Event, Request, Response, TransportError, Trubrics,
+    TrubricsBuilder,
+};
+
+const USAGE: &str = "usage: cli_tool greet [--print-telemetry]";
 
 /// The hidden command of the process that delivers, how often there is one, and how long it has.
 const DELIVER: &str = "deliver-telemetry";
 const DELIVER_EVERY: Duration = Duration::from_secs(10);
 
-fn main() {
-    // Which of its own commands was used, but no names of files and no values.
+fn main() -> ExitCode {
     let is_given = |word: &str| env::args_os().any(|argument| argument == word);
-    let command = ["greet", DELIVER].into_iter().find(|word| is_given(word));
-    match command {
-        Some("greet") => println!("Hello!"),
-        Some(_) => {}
-        None => println!("usage: cli_tool greet [--print-telemetry]"),
+    if is_given("--help") {
+        println!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
+    let Some(command) = ["greet", DELIVER].into_iter().find(|word| is_given(word)) else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    if command == "greet" {
+        println!("Hello!");
     }
     // Whatever becomes of it, the tool prints and returns what it would without.
-    let _ = telemetry(command.unwrap_or("none"), is_given("--print-telemetry"));
+    let _ = telemetry(command, is_given("--print-telemetry"));
+    ExitCode::SUCCESS
 }
 
+/// Of a run it tells which of the tool's own commands was used, but no names of files and no values.
 fn telemetry(command: &str, is_printing: bool) -> Result<(), Box<dyn Error>> {
     let folder = state_folder().ok_or("no home")?.join("telemetry");
     let spool = folder.join("spool");
     if is_opted_out() {
         return Ok(fs::remove_dir_all(spool)?);
     }
-    let api_key = env::var("TRUBRICS_API_KEY").unwrap_or_default();
-    let host = env::var("TRUBRICS_HOST").unwrap_or(trubrics::DEFAULT_HOST.into());
-    let builder = |api_key| Trubrics::builder(api_key).host(host);
     if command == DELIVER {
         // A close that has time delivers what all the runs before have left.
-        return Ok(builder(api_key)
-            .spool(spool)
-            .build()?
-            .close(DELIVER_EVERY)?);
+        let client = TrubricsBuilder::from_env()?.spool(spool).build()?;
+        return Ok(client.close(DELIVER_EVERY)?);
     }
     let event = Event::new(AnonymousId::in_file(folder.join("user-id"))?, "Run")
         .property("command", command)
         .property("version", env!("CARGO_PKG_VERSION"));
-    if is_printing || api_key.is_empty() {
+    let has_key = env::var_os("TRUBRICS_API_KEY").is_some_and(|key| !key.is_empty());
+    if is_printing || !has_key {
         let print = DebugTransport::new(io::stdout());
-        let client = builder("none".into()).transport(print).build()?;
+        let client = Trubrics::builder("none").transport(print).build()?;
         client.track(event);
         return Ok(client.close(Duration::from_secs(1))?);
     }
-    let client = builder(api_key).spool(spool).transport(leave).build()?;
+    let builder = TrubricsBuilder::from_env()?;
+    let client = builder.spool(spool).transport(leave).build()?;
     client.track(event);
     client.close(Duration::ZERO)?; // returns as soon as the event is on disk
     Ok(start_delivery(&folder)?)

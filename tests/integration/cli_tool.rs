@@ -1,8 +1,3 @@
-#![expect(
-    clippy::print_stdout,
-    reason = "figures are asked for, and a test that is left out says so"
-)]
-
 use std::{
     env,
     fs::{self, File},
@@ -17,7 +12,7 @@ use trubrics::testing::{API_KEY, Server};
 
 use crate::{
     spool::Folder,
-    support::{LONG, server},
+    support::{LONG, example, server},
 };
 
 /// The tool of `examples/cli_tool.rs`, with a home of its own.
@@ -27,21 +22,22 @@ struct Tool {
 }
 
 impl Tool {
-    /// None where it was not built: `cargo test` builds it, `cargo test --tests` does not.
-    fn at(host: &str) -> Option<Self> {
-        if !path().exists() {
-            println!("left out: {} is not there", path().display());
-            return None;
-        }
-        Some(Self {
+    fn at(host: &str) -> Self {
+        Self {
             home: Folder::new(),
             host: host.to_owned(),
-        })
+        }
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(path());
+        let mut command = self.bare();
         command.arg("greet");
+        command
+    }
+
+    /// Without a word of what to do.
+    fn bare(&self) -> Command {
+        let mut command = example("cli_tool");
         for home in ["XDG_STATE_HOME", "LOCALAPPDATA", "HOME"] {
             command.env(home, &self.home.0);
         }
@@ -86,14 +82,6 @@ impl Tool {
     }
 }
 
-fn path() -> PathBuf {
-    let test = env::current_exe().expect("a path");
-    let profile = test.ancestors().nth(2).expect("target/<profile>/deps");
-    profile
-        .join("examples/cli_tool")
-        .with_extension(env::consts::EXE_EXTENSION)
-}
-
 /// It does what it would do without, and says nothing more.
 #[track_caller]
 fn assert_greets(output: &Output) {
@@ -111,9 +99,7 @@ fn users(server: &Server) -> Vec<String> {
 #[test]
 fn a_run_is_delivered_after_its_end() {
     let server = server();
-    let Some(tool) = Tool::at(server.url()) else {
-        return;
-    };
+    let tool = Tool::at(server.url());
     tool.run();
     let events = server.wait_for(1, LONG).expect("an event");
     assert_eq!(events[0]["event"], "Run");
@@ -123,9 +109,7 @@ fn a_run_is_delivered_after_its_end() {
 #[test]
 fn what_no_server_took_is_delivered_by_a_later_run_for_the_same_user() {
     let server = server();
-    let Some(tool) = Tool::at(server.url()) else {
-        return;
-    };
+    let tool = Tool::at(server.url());
     tool.rest();
     for waiting in 1..4 {
         tool.run();
@@ -142,9 +126,7 @@ fn what_no_server_took_is_delivered_by_a_later_run_for_the_same_user() {
 #[test]
 fn first_runs_at_once_are_one_user() {
     let server = server();
-    let Some(tool) = Tool::at(server.url()) else {
-        return;
-    };
+    let tool = Tool::at(server.url());
     tool.rest();
     thread::scope(|scope| {
         for _ in 0..8 {
@@ -161,9 +143,7 @@ fn first_runs_at_once_are_one_user() {
 #[test]
 fn who_opts_out_is_not_tracked_and_what_waits_is_forgotten() {
     let server = server();
-    let Some(tool) = Tool::at(server.url()) else {
-        return;
-    };
+    let tool = Tool::at(server.url());
     for variable in ["DO_NOT_TRACK", "CLI_TOOL_NO_TELEMETRY"] {
         for yes in ["1", "true", "yes please"] {
             tool.rest();
@@ -188,9 +168,7 @@ fn who_opts_out_is_not_tracked_and_what_waits_is_forgotten() {
 #[test]
 fn what_would_be_sent_can_be_seen_and_is_not_sent() {
     let server = server();
-    let Some(tool) = Tool::at(server.url()) else {
-        return;
-    };
+    let tool = Tool::at(server.url());
     let output = tool.command().arg("--print-telemetry").output();
     let keyless = tool.command().env_remove("TRUBRICS_API_KEY").output();
     for output in [output, keyless].map(|output| output.expect("a run")) {
@@ -204,14 +182,45 @@ fn what_would_be_sent_can_be_seen_and_is_not_sent() {
     assert!(server.requests().is_empty());
 }
 
-/// `TRUBRICS_MEASURE=1 cargo test --release cli_tool -- --nocapture` gives the figures.
 #[test]
+fn a_run_that_is_asked_for_nothing_prints_the_usage_and_is_not_tracked() {
+    let server = server();
+    let tool = Tool::at(server.url());
+    tool.rest();
+    let run = |arguments: &[&str]| {
+        let Output {
+            status,
+            stdout,
+            stderr,
+        } = tool.bare().args(arguments).output().expect("a run");
+        let said = [stdout, stderr].map(|bytes| String::from_utf8(bytes).expect("text"));
+        (status.code(), said)
+    };
+    let usage = || "usage: cli_tool greet [--print-telemetry]\n".to_owned();
+    let nothing = String::new;
+    assert_eq!(run(&[]), (Some(2), [nothing(), usage()]));
+    assert_eq!(run(&["nonsense"]), (Some(2), [nothing(), usage()]));
+    assert_eq!(run(&["--help"]), (Some(0), [usage(), nothing()]));
+    assert_eq!(run(&["greet", "--help"]), (Some(0), [usage(), nothing()]));
+    assert_eq!(tool.waiting(), 0);
+    assert!(server.requests().is_empty());
+}
+
+#[test]
+fn an_empty_host_is_none() {
+    let tool = Tool::at("");
+    tool.rest(); // and so nothing is sent
+    tool.run();
+    assert_eq!(tool.waiting(), 1);
+}
+
+/// With `TRUBRICS_MEASURE=1` the bound is that of a machine at rest.
+#[test]
+#[expect(clippy::print_stdout, reason = "figures are asked for")]
 fn a_black_hole_costs_a_run_next_to_nothing() {
     let black_hole = TcpListener::bind("127.0.0.1:0").expect("a port");
     let host = format!("http://{}", black_hole.local_addr().expect("an address"));
-    let Some(tool) = Tool::at(&host) else {
-        return;
-    };
+    let tool = Tool::at(&host);
     let timed = |mut command: Command| {
         let start = Instant::now();
         assert_greets(&command.output().expect("a run"));

@@ -195,8 +195,14 @@ function body(entry, record) {
 function about(record) {
   const made = {};
   for (const name of ["assistant_id", "thread_id"]) if (name in record) made[name] = record[name];
-  if ("latency" in record) made.latency = `${record.latency} s`;
+  if ("latency" in record) made.latency = seconds(record.latency);
   return made;
+}
+
+// In the unit that makes the figure short.
+function seconds(seconds) {
+  const [figure, unit] = seconds < 1e-3 ? [seconds * 1e6, "µs"] : seconds < 1 ? [seconds * 1e3, "ms"] : [seconds, "s"];
+  return `${Math.round(figure * 1e3) / 1e3} ${unit}`;
 }
 
 function said(prompt, generation) {

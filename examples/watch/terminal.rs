@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use console::{Style, Term, truncate_str};
+use console::{Alignment, Style, Term, measure_text_width, pad_str, truncate_str};
 use serde_json::Value;
 use trubrics::testing::Server;
 
@@ -15,7 +15,9 @@ use crate::entry::{Entry, Filter, Kind, Refusal, names, text};
 
 /// Where the output is no terminal.
 const WIDTH: usize = 120;
+/// How wide the column of names is: at least, and at most where a name is longer.
 const LABEL: usize = 16;
+const LONGEST_LABEL: usize = 32;
 /// How many records of a refused request are shown.
 const REFUSED: usize = 5;
 
@@ -99,20 +101,20 @@ impl Terminal {
             self.bold.apply_to(clean(&names(record).join(" → "))),
         );
         self.line(lines, &title);
+        let mut fields = Vec::new();
         for name in ["prompt", "generation", "assistant_id", "thread_id"] {
             if let Some(value) = text(record, name) {
-                self.field(lines, name, value);
+                fields.push((name, value.to_owned()));
             }
         }
-        if let Some(latency) = record.get("latency") {
-            self.field(lines, "latency", &format!("{latency} s"));
+        if let Some(latency) = record["latency"].as_f64() {
+            fields.push(("latency", seconds(latency)));
         }
         for (name, value) in record["properties"].as_object().into_iter().flatten() {
-            match value.as_str() {
-                Some(text) => self.field(lines, name, text),
-                None => self.field(lines, name, &value.to_string()),
-            }
+            let text = value.as_str().map(str::to_owned);
+            fields.push((name, text.unwrap_or_else(|| value.to_string())));
         }
+        self.fields(lines, &fields);
     }
 
     fn refusal(&self, lines: &mut String, refusal: &Refusal) {
@@ -126,7 +128,12 @@ impl Terminal {
             self.line(lines, &format!("    {}", clean(reason)));
         }
         for (number, record) in (1..).zip(refusal.records.iter().take(REFUSED)) {
-            self.field(lines, &format!("record {number}"), &record.to_string());
+            self.field(
+                lines,
+                LABEL,
+                &format!("record {number}"),
+                &record.to_string(),
+            );
         }
         if refusal.records.len() > REFUSED {
             let more = refusal.records.len() - REFUSED;
@@ -134,11 +141,22 @@ impl Terminal {
         }
     }
 
-    fn field(&self, lines: &mut String, name: &str, value: &str) {
+    /// In two columns, the first as wide as its longest name wants.
+    fn fields(&self, lines: &mut String, fields: &[(&str, String)]) {
+        let widths = fields
+            .iter()
+            .map(|(name, _)| measure_text_width(&clean(name)));
+        let label = widths.max().unwrap_or(0).clamp(LABEL, LONGEST_LABEL);
+        for (name, value) in fields {
+            self.field(lines, label, name, value);
+        }
+    }
+
+    fn field(&self, lines: &mut String, label: usize, name: &str, value: &str) {
         // Cut before it is cleaned too: a value may be very long.
         let start: String = value.chars().take(self.width).collect();
         let name = clean(name);
-        let label = console::pad_str(&name, LABEL, console::Alignment::Left, None);
+        let label = pad_str(&name, label, Alignment::Left, Some("…"));
         let label = self.faint.apply_to(label);
         self.line(lines, &format!("    {label}  {}", clean(&start)));
     }
@@ -146,6 +164,16 @@ impl Terminal {
     fn line(&self, lines: &mut String, line: &str) {
         let _ = writeln!(lines, "{}", truncate_str(line, self.width, "…"));
     }
+}
+
+/// In the unit that makes the figure short.
+fn seconds(seconds: f64) -> String {
+    let (figure, unit) = match seconds {
+        ..1e-3 => (seconds * 1e6, "µs"),
+        ..1.0 => (seconds * 1e3, "ms"),
+        _ => (seconds, "s"),
+    };
+    format!("{} {unit}", (figure * 1e3).round() / 1e3)
 }
 
 fn counted(count: usize, what: &str) -> String {

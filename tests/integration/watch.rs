@@ -131,6 +131,27 @@ fn each_record_is_printed_as_it_comes() {
     assert_eq!(watch.line(), "    latency           1.42 s");
 }
 
+#[test]
+fn long_names_and_short_latencies_can_be_read() {
+    let watch = Watch::start(&[]);
+    let too_long = "x".repeat(40);
+    watch.deliver([Event::new("ada", "Sign up")
+        .property("a", 1)
+        .property("a_name_of_twenty_five_xyz", 2)]);
+    watch.after("Z  ");
+    assert_eq!(watch.line(), "    a                          1");
+    assert_eq!(watch.line(), "    a_name_of_twenty_five_xyz  2");
+    watch.deliver([Event::new("ada", "Sign up").property(&too_long, 3)]);
+    watch.after("Z  ");
+    assert_eq!(watch.line(), format!("    {}…  3", &too_long[..31]));
+
+    for (nanos, shown) in [(22_540, "22.54 µs"), (1_234_567, "1.235 ms"), (0, "0 µs")] {
+        let latency = Duration::from_nanos(nanos);
+        watch.deliver([LlmEvent::new("ada", "p", "g").latency(latency)]);
+        assert_eq!(watch.after("    latency           "), shown);
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_ends_it_with_the_counts_and_success() {

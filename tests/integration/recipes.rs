@@ -1,16 +1,24 @@
 //! Each test runs this program again as the program of one recipe, in a process of its own that ends as the recipe says.
 
+/// A program that forks.
+#[cfg(unix)]
+mod forks;
+/// When the person at the machine does not want it.
+mod opt_out;
+/// A program with a panic hook.
+mod panics;
+
 use std::{
-    env, panic,
+    env,
+    io::{BufRead, BufReader},
     process::{self, Command, Output, Stdio},
     sync::OnceLock,
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
-use trubrics::{Event, Request, Response, TransportError, Trubrics, testing::Server};
+use trubrics::{Event, Trubrics, testing::Server};
 
-use crate::support::{Gate, LONG, NEVER, build, server};
+use crate::support::{LONG, server};
 
 const RECIPE: &str = "TRUBRICS_TEST_RECIPE";
 
@@ -45,18 +53,19 @@ fn the_program_of_a_recipe() {
         Ok("return") => program_that_returns(),
         Ok("exit") => program_that_exits(),
         Ok("signal") => program_with_a_signal(),
-        Ok("panic") => program_with_a_panic_hook(),
-        Ok("abort") => program_that_aborts(),
-        Ok("panic inside") => program_that_panics_inside(),
+        Ok("panic") => panics::program_with_a_panic_hook(),
+        Ok("abort") => panics::program_that_aborts(),
+        Ok("panic inside") => panics::program_that_panics_inside(),
         Ok("static") => program_with_a_static(),
         Ok("process") => program_with_a_client_of_the_process(),
+        Ok("async") => program_that_is_async(),
         #[cfg(unix)]
-        Ok("fork") => program_that_forks(),
+        Ok("fork") => forks::program_that_forks(),
         #[cfg(unix)]
         Ok("fork with a client of the process") => {
-            program_that_forks_with_a_client_of_the_process();
+            forks::program_that_forks_with_a_client_of_the_process();
         }
-        Ok("opt out") => program_that_asks(),
+        Ok("opt out") => opt_out::program_that_asks(),
         Ok(other) => panic!("no such recipe: {other}"),
         Err(_) => {}
     }
@@ -140,89 +149,6 @@ fn a_program_that_is_interrupted_loses_nothing() {
     }
 }
 
-fn set_panic_hook(client: &Trubrics) {
-    let former = panic::take_hook();
-    panic::set_hook(Box::new({
-        let client = client.clone();
-        move |info| {
-            let place = info.location().map(ToString::to_string);
-            client.track(Event::new("user_123", "Crash").property("place", place));
-            let _ = client.flush(Duration::from_secs(2));
-            former(info);
-        }
-    }));
-}
-
-fn program_with_a_panic_hook() {
-    let client = from_env();
-    set_panic_hook(&client);
-    client.track(Event::new("user_123", "Report made"));
-    let crash = panic::catch_unwind(|| panic!("on purpose"));
-    // Nothing that comes later is needed for the delivery.
-    assert!(crash.is_err());
-    process::exit(101);
-}
-
-fn program_that_aborts() {
-    let client = from_env();
-    set_panic_hook(&client);
-    client.track(Event::new("user_123", "Report made"));
-    let crash = panic::catch_unwind(|| panic!("on purpose"));
-    assert!(crash.is_err());
-    process::abort();
-}
-
-#[test]
-fn a_program_that_panics_or_aborts_tells_of_it_and_loses_nothing() {
-    for recipe in ["panic", "abort"] {
-        let server = server();
-        let output = run(recipe, &server);
-        assert!(!output.status.success());
-        let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(complaint.contains("on purpose"), "{complaint}");
-        assert_eq!(names(&server), ["Crash", "Report made"], "{recipe}");
-        let crash = server.events_named("Crash").remove(0);
-        let place = crash["properties"]["place"].as_str().expect("a place");
-        assert!(place.contains("recipes.rs"), "{place}");
-    }
-}
-
-/// Its hook would wait for ever if it waited for the thread that it runs on.
-fn program_that_panics_inside() {
-    let client = build(
-        Trubrics::builder("key")
-            .before_send(|record| match record.user_id() {
-                "nobody" => panic!("on purpose, in a hook"),
-                _ => Some(record),
-            })
-            .transport(|_: &Request<'_>| -> Result<Response, TransportError> {
-                panic!("on purpose, in the transport")
-            }),
-    );
-    let (tell, told) = std::sync::mpsc::channel();
-    panic::set_hook(Box::new({
-        let client = client.clone();
-        move |_| {
-            let error = client.flush(LONG).expect_err("called from inside");
-            let _ = tell.send(error.is_in_hook());
-        }
-    }));
-    client.track(Event::new("nobody", "e"));
-    assert_eq!(told.recv_timeout(LONG), Ok(true), "in a hook");
-    client.track(Event::new("user_123", "e"));
-    // It makes the worker send, and so panic.
-    let _ = client.flush(Duration::from_millis(500));
-    assert_eq!(told.recv_timeout(LONG), Ok(true), "on the worker");
-    process::exit(9);
-}
-
-#[test]
-fn a_panic_hook_that_flushes_does_not_wait_for_itself() {
-    let output = run("panic inside", &server());
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(9), "{complaint}");
-}
-
 fn program_with_a_static() {
     static CLIENT: OnceLock<Trubrics> = OnceLock::new();
     let analytics =
@@ -254,156 +180,37 @@ fn a_program_with_a_client_of_the_process_loses_nothing() {
     assert_eq!(names(&server), ["Report made"]);
 }
 
-#[test]
-fn an_async_program_runs_on_while_it_flushes() {
-    let (gate, transport) = Gate::new();
-    let settings = Trubrics::builder("key").transport(transport);
-    let client = build(settings.flush_interval(NEVER));
+/// The recipe's `serve`, on the only thread of a runtime.
+#[expect(clippy::print_stdout, reason = "its parent listens")]
+fn program_that_is_async() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .expect("a runtime");
-    let delivered = runtime.block_on(async {
+    runtime.block_on(async {
+        let client = from_env();
         client.track(Event::new("user_123", "Report made"));
-        let flush = tokio::task::spawn_blocking({
-            let client = client.clone();
-            move || client.flush(LONG)
-        });
-        // The only thread of the runtime gets here, and lets the flush go on, while that one waits.
-        gate.next_request();
-        gate.answer(200);
-        flush.await.expect("no panic")
+        let close = tokio::task::spawn_blocking(move || client.close(LONG));
+        println!("{RUNS_ON}");
+        close.await.expect("no panic").expect("delivered");
     });
-    delivered.expect("delivered");
 }
 
-#[cfg(unix)]
-fn program_that_forks() {
-    let mut client = from_env();
-    client.track(Event::new("user_123", "Before the fork"));
-    match fork::fork().expect("a child") {
-        fork::Fork::Child => {
-            let started = Instant::now();
-            let error = client.flush(LONG).expect_err("nobody delivers it here");
-            assert!(error.pending() > 0);
-            let error = client
-                .track_sync(Event::new("user_123", "On the parent's connection"))
-                .expect_err("not here");
-            assert_eq!(error.to_string(), "the client is closed");
-            client = from_env();
-            assert!(started.elapsed() < Duration::from_secs(10), "it waited");
-            client.track(Event::new("user_123", "In the child"));
-            drop(client);
-            process::exit(7);
-        }
-        fork::Fork::Parent(child) => {
-            fork::waitpid(child).expect("its end");
-            client.track(Event::new("user_123", "After the fork"));
-        }
-    }
-}
-
-#[cfg(unix)]
-fn program_that_forks_with_a_client_of_the_process() {
-    let mut guard = trubrics::init(from_env()).expect("the first");
-    trubrics::track(Event::new("user_123", "Before the fork"));
-    if let fork::Fork::Parent(child) = fork::fork().expect("a child") {
-        fork::waitpid(child).expect("its end");
-        trubrics::track(Event::new("user_123", "After the fork"));
-    } else {
-        drop(guard);
-        guard = trubrics::init(from_env()).expect("the first of the child");
-        trubrics::track(Event::new("user_123", "In the child"));
-        drop(guard);
-        process::exit(7);
-    }
-    drop(guard);
-}
-
-#[cfg(unix)]
-#[test]
-fn after_a_fork_both_processes_deliver_what_is_theirs_once() {
-    for recipe in ["fork", "fork with a client of the process"] {
-        let server = server();
-        let output = run(recipe, &server);
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{complaint}");
-        assert_eq!(
-            names(&server),
-            ["After the fork", "Before the fork", "In the child"]
-        );
-    }
-}
-
-fn program_that_asks() {
-    let polite = || {
-        let host = env::var("TRUBRICS_HOST").expect("the test has set it");
-        let key = env::var("TRUBRICS_API_KEY").expect("the test has set it");
-        Trubrics::builder(key).host(host)
-    };
-    let client = build(polite().respect_opt_out(true));
-    client.track(Event::new("user_123", "Asked first"));
-    let client = build(polite());
-    client.track(Event::new("user_123", "Did not ask"));
-}
+const RUNS_ON: &str = "it runs on";
 
 #[test]
-fn an_opt_out_is_respected_by_those_who_ask_for_it() {
-    for (variable, value, expected) in [
-        ("DO_NOT_TRACK", "1", &["Did not ask"][..]),
-        ("TRUBRICS_DISABLED", "true", &["Did not ask"][..]),
-        ("DO_NOT_TRACK", "0", &["Asked first", "Did not ask"][..]),
-    ] {
-        let server = server();
-        let mut program = program("opt out", &server);
-        program
-            .env_remove("DO_NOT_TRACK")
-            .env_remove("TRUBRICS_DISABLED");
-        let output = program.env(variable, value).output();
-        assert!(output.expect("a child process").status.success());
-        assert_eq!(names(&server), expected, "{variable}={value}");
-    }
-}
-
-#[test]
-fn a_debug_transport_writes_what_would_be_sent_and_sends_nothing() {
-    use std::{
-        io::Write,
-        sync::{Arc, Mutex},
-    };
-
-    use trubrics::{DebugTransport, LlmEvent};
-
-    #[derive(Clone, Default)]
-    struct Paper(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Paper {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().expect("no panic").write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    let paper = Paper::default();
-    let transport = DebugTransport::new(paper.clone());
-    let client = build(Trubrics::builder("the-key").transport(transport));
-    client.track(Event::new("user_1", "Sign up"));
-    client.track(Event::new("user_2", "Sign up"));
-    client.track(LlmEvent::new("user_1", "2 + 2?", "4"));
-    client.flush(LONG).expect("written");
-    assert_eq!(client.stats().delivered, 3);
-
-    let written = paper.0.lock().expect("no panic").clone();
-    let written = String::from_utf8(written).expect("text");
-    let lines: Vec<&str> = written.lines().collect();
-    assert_eq!(lines.len(), 5, "{written}");
-    assert!(lines[0].starts_with("POST ") && lines[0].ends_with("/publish_events"));
-    assert!(lines[3].ends_with("/publish_llm_events"));
-    for (line, user_id) in [(1, "user_1"), (2, "user_2"), (4, "user_1")] {
-        let record: Value = serde_json::from_str(lines[line]).expect("JSON");
-        assert_eq!(record["user_id"], user_id);
-    }
-    assert!(!written.contains("the-key"));
+fn an_async_program_runs_on_while_it_closes() {
+    let server = server();
+    // Nothing is delivered, and so the close waits, until the program has said that it runs on.
+    server.set_unavailable(true);
+    let mut child = program("async", &server)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a child process");
+    let said = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut lines = said.lines().map(|line| line.expect("text"));
+    assert!(lines.any(|line| line.ends_with(RUNS_ON)));
+    server.set_unavailable(false);
+    lines.for_each(drop);
+    assert!(child.wait().expect("an end").success());
+    assert_eq!(names(&server), ["Report made"]);
 }

@@ -13,7 +13,8 @@ use std::{
 use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 use trubrics::{Trubrics, testing};
 
-use self::states::STATES;
+use self::states::{STATES, State};
+use crate::child;
 
 /// What every wait that is no matter of time may take.
 const AMPLE: Duration = Duration::from_secs(20);
@@ -26,59 +27,81 @@ const MARGIN: Duration = Duration::from_millis(700);
 /// Where the worker makes the requests itself, and where other threads do.
 const CONNECTIONS: [usize; 2] = [1, 3];
 
+/// A call, with the time that it is given.
+type Call = (&'static str, Duration, fn(&mut Option<Trubrics>));
+
+const CLOSE: Call = ("close(300 ms)", LIMIT, |client| {
+    let _ = client.as_ref().map(|client| client.close(LIMIT));
+});
+const CLOSE_AT_ONCE: Call = ("close(0)", Duration::ZERO, |client| {
+    let _ = client.as_ref().map(|client| client.close(Duration::ZERO));
+});
+const FLUSH: Call = ("flush(300 ms)", LIMIT, |client| {
+    let _ = client.as_ref().map(|client| client.flush(LIMIT));
+});
+const FLUSH_AT_ONCE: Call = ("flush(0)", Duration::ZERO, |client| {
+    let _ = client.as_ref().map(|client| client.flush(Duration::ZERO));
+});
+const DROP: Call = ("drop", LIMIT, |client| *client = None);
+const TWO_CLOSES: Call = ("two close(300 ms)", LIMIT, |client| {
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| client.as_ref().map(|client| client.close(LIMIT)));
+        }
+    });
+});
+
 #[test]
 fn close_returns_in_time_in_every_state() {
-    in_every_state("close(300 ms)", LIMIT, |client| {
-        let _ = client.as_ref().map(|client| client.close(LIMIT));
-    });
+    in_each_state(STATES, CLOSE);
 }
 
 #[test]
 fn close_without_time_returns_at_once_in_every_state() {
-    in_every_state("close(0)", Duration::ZERO, |client| {
-        let _ = client.as_ref().map(|client| client.close(Duration::ZERO));
-    });
+    in_each_state(STATES, CLOSE_AT_ONCE);
 }
 
 #[test]
 fn flush_returns_in_time_in_every_state() {
-    in_every_state("flush(300 ms)", LIMIT, |client| {
-        let _ = client.as_ref().map(|client| client.flush(LIMIT));
-    });
+    in_each_state(STATES, FLUSH);
 }
 
 #[test]
 fn flush_without_time_returns_at_once_in_every_state() {
-    in_every_state("flush(0)", Duration::ZERO, |client| {
-        let _ = client.as_ref().map(|client| client.flush(Duration::ZERO));
-    });
+    in_each_state(STATES, FLUSH_AT_ONCE);
 }
 
 #[test]
 fn a_drop_returns_in_time_in_every_state() {
-    in_every_state("drop", LIMIT, |client| *client = None);
+    in_each_state(STATES, DROP);
 }
 
 #[test]
 fn two_threads_that_close_at_once_both_return_in_time_in_every_state() {
-    in_every_state("two close(300 ms)", LIMIT, |client| {
-        thread::scope(|scope| {
-            for _ in 0..2 {
-                scope.spawn(|| client.as_ref().map(|client| client.close(LIMIT)));
-            }
-        });
-    });
+    in_each_state(STATES, TWO_CLOSES);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn every_call_returns_in_time_while_the_name_server_is_silent() {
+    let test = "every_call_returns_in_time_while_the_name_server_is_silent";
+    if !child::is_this_under(&states::OWN_NAME_SERVER, module_path!(), test) {
+        return;
+    }
+    for call in [CLOSE, CLOSE_AT_ONCE, FLUSH, FLUSH_AT_ONCE, DROP, TWO_CLOSES] {
+        in_each_state(&[states::NO_NAME], call);
+    }
 }
 
 /// Makes the call in each state and holds that it returns in time, and that every record is accounted for afterwards.
-fn in_every_state(name: &str, limit: Duration, call: fn(&mut Option<Trubrics>)) {
+fn in_each_state(states: &[State], (name, limit, call): Call) {
     if env::var_os("TRUBRICS_MEASURE").is_some() {
-        return measure(name, limit, call);
+        return measure(states, (name, limit, call));
     }
     for connections in CONNECTIONS {
         // All at once: nearly all of the time is spent on waiting.
         thread::scope(|scope| {
-            for (state, enter) in STATES {
+            for (state, enter) in states {
                 let run = move || {
                     let took = time(*enter, connections, call);
                     assert!(took <= limit + MARGIN, "{name}, {state}: {took:?}");
@@ -90,16 +113,15 @@ fn in_every_state(name: &str, limit: Duration, call: fn(&mut Option<Trubrics>)) 
     }
 }
 
-#[expect(clippy::print_stdout, reason = "this is what it is for")]
-fn measure(name: &str, limit: Duration, call: fn(&mut Option<Trubrics>)) {
-    for (state, enter) in STATES {
+fn measure(states: &[State], (name, limit, call): Call) {
+    for (state, enter) in states {
         let slowest = CONNECTIONS.map(|connections| {
             let all = (0..20).map(|_| time(*enter, connections, call));
             let slowest = all.max().unwrap_or_default();
             assert!(slowest <= limit + MARGIN, "{name}, {state}: {slowest:?}");
             slowest.as_millis()
         });
-        println!("{name:18} | {state:20} | {slowest:3?} ms");
+        child::tell(&format!("{name:18} | {state:21} | {slowest:3?} ms"));
     }
 }
 

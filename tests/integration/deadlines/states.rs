@@ -20,7 +20,9 @@ use super::AMPLE;
 pub(super) type Enter = fn(TrubricsBuilder) -> (Trubrics, OtherSide);
 pub(super) type OtherSide = Box<dyn Any>;
 
-pub(super) const STATES: &[(&str, Enter)] = &[
+pub(super) type State = (&'static str, Enter);
+
+pub(super) const STATES: &[State] = &[
     ("nobody listens", nobody_listens),
     #[cfg(target_os = "linux")]
     ("black hole", black_hole),
@@ -36,6 +38,31 @@ pub(super) const STATES: &[(&str, Enter)] = &[
     ("queue is full", queue_is_full),
     ("thousands wait", thousands_wait),
     ("deaf transport", deaf_transport),
+];
+
+/// For a process that [`OWN_NAME_SERVER`] starts.
+#[cfg(target_os = "linux")]
+pub(super) const NO_NAME: State = ("name server is silent", name_server_is_silent);
+
+/// Starts a program in namespaces in which each name is looked up at port 53 of its own loopback.
+#[cfg(target_os = "linux")]
+pub(super) const OWN_NAME_SERVER: [&str; 5] = [
+    "unshare",
+    "-rmn",
+    "sh",
+    "-c",
+    r#"
+    set -e
+    ip link set lo up
+    file=$(mktemp)
+    echo 'hosts: dns' >"$file"
+    mount --bind "$file" /etc/nsswitch.conf
+    rm "$file"
+    echo 'nameserver 127.0.0.1' >"$file"
+    mount --bind "$file" /etc/resolv.conf
+    rm "$file"
+    exec "$0" "$@"
+    "#,
 ];
 
 /// More than enough to be sent at once.
@@ -66,6 +93,18 @@ fn black_hole(builder: TrubricsBuilder) -> (Trubrics, OtherSide) {
     let client = builder.host(host).build().unwrap();
     track(&client, RECORDS);
     (client, Box::new(()))
+}
+
+#[cfg(target_os = "linux")]
+fn name_server_is_silent(builder: TrubricsBuilder) -> (Trubrics, OtherSide) {
+    let server = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 53)).unwrap();
+    server.set_read_timeout(Some(AMPLE)).unwrap();
+    // A lookup cannot be interrupted: this is how long the worker waits for it.
+    let builder = builder.connect_timeout(Duration::from_millis(700));
+    let client = builder.host("http://trubrics.invalid").build().unwrap();
+    track(&client, RECORDS);
+    server.recv(&mut [0; 512]).unwrap();
+    (client, Box::new(server))
 }
 
 #[cfg(any(feature = "rustls", feature = "native-tls"))]

@@ -87,7 +87,7 @@ impl Record {
         }
     }
 
-    /// The property of this key, if it was set on this record; the client's default properties come later.
+    /// The property of this key, as [`Event::property_value`] gives it.
     pub fn property_value(&self, key: impl AsRef<str>) -> Option<Value> {
         match self {
             Self::Event(event) => event.property_value(key),
@@ -103,7 +103,7 @@ impl Record {
         }
     }
 
-    /// Takes a property out and returns it, if it was set on this record.
+    /// Takes a property out, as [`Event::remove_property`] does.
     pub fn remove_property(&mut self, key: impl AsRef<str>) -> Option<Value> {
         match self {
             Self::Event(event) => event.remove_property(key),

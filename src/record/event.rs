@@ -133,7 +133,7 @@ impl Event {
         self.timestamp
     }
 
-    /// What was said, if `$text` is a text.
+    /// What was said, if `$text` is a text to [`property_value`](Self::property_value).
     pub fn text_value(&self) -> Option<String> {
         match self.property_value(TEXT) {
             Some(Value::String(text)) => Some(text),
@@ -142,6 +142,9 @@ impl Event {
     }
 
     /// The property of this key, if it was set on this event; the client's default properties come later.
+    ///
+    /// A value that can be sent but not be read as a [`Value`], such as one of 128 levels or more, comes as the text of
+    /// its JSON.
     pub fn property_value(&self, key: impl AsRef<str>) -> Option<Value> {
         self.properties.value(key.as_ref())
     }
@@ -151,7 +154,8 @@ impl Event {
         self.properties.set(key.as_ref(), &value);
     }
 
-    /// Takes a property out and returns it, if it was set on this event.
+    /// Takes a property out, whatever it holds, and returns it as [`property_value`](Self::property_value) does; none if
+    /// it was not set on this event.
     pub fn remove_property(&mut self, key: impl AsRef<str>) -> Option<Value> {
         self.properties.remove(key.as_ref())
     }

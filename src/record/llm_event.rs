@@ -208,7 +208,7 @@ impl LlmEvent {
         self.timestamp
     }
 
-    /// The property of this key, if it was set on this event; the client's default properties come later.
+    /// The property of this key, as [`Event::property_value`](crate::Event::property_value) gives it.
     pub fn property_value(&self, key: impl AsRef<str>) -> Option<Value> {
         self.properties.value(key.as_ref())
     }
@@ -222,7 +222,7 @@ impl LlmEvent {
         self.properties.set_all(properties);
     }
 
-    /// Takes a property out and returns it, if it was set on this event.
+    /// Takes a property out, as [`Event::remove_property`](crate::Event::remove_property) does.
     pub fn remove_property(&mut self, key: impl AsRef<str>) -> Option<Value> {
         self.properties.remove(key.as_ref())
     }

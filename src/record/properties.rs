@@ -114,7 +114,7 @@ impl Properties {
         Ok(())
     }
 
-    /// What a key stands for, if it is set.
+    /// What a key stands for, if it is set: the text of its JSON where that cannot be read.
     pub(crate) fn value(&self, key: &str) -> Option<Value> {
         if self.keys & key_bit(key) == 0 {
             return None;
@@ -122,23 +122,18 @@ impl Properties {
         let entry = split_entries(&self.json)
             .filter(|entry| is_key(&self.json[entry.key.clone()], key))
             .last()?;
-        // One past the key comes the colon.
-        serde_json::from_slice(&self.json[entry.key.end + 1..entry.whole.end]).ok()
+        let value = self.json[entry.value].trim_ascii();
+        // What is there is never said to be missing: whoever asks may be about to hide it.
+        let as_text = |_| Value::String(String::from_utf8_lossy(value).into_owned());
+        Some(serde_json::from_slice(value).unwrap_or_else(as_text))
     }
 
     /// Takes a key out, however often it was set; says what it stood for.
     pub(crate) fn remove(&mut self, key: &str) -> Option<Value> {
         let value = self.value(key)?;
-        let mut kept = Vec::with_capacity(self.json.len());
-        for entry in split_entries(&self.json) {
-            if !is_key(&self.json[entry.key], key) {
-                if !kept.is_empty() {
-                    kept.push(b',');
-                }
-                kept.extend_from_slice(&self.json[entry.whole]);
-            }
-        }
-        self.json = kept;
+        self.json = retain(&self.json, |entry| {
+            !is_key(&self.json[entry.key.clone()], key)
+        });
         Some(value)
     }
 
@@ -227,36 +222,44 @@ fn json_kind(first_byte: u8) -> &'static str {
 /// The entries without those whose key comes again later.
 fn keep_last(entries: &[u8]) -> Vec<u8> {
     let mut last = HashMap::new();
-    for (index, entry) in split_entries(entries).enumerate() {
-        last.insert(&entries[entry.key], index);
+    for entry in split_entries(entries) {
+        last.insert(&entries[entry.key], entry.whole.start);
     }
+    retain(entries, |entry| {
+        last.get(&entries[entry.key.clone()]) == Some(&entry.whole.start)
+    })
+}
+
+/// The entries of which this is true.
+fn retain(entries: &[u8], is_kept: impl Fn(&Entry) -> bool) -> Vec<u8> {
     let mut kept = Vec::with_capacity(entries.len());
-    for (index, entry) in split_entries(entries).enumerate() {
-        if last.get(&entries[entry.key]) == Some(&index) {
-            if !kept.is_empty() {
-                kept.push(b',');
-            }
-            kept.extend_from_slice(&entries[entry.whole]);
+    for entry in split_entries(entries).filter(is_kept) {
+        if !kept.is_empty() {
+            kept.push(b',');
         }
+        kept.extend_from_slice(&entries[entry.whole]);
     }
     kept
 }
 
 /// Whether this is the key, as JSON of whatever spelling.
 fn is_key(json: &[u8], key: &str) -> bool {
-    let inside = json.get(1..json.len().saturating_sub(1));
-    inside == Some(key.as_bytes())
-        || (json.contains(&b'\\')
-            && serde_json::from_slice::<String>(json).is_ok_and(|text| text == key))
+    if json.contains(&b'\\') {
+        return serde_json::from_slice::<String>(json).is_ok_and(|text| text == key);
+    }
+    json.get(1..json.len().saturating_sub(1)) == Some(key.as_bytes())
 }
 
 struct Entry {
     /// With its quotes.
     key: Range<usize>,
+    /// What comes after the colon.
+    value: Range<usize>,
     whole: Range<usize>,
 }
 
-/// Finds the entries of an object's inside. It is JSON of our own writing, so a scan for quotes and brackets is enough.
+/// Finds the entries of an object's inside. It is valid JSON, if not always of our own writing: a scan for quotes and
+/// brackets is enough, and there may be blanks anywhere between them.
 fn split_entries(json: &[u8]) -> impl Iterator<Item = Entry> {
     let mut start = 0;
     std::iter::from_fn(move || {
@@ -265,7 +268,8 @@ fn split_entries(json: &[u8]) -> impl Iterator<Item = Entry> {
         }
         let key_start = start + json[start..].iter().position(|byte| *byte == b'"')?;
         let key = key_start..end_of_text(json, key_start);
-        let mut at = key.end;
+        let colon = key.end + json[key.end..].iter().position(|byte| *byte == b':')?;
+        let mut at = colon + 1;
         let mut depth = 0_usize;
         while at < json.len() {
             match json[at] {
@@ -280,9 +284,9 @@ fn split_entries(json: &[u8]) -> impl Iterator<Item = Entry> {
             }
             at += 1;
         }
-        let whole = start..at;
+        let (value, whole) = (colon + 1..at, start..at);
         start = at + 1;
-        Some(Entry { key, whole })
+        Some(Entry { key, value, whole })
     })
 }
 
@@ -294,3 +298,6 @@ fn end_of_text(json: &[u8], start: usize) -> usize {
     }
     (at + 1).min(json.len())
 }
+
+#[cfg(test)]
+mod tests;

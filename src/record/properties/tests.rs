@@ -1,0 +1,65 @@
+use serde_json::{json, value::RawValue};
+
+use super::*;
+
+/// JSON that can be written and sent, but not be read as a [`Value`].
+fn unreadable() -> Vec<String> {
+    let nested = |levels| format!("{}\"SECRET\"{}", "[".repeat(levels), "]".repeat(levels));
+    vec![
+        "1e999".into(),
+        r#"[1e999,"SECRET"]"#.into(),
+        r#""\ud800SECRET""#.into(),
+        r#"{"a" : {"\udfff" : "SECRET"}}"#.into(),
+        nested(128),
+        nested(10_000),
+    ]
+}
+
+fn raw(json: &str) -> Box<RawValue> {
+    RawValue::from_string(json.into()).expect("JSON")
+}
+
+fn of_object(json: &str) -> Properties {
+    let mut properties = Properties::default();
+    properties.extend(&raw(json)).expect("an object");
+    properties
+}
+
+#[track_caller]
+fn written(properties: &Properties, defaults: &Properties) -> String {
+    let mut json = Vec::new();
+    properties.write_field(defaults, &mut json);
+    String::from_utf8(json).expect("UTF-8")
+}
+
+#[test]
+fn a_value_that_cannot_be_read_is_the_text_of_its_json_and_is_removed_like_any_other() {
+    for json in unreadable() {
+        let text = Some(Value::String(json.clone()));
+        let mut set = Properties::default();
+        set.set("a", &1);
+        set.set("b", &raw(&json));
+        let object = of_object(&format!("{{\"a\":1 ,\n \"b\" : {json} }}"));
+        for mut properties in [set, object] {
+            assert_eq!(properties.value("b"), text);
+            assert_eq!(properties.remove("b"), text);
+            assert_eq!(properties.value("b"), None);
+            assert_eq!(properties.value("a"), Some(json!(1)));
+            assert!(!written(&properties, &Properties::default()).contains("SECRET"));
+        }
+    }
+}
+
+#[test]
+fn an_object_is_read_whatever_blanks_and_escapes_it_is_written_with() {
+    let object = "{\n\t\"a:b\" : \"x\" ,\r\n \"c\"\t:\n[1 , {\"d\" : 2}] , \"\\u0024text\" :3 }";
+    let mut properties = of_object(object);
+    assert_eq!(properties.value("a:b"), Some(json!("x")));
+    assert_eq!(properties.value("c"), Some(json!([1, {"d": 2}])));
+    assert_eq!(properties.value("d"), None);
+    assert_eq!(properties.value(r"\u0024text"), None);
+    assert_eq!(properties.remove("$text"), Some(json!(3)));
+    assert_eq!(properties.remove("a:b"), Some(json!("x")));
+    assert_eq!(properties.remove("c"), Some(json!([1, {"d": 2}])));
+    assert_eq!(written(&properties, &Properties::default()), "");
+}

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{
     hooks::{self, ClientId},
-    record::{LlmEvent, Record, TEXT, gen_ai},
+    record::{LlmEvent, Properties, Record, TEXT, gen_ai},
 };
 
 /// How much is sent of what was said; for [`TrubricsBuilder::llm_content`](crate::TrubricsBuilder::llm_content).
@@ -59,6 +59,8 @@ const TEXT_PROPERTIES: [(&str, &str); 2] = [
 pub(crate) struct ContentRules {
     content: Content,
     max_bytes: usize,
+    /// What the client's default properties say under the keys of [`TEXT_PROPERTIES`].
+    default_texts: [Option<Value>; TEXT_PROPERTIES.len()],
 }
 
 /// What is sent of one text.
@@ -71,13 +73,19 @@ struct Shown {
 }
 
 impl ContentRules {
-    /// None if everything is sent as it is, so that nobody else pays for more than that question.
-    pub(crate) fn new(content: Content, max_bytes: Option<usize>) -> Option<Self> {
+    /// None if everything is sent as it is, so that nobody else pays for more than that question. Otherwise what holds
+    /// texts is taken out of the default properties: these are sent without being looked at again.
+    pub(crate) fn new(
+        content: Content,
+        max_bytes: Option<usize>,
+        defaults: &mut Properties,
+    ) -> Option<Self> {
         match (&content, max_bytes) {
             (Content::Full, None) => None,
             (_, max_bytes) => Some(Self {
                 content,
                 max_bytes: max_bytes.unwrap_or(usize::MAX),
+                default_texts: TEXT_PROPERTIES.map(|(key, _)| defaults.remove(key)),
             }),
         }
     }
@@ -88,8 +96,8 @@ impl ContentRules {
             Record::Event(event) => (event.clone().into(), false),
             Record::LlmEvent(event) => self.apply_to_fields(client, event)?,
         };
-        for (key, length_key) in TEXT_PROPERTIES {
-            let Some(value) = copy.remove_property(key) else {
+        for ((key, length_key), default) in TEXT_PROPERTIES.into_iter().zip(&self.default_texts) {
+            let Some(value) = copy.remove_property(key).or_else(|| default.clone()) else {
                 continue;
             };
             let text = match value {
@@ -181,8 +189,10 @@ mod tests {
 
     #[test]
     fn a_client_that_sends_everything_has_no_rules() {
-        assert!(ContentRules::new(Content::Full, None).is_none());
-        assert!(ContentRules::new(Content::Off, None).is_some());
-        assert!(ContentRules::new(Content::Full, Some(1)).is_some());
+        let new =
+            |content, max_bytes| ContentRules::new(content, max_bytes, &mut Properties::default());
+        assert!(new(Content::Full, None).is_none());
+        assert!(new(Content::Off, None).is_some());
+        assert!(new(Content::Full, Some(1)).is_some());
     }
 }

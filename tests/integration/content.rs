@@ -339,3 +339,50 @@ fn what_was_said_is_hidden_however_it_is_written() {
         }
     }
 }
+
+#[test]
+fn a_default_property_that_holds_what_was_said_is_content_too() {
+    let sent = |settings: fn(TrubricsBuilder) -> TrubricsBuilder| {
+        let server = server();
+        let builder = client_of(&server)
+            .default_property("$text", "secret")
+            .default_property("error.message", ["secret"])
+            .default_property("kept", 1);
+        let client = build(settings(builder));
+        client.track(Event::new("u", "e"));
+        client.track(Event::new("u", "e").text("its own"));
+        client.flush(LONG).expect("delivered");
+        let events = server.events();
+        (
+            events[0]["properties"].clone(),
+            events[1]["properties"].clone(),
+        )
+    };
+    let (default, own) = sent(|builder| builder.llm_content(Content::Off));
+    assert_eq!(
+        default,
+        json!({"kept": 1, "text_length": 6, "error_length": 10})
+    );
+    assert_eq!(
+        own,
+        json!({"kept": 1, "text_length": 7, "error_length": 10})
+    );
+    let (default, own) = sent(|builder| {
+        builder.llm_content(Content::redacted(|text| text.replace("secret", "***")))
+    });
+    assert_eq!(
+        default,
+        json!({"kept": 1, "$text": "***", "error.message": "[\"***\"]"})
+    );
+    assert_eq!(own["$text"], "its own");
+    let (default, own) = sent(|builder| builder.max_text_bytes(3));
+    assert_eq!(
+        (&default["$text"], &own["$text"]),
+        (&json!("sec"), &json!("its"))
+    );
+    let (default, _) = sent(|builder| builder);
+    assert_eq!(
+        default,
+        json!({"kept": 1, "$text": "secret", "error.message": ["secret"]})
+    );
+}

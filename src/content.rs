@@ -120,8 +120,9 @@ impl ContentRules {
     fn apply_to_fields(&self, client: ClientId, event: &LlmEvent) -> Option<(Record, bool)> {
         let prompt = self.show(client, event.prompt())?;
         let generation = self.show(client, event.generation())?;
-        let texts = (prompt.text, generation.text);
-        let copy = event.with_texts(texts.0.unwrap_or_default(), texts.1.unwrap_or_default());
+        let mut copy = event.clone();
+        copy.set_prompt(prompt.text.unwrap_or_default());
+        copy.set_generation(generation.text.unwrap_or_default());
         let mut copy = copy.into();
         note_length(&mut copy, PROMPT_LENGTH, prompt.length);
         note_length(&mut copy, GENERATION_LENGTH, generation.length);

@@ -227,22 +227,6 @@ impl LlmEvent {
         self.properties.remove(key.as_ref())
     }
 
-    /// A copy with other texts, for which the ones of this event are not copied.
-    pub(crate) fn with_texts(&self, prompt: String, generation: String) -> Self {
-        Self {
-            user_id: self.user_id.clone(),
-            prompt,
-            generation,
-            assistant_id: self.assistant_id.clone(),
-            thread_id: self.thread_id.clone(),
-            latency: self.latency,
-            prompt_event_name: self.prompt_event_name.clone(),
-            generation_event_name: self.generation_event_name.clone(),
-            timestamp: self.timestamp,
-            properties: self.properties.clone(),
-        }
-    }
-
     /// The same event with these properties under its own.
     pub(crate) fn preset(mut self, properties: Properties) -> Self {
         self.properties = properties;

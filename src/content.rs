@@ -8,40 +8,39 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::{
-    hooks::{self, ClientId},
+    hooks::{self, ClientId, Redact},
     record::{LlmEvent, Properties, Record, TEXT, gen_ai},
 };
 
 /// How much is sent of what was said; for [`TrubricsBuilder::llm_content`](crate::TrubricsBuilder::llm_content).
-#[derive(Default)]
+#[derive(Debug, Default)]
 #[non_exhaustive]
 pub enum Content {
     /// All of it.
     #[default]
     Full,
-    /// What this function makes of each text; [`redacted`](Self::redacted) makes one.
-    Redacted(Box<dyn Fn(&str) -> String + Send + Sync>),
+    /// What a function makes of each text; from [`redacted`](Self::redacted).
+    Redacted(Redaction),
     /// None of it, only how long it was.
     Off,
 }
 
+/// A function that says what is sent of a text; from [`Content::redacted`].
+pub struct Redaction(Box<Redact>);
+
 impl Content {
     /// What this function makes of each text.
     ///
-    /// It runs inside `track`, as [`before_send`](crate::TrubricsBuilder::before_send) does. A panic drops the record, counted as [`DropReason::Hook`](crate::DropReason::Hook):
-    /// nothing is sent that was not redacted.
+    /// It runs inside `track`, as [`before_send`](crate::TrubricsBuilder::before_send) does. A panic drops the record,
+    /// counted as [`DropReason::Hook`](crate::DropReason::Hook): nothing is sent that was not redacted.
     pub fn redacted(redact: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
-        Self::Redacted(Box::new(redact))
+        Self::Redacted(Redaction(Box::new(redact)))
     }
 }
 
-impl fmt::Debug for Content {
+impl fmt::Debug for Redaction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Full => "Full",
-            Self::Redacted(_) => "Redacted",
-            Self::Off => "Off",
-        })
+        f.write_str("..")
     }
 }
 
@@ -132,7 +131,7 @@ impl ContentRules {
     fn show(&self, client: ClientId, text: &str) -> Option<Shown> {
         Some(match &self.content {
             Content::Full => self.cut(text),
-            Content::Redacted(redact) => self.cut(&hooks::redact(client, redact, text)?),
+            Content::Redacted(redact) => self.cut(&hooks::redact(client, &redact.0, text)?),
             Content::Off => Shown {
                 text: None,
                 length: Some(text.chars().count()),
@@ -186,6 +185,16 @@ mod tests {
         for (text, max, expected) in cases {
             assert_eq!(prefix(text, max), expected, "{text} {max}");
         }
+    }
+
+    #[test]
+    fn debug_says_how_much_is_sent() {
+        let content = [
+            Content::Full,
+            Content::redacted(str::to_owned),
+            Content::Off,
+        ];
+        assert_eq!(format!("{content:?}"), "[Full, Redacted(..), Off]");
     }
 
     #[test]

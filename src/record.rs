@@ -4,18 +4,18 @@
 //! it again. A retry sends the same bytes.
 
 mod event;
-mod finite;
 pub(crate) mod gen_ai;
 mod llm_event;
 mod properties;
+mod strict;
 mod text;
 mod timestamp;
 
 pub use event::Event;
 pub(crate) use event::TEXT;
-pub(crate) use finite::NOT_FINITE;
 pub use llm_event::LlmEvent;
 pub(crate) use properties::Properties;
+pub(crate) use strict::NOT_FINITE;
 
 use std::cell::RefCell;
 

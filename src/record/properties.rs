@@ -5,7 +5,7 @@ use std::{cell::Cell, collections::HashMap, mem, ops::Range};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{finite::Finite, text::write_text};
+use super::{strict::Strict, text::write_text};
 use crate::{error::EventError, guard::caught};
 
 /// Properties as they go on the wire, without the braces, and the first mistake that was made in building their record.
@@ -193,7 +193,7 @@ impl Properties {
 }
 
 fn write_value(json: &mut Vec<u8>, value: &impl Serialize) -> serde_json::Result<()> {
-    value.serialize(Finite(&mut serde_json::Serializer::new(json)))
+    value.serialize(Strict(&mut serde_json::Serializer::new(json)))
 }
 
 /// A cheap hash: a wrong guess costs a look into the object, nothing else.

@@ -11,11 +11,11 @@ use serde::ser::{
 pub(crate) const NOT_FINITE: &str = "cannot be sent: NaN and infinities are not JSON numbers";
 
 /// Wraps a serialiser, a part of one, or a value on its way to one.
-pub(super) struct Finite<T>(pub(super) T);
+pub(super) struct Strict<T>(pub(super) T);
 
-impl<T: Serialize + ?Sized> Serialize for Finite<&T> {
+impl<T: Serialize + ?Sized> Serialize for Strict<&T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(Finite(serializer))
+        self.0.serialize(Strict(serializer))
     }
 }
 
@@ -27,16 +27,16 @@ macro_rules! pass_on {
     };
 }
 
-impl<S: Serializer> Serializer for Finite<S> {
+impl<S: Serializer> Serializer for Strict<S> {
     type Ok = S::Ok;
     type Error = S::Error;
-    type SerializeSeq = Finite<S::SerializeSeq>;
-    type SerializeTuple = Finite<S::SerializeTuple>;
-    type SerializeTupleStruct = Finite<S::SerializeTupleStruct>;
-    type SerializeTupleVariant = Finite<S::SerializeTupleVariant>;
-    type SerializeMap = Finite<S::SerializeMap>;
-    type SerializeStruct = Finite<S::SerializeStruct>;
-    type SerializeStructVariant = Finite<S::SerializeStructVariant>;
+    type SerializeSeq = Strict<S::SerializeSeq>;
+    type SerializeTuple = Strict<S::SerializeTuple>;
+    type SerializeTupleStruct = Strict<S::SerializeTupleStruct>;
+    type SerializeTupleVariant = Strict<S::SerializeTupleVariant>;
+    type SerializeMap = Strict<S::SerializeMap>;
+    type SerializeStruct = Strict<S::SerializeStruct>;
+    type SerializeStructVariant = Strict<S::SerializeStructVariant>;
 
     pass_on! {
         serialize_bool(bool), serialize_char(char), serialize_str(&str), serialize_bytes(&[u8]),
@@ -66,7 +66,7 @@ impl<S: Serializer> Serializer for Finite<S> {
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
-        self.0.serialize_some(&Finite(value))
+        self.0.serialize_some(&Strict(value))
     }
 
     fn serialize_unit(self) -> Result<S::Ok, S::Error> {
@@ -87,7 +87,7 @@ impl<S: Serializer> Serializer for Finite<S> {
         name: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
-        self.0.serialize_newtype_struct(name, &Finite(value))
+        self.0.serialize_newtype_struct(name, &Strict(value))
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -98,15 +98,15 @@ impl<S: Serializer> Serializer for Finite<S> {
         value: &T,
     ) -> Result<S::Ok, S::Error> {
         self.0
-            .serialize_newtype_variant(name, index, variant, &Finite(value))
+            .serialize_newtype_variant(name, index, variant, &Strict(value))
     }
 
     fn serialize_seq(self, length: Option<usize>) -> Result<Self::SerializeSeq, S::Error> {
-        self.0.serialize_seq(length).map(Finite)
+        self.0.serialize_seq(length).map(Strict)
     }
 
     fn serialize_tuple(self, length: usize) -> Result<Self::SerializeTuple, S::Error> {
-        self.0.serialize_tuple(length).map(Finite)
+        self.0.serialize_tuple(length).map(Strict)
     }
 
     fn serialize_tuple_struct(
@@ -114,7 +114,7 @@ impl<S: Serializer> Serializer for Finite<S> {
         name: &'static str,
         length: usize,
     ) -> Result<Self::SerializeTupleStruct, S::Error> {
-        self.0.serialize_tuple_struct(name, length).map(Finite)
+        self.0.serialize_tuple_struct(name, length).map(Strict)
     }
 
     fn serialize_tuple_variant(
@@ -126,11 +126,11 @@ impl<S: Serializer> Serializer for Finite<S> {
     ) -> Result<Self::SerializeTupleVariant, S::Error> {
         self.0
             .serialize_tuple_variant(name, index, variant, length)
-            .map(Finite)
+            .map(Strict)
     }
 
     fn serialize_map(self, length: Option<usize>) -> Result<Self::SerializeMap, S::Error> {
-        self.0.serialize_map(length).map(Finite)
+        self.0.serialize_map(length).map(Strict)
     }
 
     fn serialize_struct(
@@ -138,7 +138,7 @@ impl<S: Serializer> Serializer for Finite<S> {
         name: &'static str,
         length: usize,
     ) -> Result<Self::SerializeStruct, S::Error> {
-        self.0.serialize_struct(name, length).map(Finite)
+        self.0.serialize_struct(name, length).map(Strict)
     }
 
     fn serialize_struct_variant(
@@ -150,7 +150,7 @@ impl<S: Serializer> Serializer for Finite<S> {
     ) -> Result<Self::SerializeStructVariant, S::Error> {
         self.0
             .serialize_struct_variant(name, index, variant, length)
-            .map(Finite)
+            .map(Strict)
     }
 
     fn collect_str<T: std::fmt::Display + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
@@ -164,12 +164,12 @@ impl<S: Serializer> Serializer for Finite<S> {
 
 macro_rules! pass_on_elements {
     ($($part:ident::$method:ident),* $(,)?) => {
-        $(impl<P: $part> $part for Finite<P> {
+        $(impl<P: $part> $part for Strict<P> {
             type Ok = P::Ok;
             type Error = P::Error;
 
             fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), P::Error> {
-                self.0.$method(&Finite(value))
+                self.0.$method(&Strict(value))
             }
 
             fn end(self) -> Result<P::Ok, P::Error> {
@@ -188,12 +188,12 @@ pass_on_elements! {
 
 macro_rules! pass_on_fields {
     ($($part:ident),*) => {
-        $(impl<P: $part> $part for Finite<P> {
+        $(impl<P: $part> $part for Strict<P> {
             type Ok = P::Ok;
             type Error = P::Error;
 
             fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), P::Error> {
-                self.0.serialize_field(key, &Finite(value))
+                self.0.serialize_field(key, &Strict(value))
             }
 
             fn skip_field(&mut self, key: &'static str) -> Result<(), P::Error> {
@@ -209,16 +209,16 @@ macro_rules! pass_on_fields {
 
 pass_on_fields!(SerializeStruct, SerializeStructVariant);
 
-impl<P: SerializeMap> SerializeMap for Finite<P> {
+impl<P: SerializeMap> SerializeMap for Strict<P> {
     type Ok = P::Ok;
     type Error = P::Error;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), P::Error> {
-        self.0.serialize_key(&Finite(key))
+        self.0.serialize_key(&Strict(key))
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), P::Error> {
-        self.0.serialize_value(&Finite(value))
+        self.0.serialize_value(&Strict(value))
     }
 
     fn serialize_entry<K: Serialize + ?Sized, V: Serialize + ?Sized>(
@@ -226,7 +226,7 @@ impl<P: SerializeMap> SerializeMap for Finite<P> {
         key: &K,
         value: &V,
     ) -> Result<(), P::Error> {
-        self.0.serialize_entry(&Finite(key), &Finite(value))
+        self.0.serialize_entry(&Strict(key), &Strict(value))
     }
 
     fn end(self) -> Result<P::Ok, P::Error> {

@@ -76,7 +76,7 @@ impl Event {
     ///
     /// It is sent as the same instant in UTC, in milliseconds; the years 0 to 9999 are allowed. Left out, it is the
     /// moment of the call that tracks the event.
-    pub fn timestamp(mut self, timestamp: impl Into<OffsetDateTime>) -> Self {
+    pub fn timestamp(mut self, timestamp: impl Into<OffsetDateTime> + 'static) -> Self {
         let result =
             timestamp::convert(timestamp).map(|timestamp| self.timestamp = Some(timestamp));
         self.properties.remember(result);

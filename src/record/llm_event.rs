@@ -151,7 +151,7 @@ impl LlmEvent {
     }
 
     /// Sets when the generation was there, as [`Event::timestamp`](crate::Event::timestamp) does.
-    pub fn timestamp(mut self, timestamp: impl Into<OffsetDateTime>) -> Self {
+    pub fn timestamp(mut self, timestamp: impl Into<OffsetDateTime> + 'static) -> Self {
         let result =
             timestamp::convert(timestamp).map(|timestamp| self.timestamp = Some(timestamp));
         self.properties.remember(result);

@@ -13,15 +13,42 @@ use crate::{error::EventError, guard::caught};
 pub(crate) struct Properties {
     /// Entries `"key":value`, joined by commas.
     json: Vec<u8>,
-    /// A bit for each key that may be among the entries, by [`key_bit`]. A bit met twice says that a key may repeat;
-    /// it is then looked into when the record is encoded, so that nobody else pays for it.
-    keys: u128,
-    repeats: bool,
+    keys: Keys,
     error: Option<Box<EventError>>,
 }
 
-/// The bits of an object whose keys nobody looked at.
+/// Which keys there may be: a cheap guess, so that nobody pays for a look into the entries who need not.
+#[derive(Clone, Copy, Default)]
+struct Keys {
+    /// A bit for each, by [`key_bit`].
+    bits: u128,
+    /// A bit was met twice.
+    may_repeat: bool,
+}
+
+/// The bits of keys that nobody looked at, or that are not spelled as they read.
 const ANY_KEY: u128 = u128::MAX;
+
+impl Keys {
+    fn of(entries: &[u8]) -> Self {
+        let mut keys = Self::default();
+        for entry in split_entries(entries) {
+            let key = &entries[entry.key];
+            let is_plain = !key.contains(&b'\\');
+            keys.note(if is_plain {
+                key_bit(without_quotes(key))
+            } else {
+                ANY_KEY
+            });
+        }
+        keys
+    }
+
+    fn note(&mut self, bits: u128) {
+        self.may_repeat |= self.bits & bits != 0;
+        self.bits |= bits;
+    }
+}
 
 /// Room for a few short properties, so that most events allocate once for all of theirs.
 const FIRST_CAPACITY: usize = 128;
@@ -77,7 +104,7 @@ impl Properties {
             write_value(json, value)
         };
         self.append(entry, || format!("property `{key}`"))?;
-        self.note(key_bit(key));
+        self.keys.note(key_bit(key.as_bytes()));
         Ok(())
     }
 
@@ -110,13 +137,13 @@ impl Properties {
         let length = entries.len();
         self.json.copy_within(from..from + length, object);
         self.json.truncate(object + length);
-        self.note(ANY_KEY);
+        self.keys.note(ANY_KEY);
         Ok(())
     }
 
     /// What a key stands for, if it is set: the text of its JSON where that cannot be read.
     pub(crate) fn value(&self, key: &str) -> Option<Value> {
-        if self.keys & key_bit(key) == 0 {
+        if self.keys.bits & key_bit(key.as_bytes()) == 0 {
             return None;
         }
         let entry = split_entries(&self.json)
@@ -134,6 +161,7 @@ impl Properties {
         self.json = retain(&self.json, |entry| {
             !is_key(&self.json[entry.key.clone()], key)
         });
+        self.keys = Keys::of(&self.json);
         Some(value)
     }
 
@@ -153,7 +181,9 @@ impl Properties {
             json.push(b',');
         }
         json.extend_from_slice(&self.json);
-        if self.repeats || defaults.repeats || self.keys & defaults.keys != 0 {
+        let may_repeat = self.keys.may_repeat || defaults.keys.may_repeat;
+        let may_meet = self.keys.bits & defaults.keys.bits != 0;
+        if (may_repeat || may_meet) && Keys::of(&json[start..]).may_repeat {
             let last_ones = keep_last(&json[start..]);
             json.truncate(start);
             json.extend_from_slice(&last_ones);
@@ -185,11 +215,6 @@ impl Properties {
         self.json.truncate(start);
         Err(error)
     }
-
-    fn note(&mut self, keys: u128) {
-        self.repeats |= self.keys & keys != 0;
-        self.keys |= keys;
-    }
 }
 
 fn write_value(json: &mut Vec<u8>, value: &impl Serialize) -> serde_json::Result<()> {
@@ -197,15 +222,14 @@ fn write_value(json: &mut Vec<u8>, value: &impl Serialize) -> serde_json::Result
 }
 
 /// A cheap hash: a wrong guess costs a look into the object, nothing else.
-fn key_bit(key: &str) -> u128 {
-    let bytes = key.as_bytes();
-    let at = |index: usize| usize::from(bytes.get(index).copied().unwrap_or_default());
-    let middle = bytes.len() / 2;
-    let hash = bytes.len() * 31
+fn key_bit(key: &[u8]) -> u128 {
+    let at = |index: usize| usize::from(key.get(index).copied().unwrap_or_default());
+    let middle = key.len() / 2;
+    let hash = key.len() * 31
         + at(0) * 7
         + at(middle) * 13
         + at(middle + 1) * 3
-        + at(bytes.len().wrapping_sub(1)) * 5;
+        + at(key.len().wrapping_sub(1)) * 5;
     1 << (hash % 128)
 }
 
@@ -247,7 +271,11 @@ fn is_key(json: &[u8], key: &str) -> bool {
     if json.contains(&b'\\') {
         return serde_json::from_slice::<String>(json).is_ok_and(|text| text == key);
     }
-    json.get(1..json.len().saturating_sub(1)) == Some(key.as_bytes())
+    without_quotes(json) == key.as_bytes()
+}
+
+fn without_quotes(key: &[u8]) -> &[u8] {
+    key.get(1..key.len().saturating_sub(1)).unwrap_or_default()
 }
 
 struct Entry {

@@ -63,3 +63,36 @@ fn an_object_is_read_whatever_blanks_and_escapes_it_is_written_with() {
     assert_eq!(properties.remove("c"), Some(json!([1, {"d": 2}])));
     assert_eq!(written(&properties, &Properties::default()), "");
 }
+
+#[test]
+fn keys_that_share_a_bit_are_looked_into_and_nothing_is_lost() {
+    let many: Vec<_> = (0..300).map(|number| format!("k{number}")).collect();
+    let mut properties = Properties::default();
+    for key in &many {
+        properties.set(key, &1);
+    }
+    let field = written(&properties, &of_object(r#"{"k7":0,"d":2}"#));
+    let object = field.strip_prefix(",\"properties\":").expect("a field");
+    let json: Value = serde_json::from_str(object).expect("JSON");
+    assert_eq!(json.as_object().map(|map| map.len()), Some(301));
+    assert_eq!((&json["k7"], &json["d"]), (&json!(1), &json!(2)));
+}
+
+#[test]
+fn what_is_removed_no_longer_counts_as_a_key() {
+    let mut properties = of_object(r#"{"a":1,"b":2}"#);
+    properties.set("a", &3);
+    assert!(properties.keys.may_repeat);
+    assert_eq!(properties.remove("a"), Some(json!(3)));
+    assert!(!properties.keys.may_repeat);
+    properties.set("a", &4);
+    assert!(!properties.keys.may_repeat);
+    assert_eq!(
+        written(&properties, &Properties::default()),
+        r#","properties":{"b":2,"a":4}"#
+    );
+    // A key is found by what it means, whatever its spelling: also after another one is gone.
+    let mut properties = of_object(r#"{"\u0024text":1,"b":2}"#);
+    properties.remove("b");
+    assert_eq!(properties.remove("$text"), Some(json!(1)));
+}

@@ -31,7 +31,8 @@ use crate::error::EventError;
 /// A [`before_send`](crate::TrubricsBuilder::before_send) hook reads and changes it. The names follow one rule: what
 /// `new` was given is read by its own name and replaced by `set_..`; what a method such as
 /// [`latency`](LlmEvent::latency) was given is replaced by calling that again, and read by the same name with
-/// `_value` behind it. `$thread_id` and its like are properties: `property_value("$thread_id")`.
+/// `_value` behind it. What a method such as [`thread_id`](Event::thread_id) of an [`Event`] sets as a property is read
+/// as one: `property_value("$thread_id")`.
 ///
 /// ```
 /// use trubrics::{Record, Trubrics};

@@ -160,7 +160,7 @@ impl Event {
         self.properties.remove(key.as_ref())
     }
 
-    /// The same event with these properties under its own.
+    /// The same event with these properties in the place of its own, which a new one has not got yet.
     pub(crate) fn preset(mut self, properties: Properties) -> Self {
         self.properties = properties;
         self

@@ -203,6 +203,17 @@ impl LlmEvent {
         self.latency
     }
 
+    /// The name of the event made of the prompt, if [`prompt_event_name`](Self::prompt_event_name) gave one.
+    pub fn prompt_event_name_value(&self) -> Option<&str> {
+        self.prompt_event_name.as_deref()
+    }
+
+    /// The name of the event made of the generation, if [`generation_event_name`](Self::generation_event_name) gave
+    /// one.
+    pub fn generation_event_name_value(&self) -> Option<&str> {
+        self.generation_event_name.as_deref()
+    }
+
     /// When the generation was there, if [`timestamp`](Self::timestamp) said so.
     pub fn timestamp_value(&self) -> Option<OffsetDateTime> {
         self.timestamp
@@ -227,7 +238,7 @@ impl LlmEvent {
         self.properties.remove(key.as_ref())
     }
 
-    /// The same event with these properties under its own.
+    /// The same event with these properties in the place of its own, which a new one has not got yet.
     pub(crate) fn preset(mut self, properties: Properties) -> Self {
         self.properties = properties;
         self

@@ -154,8 +154,8 @@ impl Event {
         self.properties.set(key.as_ref(), &value);
     }
 
-    /// Takes a property out, whatever it holds, and returns it as [`property_value`](Self::property_value) does; none if
-    /// it was not set on this event.
+    /// Takes a property out, whatever it holds, and returns it as [`property_value`](Self::property_value) does; none
+    /// if it was not set on this event.
     pub fn remove_property(&mut self, key: impl AsRef<str>) -> Option<Value> {
         self.properties.remove(key.as_ref())
     }

@@ -41,10 +41,15 @@ impl AnonymousId {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, or made. An [`anonymous_id`](fn@crate::anonymous_id) for this run alone is then
-    /// better than none.
+    /// When the file cannot be read, or made, or is no regular file, such as a pipe. An
+    /// [`anonymous_id`](fn@crate::anonymous_id) for this run alone is then better than none.
     pub fn in_file(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref();
+        // To open a pipe may wait for ever.
+        if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+            let problem = format!("{} is no regular file", path.display());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
+        }
         // Nearly always it is there. What cannot be read here is met again below.
         if let Some(id) = File::open(path).ok().and_then(|file| read(&file).ok()?) {
             return Ok(id);

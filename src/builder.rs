@@ -302,7 +302,8 @@ impl TrubricsBuilder {
     /// With [`Content::Off`] the prompt and the generation are empty, the two properties are left out, and the
     /// properties `prompt_length`, `generation_length`, `text_length` and `error_length` say how many characters (Unicode
     /// scalar values) there were. All else is sent as ever, other properties too. It goes by what
-    /// [`before_send`](Self::before_send) has left; a `$text` that is no text is taken as its JSON.
+    /// [`before_send`](Self::before_send) has left; a `$text` that is no text is taken as its JSON, and a
+    /// [`default_property`](Self::default_property) of one of the two names as the record's own.
     ///
     /// ```
     /// use trubrics::{Content, LlmEvent, Trubrics, testing::{API_KEY, Recorder}};
@@ -449,7 +450,7 @@ impl TrubricsBuilder {
     /// # Errors
     ///
     /// When a setting cannot be used, which the error names, or the thread cannot be started.
-    pub fn build(self) -> Result<Trubrics, ConfigError> {
+    pub fn build(mut self) -> Result<Trubrics, ConfigError> {
         let api_key = check_api_key(&self.api_key)?;
         let host = check_host(&self.host)?;
         self.check()?;
@@ -489,6 +490,7 @@ impl TrubricsBuilder {
                 .min(self.queue_capacity.div_ceil(2))
                 .max(trigger_records),
         });
+        let content = ContentRules::new(self.content, self.max_text_bytes, &mut self.defaults);
         let (control, orders) = unbounded();
         let id = NEXT_CLIENT.fetch_add(1, Ordering::Relaxed);
         let shared = Arc::new(Shared {
@@ -503,7 +505,7 @@ impl TrubricsBuilder {
             overflow: self.overflow,
             defaults: self.defaults,
             before_send: self.before_send,
-            content: ContentRules::new(self.content, self.max_text_bytes),
+            content,
             request_timeout: self.request_timeout,
             shutdown_timeout: self.shutdown_timeout,
             has_spool: spool.is_some(),

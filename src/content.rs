@@ -8,40 +8,39 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::{
-    hooks::{self, ClientId},
-    record::{LlmEvent, Record, TEXT, gen_ai},
+    hooks::{self, ClientId, Redact},
+    record::{LlmEvent, Properties, Record, TEXT, gen_ai},
 };
 
 /// How much is sent of what was said; for [`TrubricsBuilder::llm_content`](crate::TrubricsBuilder::llm_content).
-#[derive(Default)]
+#[derive(Debug, Default)]
 #[non_exhaustive]
 pub enum Content {
     /// All of it.
     #[default]
     Full,
-    /// What this function makes of each text; [`redacted`](Self::redacted) makes one.
-    Redacted(Box<dyn Fn(&str) -> String + Send + Sync>),
+    /// What a function makes of each text; from [`redacted`](Self::redacted).
+    Redacted(Redaction),
     /// None of it, only how long it was.
     Off,
 }
 
+/// A function that says what is sent of a text; from [`Content::redacted`].
+pub struct Redaction(Box<Redact>);
+
 impl Content {
     /// What this function makes of each text.
     ///
-    /// It runs inside `track`, as [`before_send`](crate::TrubricsBuilder::before_send) does. A panic drops the record, counted as [`DropReason::Hook`](crate::DropReason::Hook):
-    /// nothing is sent that was not redacted.
+    /// It runs inside `track`, as [`before_send`](crate::TrubricsBuilder::before_send) does. A panic drops the record,
+    /// counted as [`DropReason::Hook`](crate::DropReason::Hook): nothing is sent that was not redacted.
     pub fn redacted(redact: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
-        Self::Redacted(Box::new(redact))
+        Self::Redacted(Redaction(Box::new(redact)))
     }
 }
 
-impl fmt::Debug for Content {
+impl fmt::Debug for Redaction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Full => "Full",
-            Self::Redacted(_) => "Redacted",
-            Self::Off => "Off",
-        })
+        f.write_str("..")
     }
 }
 
@@ -59,6 +58,8 @@ const TEXT_PROPERTIES: [(&str, &str); 2] = [
 pub(crate) struct ContentRules {
     content: Content,
     max_bytes: usize,
+    /// What the client's default properties say under the keys of [`TEXT_PROPERTIES`].
+    default_texts: [Option<Value>; TEXT_PROPERTIES.len()],
 }
 
 /// What is sent of one text.
@@ -71,13 +72,19 @@ struct Shown {
 }
 
 impl ContentRules {
-    /// None if everything is sent as it is, so that nobody else pays for more than that question.
-    pub(crate) fn new(content: Content, max_bytes: Option<usize>) -> Option<Self> {
+    /// None if everything is sent as it is, so that nobody else pays for more than that question. Otherwise what holds
+    /// texts is taken out of the default properties: these are sent without being looked at again.
+    pub(crate) fn new(
+        content: Content,
+        max_bytes: Option<usize>,
+        defaults: &mut Properties,
+    ) -> Option<Self> {
         match (&content, max_bytes) {
             (Content::Full, None) => None,
             (_, max_bytes) => Some(Self {
                 content,
                 max_bytes: max_bytes.unwrap_or(usize::MAX),
+                default_texts: TEXT_PROPERTIES.map(|(key, _)| defaults.remove(key)),
             }),
         }
     }
@@ -88,8 +95,8 @@ impl ContentRules {
             Record::Event(event) => (event.clone().into(), false),
             Record::LlmEvent(event) => self.apply_to_fields(client, event)?,
         };
-        for (key, length_key) in TEXT_PROPERTIES {
-            let Some(value) = copy.remove_property(key) else {
+        for ((key, length_key), default) in TEXT_PROPERTIES.into_iter().zip(&self.default_texts) {
+            let Some(value) = copy.remove_property(key).or_else(|| default.clone()) else {
                 continue;
             };
             let text = match value {
@@ -112,8 +119,9 @@ impl ContentRules {
     fn apply_to_fields(&self, client: ClientId, event: &LlmEvent) -> Option<(Record, bool)> {
         let prompt = self.show(client, event.prompt())?;
         let generation = self.show(client, event.generation())?;
-        let texts = (prompt.text, generation.text);
-        let copy = event.with_texts(texts.0.unwrap_or_default(), texts.1.unwrap_or_default());
+        let mut copy = event.clone();
+        copy.set_prompt(prompt.text.unwrap_or_default());
+        copy.set_generation(generation.text.unwrap_or_default());
         let mut copy = copy.into();
         note_length(&mut copy, PROMPT_LENGTH, prompt.length);
         note_length(&mut copy, GENERATION_LENGTH, generation.length);
@@ -123,7 +131,7 @@ impl ContentRules {
     fn show(&self, client: ClientId, text: &str) -> Option<Shown> {
         Some(match &self.content {
             Content::Full => self.cut(text),
-            Content::Redacted(redact) => self.cut(&hooks::redact(client, redact, text)?),
+            Content::Redacted(redact) => self.cut(&hooks::redact(client, &redact.0, text)?),
             Content::Off => Shown {
                 text: None,
                 length: Some(text.chars().count()),
@@ -180,9 +188,21 @@ mod tests {
     }
 
     #[test]
+    fn debug_says_how_much_is_sent() {
+        let content = [
+            Content::Full,
+            Content::redacted(str::to_owned),
+            Content::Off,
+        ];
+        assert_eq!(format!("{content:?}"), "[Full, Redacted(..), Off]");
+    }
+
+    #[test]
     fn a_client_that_sends_everything_has_no_rules() {
-        assert!(ContentRules::new(Content::Full, None).is_none());
-        assert!(ContentRules::new(Content::Off, None).is_some());
-        assert!(ContentRules::new(Content::Full, Some(1)).is_some());
+        let new =
+            |content, max_bytes| ContentRules::new(content, max_bytes, &mut Properties::default());
+        assert!(new(Content::Full, None).is_none());
+        assert!(new(Content::Off, None).is_some());
+        assert!(new(Content::Full, Some(1)).is_some());
     }
 }

@@ -123,7 +123,7 @@ pub use builder::{
     DEFAULT_SPOOL_MAX_BYTES, TrubricsBuilder,
 };
 pub use client::Trubrics;
-pub use content::Content;
+pub use content::{Content, Redaction};
 pub use debug_transport::DebugTransport;
 pub use delivery::transport::{Request, Response, Transport, TransportError};
 pub use error::{ConfigError, DeliveryError, EventError, FlushError, TrackError};

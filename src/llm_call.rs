@@ -74,6 +74,8 @@ struct Open {
     event: LlmEvent,
     started: Instant,
     first_token: Option<Duration>,
+    /// So far: whatever ends the call has it tracked.
+    generation: String,
 }
 
 enum Outcome {
@@ -97,6 +99,7 @@ impl LlmCall {
             event,
             started: now,
             first_token: None,
+            generation: String::new(),
         };
         Self {
             open: Some(Box::new(open)),
@@ -181,7 +184,7 @@ impl LlmCall {
         if self.open.is_some() {
             let now = Instant::now();
             let generation = generation.into();
-            self.end_at(Outcome::Finished, generation, now);
+            self.finish_at(generation, now);
         }
     }
 
@@ -189,11 +192,11 @@ impl LlmCall {
     ///
     /// The text is sent as it is, so look at what your model's errors quote;
     /// [`llm_content`](crate::TrubricsBuilder::llm_content) treats it like a prompt.
-    pub fn fail(self, error: impl Display) {
+    pub fn fail(mut self, error: impl Display) {
         if self.open.is_some() {
             let now = Instant::now();
             let error = error.to_string();
-            self.end_at(Outcome::Failed(error), String::new(), now);
+            self.end_at(Outcome::Failed(error), now);
         }
     }
 
@@ -240,20 +243,28 @@ impl LlmCall {
         }
     }
 
-    fn end_at(mut self, outcome: Outcome, generation: String, now: Instant) {
+    fn finish_at(mut self, generation: String, now: Instant) {
+        if let Some(open) = &mut self.open {
+            open.generation = generation;
+        }
+        self.end_at(Outcome::Finished, now);
+    }
+
+    fn end_at(&mut self, outcome: Outcome, now: Instant) {
         if let Some(open) = self.open.take() {
-            open.end_at(outcome, generation, now);
+            open.end_at(outcome, now);
         }
     }
 }
 
 impl Open {
-    fn end_at(self, outcome: Outcome, generation: String, now: Instant) {
+    fn end_at(self, outcome: Outcome, now: Instant) {
         let Self {
             client,
             mut event,
             started,
             first_token,
+            generation,
         } = self;
         let time = now.saturating_duration_since(started);
         event.set_generation(generation);
@@ -281,8 +292,8 @@ impl Open {
 
 impl Drop for LlmCall {
     fn drop(&mut self) {
-        if let Some(open) = self.open.take() {
-            open.end_at(Outcome::Interrupted, String::new(), Instant::now());
+        if self.open.is_some() {
+            self.end_at(Outcome::Interrupted, Instant::now());
         }
     }
 }

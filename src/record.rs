@@ -4,18 +4,18 @@
 //! it again. A retry sends the same bytes.
 
 mod event;
-mod finite;
 pub(crate) mod gen_ai;
 mod llm_event;
 mod properties;
+mod strict;
 mod text;
 mod timestamp;
 
 pub use event::Event;
 pub(crate) use event::TEXT;
-pub(crate) use finite::NOT_FINITE;
 pub use llm_event::LlmEvent;
 pub(crate) use properties::Properties;
+pub(crate) use strict::NOT_FINITE;
 
 use std::cell::RefCell;
 
@@ -31,7 +31,8 @@ use crate::error::EventError;
 /// A [`before_send`](crate::TrubricsBuilder::before_send) hook reads and changes it. The names follow one rule: what
 /// `new` was given is read by its own name and replaced by `set_..`; what a method such as
 /// [`latency`](LlmEvent::latency) was given is replaced by calling that again, and read by the same name with
-/// `_value` behind it. `$thread_id` and its like are properties: `property_value("$thread_id")`.
+/// `_value` behind it. What a method such as [`thread_id`](Event::thread_id) of an [`Event`] sets as a property is read
+/// as one: `property_value("$thread_id")`.
 ///
 /// ```
 /// use trubrics::{Record, Trubrics};
@@ -87,7 +88,7 @@ impl Record {
         }
     }
 
-    /// The property of this key, if it was set on this record; the client's default properties come later.
+    /// The property of this key, as [`Event::property_value`] gives it.
     pub fn property_value(&self, key: impl AsRef<str>) -> Option<Value> {
         match self {
             Self::Event(event) => event.property_value(key),
@@ -103,7 +104,7 @@ impl Record {
         }
     }
 
-    /// Takes a property out and returns it, if it was set on this record.
+    /// Takes a property out, as [`Event::remove_property`] does.
     pub fn remove_property(&mut self, key: impl AsRef<str>) -> Option<Value> {
         match self {
             Self::Event(event) => event.remove_property(key),

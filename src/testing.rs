@@ -4,7 +4,12 @@
 //! speaks HTTP/1.1 over a real socket, so a test covers the whole way of an event. Both judge requests as the real
 //! service does, and are asked in the same words: all events, those of a name or of a user, and to wait until so many
 //! have arrived. Faults are asked for, never random: `script` says what the next requests get, `refuse` which records
-//! are bad. Switch the feature on for tests alone:
+//! are bad.
+//!
+//! They are stricter in one thing: what `serde_json` cannot read as a `Value` is `json_invalid` here, where the real
+//! service may well take it, such as a property of 200 levels or the number `1e999`.
+//!
+//! Switch the feature on for tests alone:
 //!
 //! ```toml
 //! [dev-dependencies]

@@ -78,6 +78,20 @@ fn defaults_and_a_hook_allocate_no_more() {
 }
 
 #[test]
+fn defaults_beside_a_struct_of_other_keys_allocate_no_more() {
+    #[derive(serde::Serialize)]
+    struct Report {
+        count: u64,
+        is_first: bool,
+    }
+    let (client, _answer) = quiet(|builder| builder.default_property("version", "1.2.3"));
+    assert_allocations(1 + 2, |count| {
+        let is_first = count == 0;
+        client.track(Event::new("user", "Report exported").properties(Report { count, is_first }));
+    });
+}
+
+#[test]
 fn a_disabled_client_allocates_nothing_of_its_own() {
     let client = Trubrics::disabled();
     client.track(event(0));

@@ -112,3 +112,25 @@ fn the_file_and_its_folder_are_for_their_owner_alone() {
     assert_eq!(mode(folder.file()), 0o600);
     assert_eq!(mode(folder.0.join("state")), 0o700);
 }
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_regular_file_is_an_error_and_nobody_waits_for_it() {
+    use std::{process::Command, sync::mpsc, time::Duration};
+
+    let folder = Folder::with(b"");
+    let pipe = folder.0.join("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo").success());
+    for path in [pipe, folder.0.clone(), "/dev/null".into()] {
+        let (answer, answered) = mpsc::channel();
+        let asked = path.clone();
+        thread::spawn(move || answer.send(AnonymousId::in_file(asked)));
+        let answer = answered.recv_timeout(Duration::from_secs(20));
+        let error = answer.expect("an answer").expect_err("no file");
+        assert_eq!(
+            error.to_string(),
+            format!("{} is no regular file", path.display())
+        );
+    }
+}

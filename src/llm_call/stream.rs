@@ -1,8 +1,9 @@
-//! A model's chunks on their way through: each goes on untouched, and its text is kept for the record.
+//! A model's chunks on their way through: each goes on untouched, and its text is kept with the call.
 
 use std::{
     fmt::{self, Display},
     iter::FusedIterator,
+    mem,
     time::Instant,
 };
 
@@ -35,7 +36,7 @@ use super::{LlmCall, Outcome};
 #[must_use = "a stream does nothing until it is iterated, and is tracked as interrupted when it is dropped"]
 pub struct LlmStream<I> {
     chunks: I,
-    transcript: Transcript,
+    call: LlmCall,
 }
 
 /// Chunks of text that may be errors instead; from [`LlmCall::try_stream`].
@@ -62,15 +63,12 @@ pub struct LlmStream<I> {
 #[must_use = "a stream does nothing until it is iterated, and is tracked as interrupted when it is dropped"]
 pub struct LlmTryStream<I> {
     chunks: I,
-    transcript: Transcript,
+    call: LlmCall,
 }
 
 impl<I> LlmStream<I> {
     pub(super) fn new(call: LlmCall, chunks: I) -> Self {
-        Self {
-            chunks,
-            transcript: Transcript::new(call),
-        }
+        Self { chunks, call }
     }
 
     /// Changes the call while it is under way, for what is known only during the stream; after its end, nothing.
@@ -84,21 +82,18 @@ impl<I> LlmStream<I> {
     /// }
     /// ```
     pub fn update(&mut self, change: impl FnOnce(LlmCall) -> LlmCall) {
-        self.transcript.update(change);
+        self.call.update(change);
     }
 }
 
 impl<I> LlmTryStream<I> {
     pub(super) fn new(call: LlmCall, chunks: I) -> Self {
-        Self {
-            chunks,
-            transcript: Transcript::new(call),
-        }
+        Self { chunks, call }
     }
 
     /// As [`LlmStream::update`].
     pub fn update(&mut self, change: impl FnOnce(LlmCall) -> LlmCall) {
-        self.transcript.update(change);
+        self.call.update(change);
     }
 }
 
@@ -110,13 +105,13 @@ where
 
     fn next(&mut self) -> Option<I::Item> {
         let chunk = self.chunks.next();
-        if self.transcript.call.is_none() {
+        if self.call.open.is_none() {
             return chunk;
         }
         let now = Instant::now();
         match &chunk {
-            Some(chunk) => self.transcript.chunk_at(chunk.as_ref(), now),
-            None => self.transcript.end_at(Outcome::Finished, now),
+            Some(chunk) => self.call.chunk_at(chunk.as_ref(), now),
+            None => self.call.end_at(Outcome::Finished, now),
         }
         chunk
     }
@@ -138,17 +133,17 @@ where
 
     fn next(&mut self) -> Option<Result<T, E>> {
         let chunk = self.chunks.next();
-        if self.transcript.call.is_none() {
+        if self.call.open.is_none() {
             return chunk;
         }
         let now = Instant::now();
         match &chunk {
-            Some(Ok(chunk)) => self.transcript.chunk_at(chunk.as_ref(), now),
+            Some(Ok(chunk)) => self.call.chunk_at(chunk.as_ref(), now),
             Some(Err(error)) => {
                 let error = error.to_string();
-                self.transcript.end_at(Outcome::Failed(error), now);
+                self.call.end_at(Outcome::Failed(error), now);
             }
-            None => self.transcript.end_at(Outcome::Finished, now),
+            None => self.call.end_at(Outcome::Finished, now),
         }
         chunk
     }
@@ -178,43 +173,22 @@ impl<I> fmt::Debug for LlmTryStream<I> {
     }
 }
 
-/// The call, and what the model has said so far.
-pub(super) struct Transcript {
-    /// None once it has ended, and for a disabled client.
-    call: Option<LlmCall>,
-    text: String,
-}
-
-impl Transcript {
-    pub(super) fn new(call: LlmCall) -> Self {
-        Self {
-            call: call.open.is_some().then_some(call),
-            text: String::new(),
-        }
-    }
-
+impl LlmCall {
     pub(super) fn chunk_at(&mut self, chunk: &str, now: Instant) {
-        let Some(call) = &mut self.call else { return };
         // Models open a stream with an empty chunk that carries the role: no token of it is there yet.
-        if !chunk.is_empty() {
-            call.first_token_at(now);
-            self.text.push_str(chunk);
+        if chunk.is_empty() {
+            return;
+        }
+        self.first_token_at(now);
+        if let Some(open) = &mut self.open {
+            open.generation.push_str(chunk);
         }
     }
 
-    pub(super) fn end_at(&mut self, outcome: Outcome, now: Instant) {
-        if let Some(call) = self.call.take() {
-            call.end_at(outcome, std::mem::take(&mut self.text), now);
+    /// A call that has ended stays as it is.
+    fn update(&mut self, change: impl FnOnce(Self) -> Self) {
+        if self.open.is_some() {
+            *self = change(mem::replace(self, Self { open: None }));
         }
-    }
-
-    fn update(&mut self, change: impl FnOnce(LlmCall) -> LlmCall) {
-        self.call = self.call.take().map(change);
-    }
-}
-
-impl Drop for Transcript {
-    fn drop(&mut self) {
-        self.end_at(Outcome::Interrupted, Instant::now());
     }
 }

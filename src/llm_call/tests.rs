@@ -2,7 +2,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde_json::{Value, json};
 
-use super::{stream::Transcript, *};
+use super::*;
 use crate::testing::{API_KEY, Recorder};
 
 const LONG: Duration = Duration::from_secs(30);
@@ -56,7 +56,7 @@ impl Bench {
 fn a_finished_call_has_the_latency_that_the_clock_says() {
     let bench = Bench::new();
     let call = bench.call();
-    call.end_at(Outcome::Finished, "4".into(), bench.at(1420));
+    call.finish_at("4".into(), bench.at(1420));
     assert_eq!(
         bench.record(),
         json!({
@@ -72,7 +72,7 @@ fn only_the_first_token_counts() {
     let mut call = bench.call();
     call.first_token_at(bench.at(300));
     call.first_token_at(bench.at(900));
-    call.end_at(Outcome::Finished, "4".into(), bench.at(1000));
+    call.finish_at("4".into(), bench.at(1000));
     let record = bench.record();
     assert_eq!(record["latency"], 1.0);
     assert_eq!(
@@ -84,12 +84,8 @@ fn only_the_first_token_counts() {
 #[test]
 fn a_failed_call_has_its_duration_and_its_error_but_no_latency() {
     let bench = Bench::new();
-    let call = bench.call().error_type("timeout");
-    call.end_at(
-        Outcome::Failed("no answer".into()),
-        String::new(),
-        bench.at(250),
-    );
+    let mut call = bench.call().error_type("timeout");
+    call.end_at(Outcome::Failed("no answer".into()), bench.at(250));
     assert_eq!(
         bench.record(),
         json!({
@@ -123,7 +119,7 @@ fn a_call_that_is_dropped_was_interrupted() {
 fn a_clock_that_stood_still_gives_a_latency_of_zero() {
     let bench = Bench::new();
     let call = bench.call();
-    call.end_at(Outcome::Finished, String::new(), bench.start);
+    call.finish_at(String::new(), bench.start);
     assert_eq!(bench.record()["latency"], 0.0);
 }
 
@@ -143,7 +139,7 @@ fn every_setter_of_an_llm_event_is_there() {
         .finish_reason("stop")
         .property("k", 1)
         .properties(json!({"l": 2}));
-    call.end_at(Outcome::Finished, "4".into(), bench.at(500));
+    call.finish_at("4".into(), bench.at(500));
     assert_eq!(
         bench.record(),
         json!({
@@ -228,12 +224,12 @@ fn a_disabled_client_asks_for_nothing() {
 fn a_scripted_model_is_measured_to_the_millisecond() {
     let script = [(200, ""), (350, "The "), (500, "answer "), (1250, "is 4.")];
     let bench = Bench::new();
-    let mut transcript = Transcript::new(bench.call());
+    let mut call = bench.call();
     for (time, chunk) in script {
-        transcript.chunk_at(chunk, bench.at(time));
+        call.chunk_at(chunk, bench.at(time));
     }
-    transcript.end_at(Outcome::Finished, bench.at(1300));
-    drop(transcript);
+    call.end_at(Outcome::Finished, bench.at(1300));
+    drop(call);
     let record = bench.record();
     assert_eq!(record["generation"], "The answer is 4.");
     assert_eq!(record["latency"], 1.3);
@@ -273,6 +269,21 @@ fn a_stream_that_is_not_read_to_its_end_was_interrupted_with_its_text_so_far() {
     let record = bench.record();
     assert_eq!(record["generation"], "The ");
     assert_eq!(record["properties"]["outcome"], "interrupted");
+}
+
+#[test]
+fn a_stream_whose_change_panics_was_interrupted_with_its_text_so_far() {
+    let bench = Bench::new();
+    catch_unwind(AssertUnwindSafe(|| {
+        let mut stream = bench.call().stream(["The ", "end"]);
+        assert_eq!(stream.next(), Some("The "));
+        stream.update(|_| panic!("on purpose"));
+    }))
+    .expect_err("a panic");
+    let record = bench.record();
+    assert_eq!(record["generation"], "The ");
+    assert_eq!(record["properties"]["outcome"], "interrupted");
+    assert!(record["properties"]["gen_ai.response.time_to_first_chunk"].is_number());
 }
 
 #[test]

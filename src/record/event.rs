@@ -76,7 +76,7 @@ impl Event {
     ///
     /// It is sent as the same instant in UTC, in milliseconds; the years 0 to 9999 are allowed. Left out, it is the
     /// moment of the call that tracks the event.
-    pub fn timestamp(mut self, timestamp: impl Into<OffsetDateTime>) -> Self {
+    pub fn timestamp(mut self, timestamp: impl Into<OffsetDateTime> + 'static) -> Self {
         let result =
             timestamp::convert(timestamp).map(|timestamp| self.timestamp = Some(timestamp));
         self.properties.remember(result);
@@ -133,7 +133,7 @@ impl Event {
         self.timestamp
     }
 
-    /// What was said, if `$text` is a text.
+    /// What was said, if `$text` is a text to [`property_value`](Self::property_value).
     pub fn text_value(&self) -> Option<String> {
         match self.property_value(TEXT) {
             Some(Value::String(text)) => Some(text),
@@ -142,6 +142,9 @@ impl Event {
     }
 
     /// The property of this key, if it was set on this event; the client's default properties come later.
+    ///
+    /// A value that can be sent but not be read as a [`Value`], such as one of 128 levels or more, comes as the text of
+    /// its JSON.
     pub fn property_value(&self, key: impl AsRef<str>) -> Option<Value> {
         self.properties.value(key.as_ref())
     }
@@ -151,12 +154,13 @@ impl Event {
         self.properties.set(key.as_ref(), &value);
     }
 
-    /// Takes a property out and returns it, if it was set on this event.
+    /// Takes a property out, whatever it holds, and returns it as [`property_value`](Self::property_value) does; none
+    /// if it was not set on this event.
     pub fn remove_property(&mut self, key: impl AsRef<str>) -> Option<Value> {
         self.properties.remove(key.as_ref())
     }
 
-    /// The same event with these properties under its own.
+    /// The same event with these properties in the place of its own, which a new one has not got yet.
     pub(crate) fn preset(mut self, properties: Properties) -> Self {
         self.properties = properties;
         self

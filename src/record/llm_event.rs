@@ -151,7 +151,7 @@ impl LlmEvent {
     }
 
     /// Sets when the generation was there, as [`Event::timestamp`](crate::Event::timestamp) does.
-    pub fn timestamp(mut self, timestamp: impl Into<OffsetDateTime>) -> Self {
+    pub fn timestamp(mut self, timestamp: impl Into<OffsetDateTime> + 'static) -> Self {
         let result =
             timestamp::convert(timestamp).map(|timestamp| self.timestamp = Some(timestamp));
         self.properties.remember(result);
@@ -203,12 +203,23 @@ impl LlmEvent {
         self.latency
     }
 
+    /// The name of the event made of the prompt, if [`prompt_event_name`](Self::prompt_event_name) gave one.
+    pub fn prompt_event_name_value(&self) -> Option<&str> {
+        self.prompt_event_name.as_deref()
+    }
+
+    /// The name of the event made of the generation, if [`generation_event_name`](Self::generation_event_name) gave
+    /// one.
+    pub fn generation_event_name_value(&self) -> Option<&str> {
+        self.generation_event_name.as_deref()
+    }
+
     /// When the generation was there, if [`timestamp`](Self::timestamp) said so.
     pub fn timestamp_value(&self) -> Option<OffsetDateTime> {
         self.timestamp
     }
 
-    /// The property of this key, if it was set on this event; the client's default properties come later.
+    /// The property of this key, as [`Event::property_value`](crate::Event::property_value) gives it.
     pub fn property_value(&self, key: impl AsRef<str>) -> Option<Value> {
         self.properties.value(key.as_ref())
     }
@@ -222,28 +233,12 @@ impl LlmEvent {
         self.properties.set_all(properties);
     }
 
-    /// Takes a property out and returns it, if it was set on this event.
+    /// Takes a property out, as [`Event::remove_property`](crate::Event::remove_property) does.
     pub fn remove_property(&mut self, key: impl AsRef<str>) -> Option<Value> {
         self.properties.remove(key.as_ref())
     }
 
-    /// A copy with other texts, for which the ones of this event are not copied.
-    pub(crate) fn with_texts(&self, prompt: String, generation: String) -> Self {
-        Self {
-            user_id: self.user_id.clone(),
-            prompt,
-            generation,
-            assistant_id: self.assistant_id.clone(),
-            thread_id: self.thread_id.clone(),
-            latency: self.latency,
-            prompt_event_name: self.prompt_event_name.clone(),
-            generation_event_name: self.generation_event_name.clone(),
-            timestamp: self.timestamp,
-            properties: self.properties.clone(),
-        }
-    }
-
-    /// The same event with these properties under its own.
+    /// The same event with these properties in the place of its own, which a new one has not got yet.
     pub(crate) fn preset(mut self, properties: Properties) -> Self {
         self.properties = properties;
         self

@@ -5,7 +5,7 @@ use std::{cell::Cell, collections::HashMap, mem, ops::Range};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{finite::Finite, text::write_text};
+use super::{strict::Strict, text::write_text};
 use crate::{error::EventError, guard::caught};
 
 /// Properties as they go on the wire, without the braces, and the first mistake that was made in building their record.
@@ -13,15 +13,42 @@ use crate::{error::EventError, guard::caught};
 pub(crate) struct Properties {
     /// Entries `"key":value`, joined by commas.
     json: Vec<u8>,
-    /// A bit for each key that may be among the entries, by [`key_bit`]. A bit met twice says that a key may repeat;
-    /// it is then looked into when the record is encoded, so that nobody else pays for it.
-    keys: u128,
-    repeats: bool,
+    keys: Keys,
     error: Option<Box<EventError>>,
 }
 
-/// The bits of an object whose keys nobody looked at.
+/// Which keys there may be: a cheap guess, so that nobody pays for a look into the entries who need not.
+#[derive(Clone, Copy, Default)]
+struct Keys {
+    /// A bit for each, by [`key_bit`].
+    bits: u128,
+    /// A bit was met twice.
+    may_repeat: bool,
+}
+
+/// The bits of keys that nobody looked at, or that are not spelled as they read.
 const ANY_KEY: u128 = u128::MAX;
+
+impl Keys {
+    fn of(entries: &[u8]) -> Self {
+        let mut keys = Self::default();
+        for entry in split_entries(entries) {
+            let key = &entries[entry.key];
+            let is_plain = !key.contains(&b'\\');
+            keys.note(if is_plain {
+                key_bit(without_quotes(key))
+            } else {
+                ANY_KEY
+            });
+        }
+        keys
+    }
+
+    fn note(&mut self, bits: u128) {
+        self.may_repeat |= self.bits & bits != 0;
+        self.bits |= bits;
+    }
+}
 
 /// Room for a few short properties, so that most events allocate once for all of theirs.
 const FIRST_CAPACITY: usize = 128;
@@ -77,7 +104,7 @@ impl Properties {
             write_value(json, value)
         };
         self.append(entry, || format!("property `{key}`"))?;
-        self.note(key_bit(key));
+        self.keys.note(key_bit(key.as_bytes()));
         Ok(())
     }
 
@@ -110,35 +137,31 @@ impl Properties {
         let length = entries.len();
         self.json.copy_within(from..from + length, object);
         self.json.truncate(object + length);
-        self.note(ANY_KEY);
+        self.keys.note(ANY_KEY);
         Ok(())
     }
 
-    /// What a key stands for, if it is set.
+    /// What a key stands for, if it is set: the text of its JSON where that cannot be read.
     pub(crate) fn value(&self, key: &str) -> Option<Value> {
-        if self.keys & key_bit(key) == 0 {
+        if self.keys.bits & key_bit(key.as_bytes()) == 0 {
             return None;
         }
         let entry = split_entries(&self.json)
             .filter(|entry| is_key(&self.json[entry.key.clone()], key))
             .last()?;
-        // One past the key comes the colon.
-        serde_json::from_slice(&self.json[entry.key.end + 1..entry.whole.end]).ok()
+        let value = self.json[entry.value].trim_ascii();
+        // What is there is never said to be missing: whoever asks may be about to hide it.
+        let as_text = |_| Value::String(String::from_utf8_lossy(value).into_owned());
+        Some(serde_json::from_slice(value).unwrap_or_else(as_text))
     }
 
     /// Takes a key out, however often it was set; says what it stood for.
     pub(crate) fn remove(&mut self, key: &str) -> Option<Value> {
         let value = self.value(key)?;
-        let mut kept = Vec::with_capacity(self.json.len());
-        for entry in split_entries(&self.json) {
-            if !is_key(&self.json[entry.key], key) {
-                if !kept.is_empty() {
-                    kept.push(b',');
-                }
-                kept.extend_from_slice(&self.json[entry.whole]);
-            }
-        }
-        self.json = kept;
+        self.json = retain(&self.json, |entry| {
+            !is_key(&self.json[entry.key.clone()], key)
+        });
+        self.keys = Keys::of(&self.json);
         Some(value)
     }
 
@@ -158,7 +181,9 @@ impl Properties {
             json.push(b',');
         }
         json.extend_from_slice(&self.json);
-        if self.repeats || defaults.repeats || self.keys & defaults.keys != 0 {
+        let may_repeat = self.keys.may_repeat || defaults.keys.may_repeat;
+        let may_meet = self.keys.bits & defaults.keys.bits != 0;
+        if (may_repeat || may_meet) && Keys::of(&json[start..]).may_repeat {
             let last_ones = keep_last(&json[start..]);
             json.truncate(start);
             json.extend_from_slice(&last_ones);
@@ -190,27 +215,21 @@ impl Properties {
         self.json.truncate(start);
         Err(error)
     }
-
-    fn note(&mut self, keys: u128) {
-        self.repeats |= self.keys & keys != 0;
-        self.keys |= keys;
-    }
 }
 
 fn write_value(json: &mut Vec<u8>, value: &impl Serialize) -> serde_json::Result<()> {
-    value.serialize(Finite(&mut serde_json::Serializer::new(json)))
+    value.serialize(Strict(&mut serde_json::Serializer::new(json)))
 }
 
 /// A cheap hash: a wrong guess costs a look into the object, nothing else.
-fn key_bit(key: &str) -> u128 {
-    let bytes = key.as_bytes();
-    let at = |index: usize| usize::from(bytes.get(index).copied().unwrap_or_default());
-    let middle = bytes.len() / 2;
-    let hash = bytes.len() * 31
+fn key_bit(key: &[u8]) -> u128 {
+    let at = |index: usize| usize::from(key.get(index).copied().unwrap_or_default());
+    let middle = key.len() / 2;
+    let hash = key.len() * 31
         + at(0) * 7
         + at(middle) * 13
         + at(middle + 1) * 3
-        + at(bytes.len().wrapping_sub(1)) * 5;
+        + at(key.len().wrapping_sub(1)) * 5;
     1 << (hash % 128)
 }
 
@@ -227,36 +246,48 @@ fn json_kind(first_byte: u8) -> &'static str {
 /// The entries without those whose key comes again later.
 fn keep_last(entries: &[u8]) -> Vec<u8> {
     let mut last = HashMap::new();
-    for (index, entry) in split_entries(entries).enumerate() {
-        last.insert(&entries[entry.key], index);
+    for entry in split_entries(entries) {
+        last.insert(&entries[entry.key], entry.whole.start);
     }
+    retain(entries, |entry| {
+        last.get(&entries[entry.key.clone()]) == Some(&entry.whole.start)
+    })
+}
+
+/// The entries of which this is true.
+fn retain(entries: &[u8], is_kept: impl Fn(&Entry) -> bool) -> Vec<u8> {
     let mut kept = Vec::with_capacity(entries.len());
-    for (index, entry) in split_entries(entries).enumerate() {
-        if last.get(&entries[entry.key]) == Some(&index) {
-            if !kept.is_empty() {
-                kept.push(b',');
-            }
-            kept.extend_from_slice(&entries[entry.whole]);
+    for entry in split_entries(entries).filter(is_kept) {
+        if !kept.is_empty() {
+            kept.push(b',');
         }
+        kept.extend_from_slice(&entries[entry.whole]);
     }
     kept
 }
 
 /// Whether this is the key, as JSON of whatever spelling.
 fn is_key(json: &[u8], key: &str) -> bool {
-    let inside = json.get(1..json.len().saturating_sub(1));
-    inside == Some(key.as_bytes())
-        || (json.contains(&b'\\')
-            && serde_json::from_slice::<String>(json).is_ok_and(|text| text == key))
+    if json.contains(&b'\\') {
+        return serde_json::from_slice::<String>(json).is_ok_and(|text| text == key);
+    }
+    without_quotes(json) == key.as_bytes()
+}
+
+fn without_quotes(key: &[u8]) -> &[u8] {
+    key.get(1..key.len().saturating_sub(1)).unwrap_or_default()
 }
 
 struct Entry {
     /// With its quotes.
     key: Range<usize>,
+    /// What comes after the colon.
+    value: Range<usize>,
     whole: Range<usize>,
 }
 
-/// Finds the entries of an object's inside. It is JSON of our own writing, so a scan for quotes and brackets is enough.
+/// Finds the entries of an object's inside. It is valid JSON, if not always of our own writing: a scan for quotes and
+/// brackets is enough, and there may be blanks anywhere between them.
 fn split_entries(json: &[u8]) -> impl Iterator<Item = Entry> {
     let mut start = 0;
     std::iter::from_fn(move || {
@@ -265,7 +296,8 @@ fn split_entries(json: &[u8]) -> impl Iterator<Item = Entry> {
         }
         let key_start = start + json[start..].iter().position(|byte| *byte == b'"')?;
         let key = key_start..end_of_text(json, key_start);
-        let mut at = key.end;
+        let colon = key.end + json[key.end..].iter().position(|byte| *byte == b':')?;
+        let mut at = colon + 1;
         let mut depth = 0_usize;
         while at < json.len() {
             match json[at] {
@@ -280,9 +312,9 @@ fn split_entries(json: &[u8]) -> impl Iterator<Item = Entry> {
             }
             at += 1;
         }
-        let whole = start..at;
+        let (value, whole) = (colon + 1..at, start..at);
         start = at + 1;
-        Some(Entry { key, whole })
+        Some(Entry { key, value, whole })
     })
 }
 
@@ -294,3 +326,6 @@ fn end_of_text(json: &[u8], start: usize) -> usize {
     }
     (at + 1).min(json.len())
 }
+
+#[cfg(test)]
+mod tests;

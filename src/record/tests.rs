@@ -527,10 +527,14 @@ fn an_llm_event_is_read_by_the_names_of_its_fields() {
     let mut event = LlmEvent::new("user", "p", "g");
     assert_eq!(event.latency_value(), None);
     assert_eq!(event.thread_id_value(), None);
+    assert_eq!(event.prompt_event_name_value(), None);
+    assert_eq!(event.generation_event_name_value(), None);
     event = event
         .assistant_id("a")
         .thread_id("t")
         .latency(Duration::from_secs(1))
+        .prompt_event_name("Question")
+        .generation_event_name("Answer")
         .timestamp(NOW);
     assert_eq!(
         (event.user_id(), event.prompt(), event.generation()),
@@ -539,6 +543,8 @@ fn an_llm_event_is_read_by_the_names_of_its_fields() {
     assert_eq!(event.assistant_id_value(), Some("a"));
     assert_eq!(event.thread_id_value(), Some("t"));
     assert_eq!(event.latency_value(), Some(Duration::from_secs(1)));
+    assert_eq!(event.prompt_event_name_value(), Some("Question"));
+    assert_eq!(event.generation_event_name_value(), Some("Answer"));
     assert_eq!(event.timestamp_value(), Some(NOW));
     event.set_user_id("other");
     event.set_prompt("q");

@@ -1,13 +1,31 @@
 //! Instants as the server wants them: RFC 3339, UTC, always 24 bytes, as in `2024-10-09T13:21:46.182Z`.
 
+use std::{any::Any, time::SystemTime};
+
 use time::{OffsetDateTime, UtcOffset};
 
 use crate::{error::EventError, guard::caught};
 
-/// Converts what the caller gave. A `SystemTime` far outside the calendar panics in its conversion; here it is an
-/// error like any other.
-pub(super) fn convert(timestamp: impl Into<OffsetDateTime>) -> Result<OffsetDateTime, EventError> {
-    caught(|| timestamp.into()).ok_or_else(out_of_range)
+/// Converts what the caller gave; what panics in its conversion is an error like any other.
+///
+/// A `SystemTime` far outside the calendar would do so. It is told apart, for even a panic that is caught runs the
+/// program's panic hook, and ends a program that aborts on panics.
+pub(super) fn convert(
+    timestamp: impl Into<OffsetDateTime> + 'static,
+) -> Result<OffsetDateTime, EventError> {
+    let converted = match (&timestamp as &dyn Any).downcast_ref() {
+        Some(time) => from_system_time(*time),
+        None => caught(|| timestamp.into()),
+    };
+    converted.ok_or_else(out_of_range)
+}
+
+fn from_system_time(time: SystemTime) -> Option<OffsetDateTime> {
+    let epoch = OffsetDateTime::UNIX_EPOCH;
+    match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(after) => epoch.checked_add(after.try_into().ok()?),
+        Err(before) => epoch.checked_sub(before.duration().try_into().ok()?),
+    }
 }
 
 /// Appends the instant in UTC; what is finer than a millisecond is cut off.

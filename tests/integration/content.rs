@@ -1,6 +1,8 @@
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 use trubrics::{
-    Content, DropReason, Event, LlmEvent, Record, Trubrics, TrubricsBuilder, testing::Server,
+    Content, DropReason, Event, LlmEvent, Record, Request, Response, TransportError, Trubrics,
+    TrubricsBuilder,
+    testing::{API_KEY, Server},
 };
 
 use crate::support::{LONG, assert_balanced, build, client_of, server};
@@ -272,4 +274,115 @@ fn a_redaction_that_tracks_does_not_call_itself_without_end() {
     client.flush(LONG).expect_err("what the redaction tracked");
     assert_eq!(server.accepted(), 1);
     assert_eq!(client.stats().dropped_for(DropReason::Hook), 2);
+}
+
+/// Sends this record through these settings; gives what goes on the wire, which the testing server might not read.
+#[track_caller]
+fn wire(
+    settings: impl FnOnce(TrubricsBuilder) -> TrubricsBuilder,
+    record: impl Into<Record>,
+) -> String {
+    let (tell, told) = std::sync::mpsc::channel();
+    let tell = std::sync::Mutex::new(tell);
+    let transport = move |request: &Request<'_>| -> Result<Response, TransportError> {
+        let body = String::from_utf8(request.body().to_vec()).expect("UTF-8");
+        let _ = tell.lock().expect("no panic").send(body);
+        Ok(Response::new(200))
+    };
+    let client = build(settings(Trubrics::builder(API_KEY).transport(transport)));
+    client.track(record);
+    client.flush(LONG).expect("delivered");
+    told.try_recv().expect("a request")
+}
+
+#[test]
+fn what_was_said_is_hidden_however_it_is_written() {
+    let deep = format!("{}\"secret\"{}", "[".repeat(200), "]".repeat(200));
+    let values = [&deep, r#"[1e999,"secret"]"#, r#""\ud800secret""#];
+    for value in values {
+        let raw = |json: String| RawValue::from_string(json).expect("JSON");
+        let value = value.to_owned();
+        let blanks = raw(format!(
+            "{{ \"a\" : 1 , \"$text\" : {value} , \"error.message\"\n:{value} }}"
+        ));
+        let records: [Record; 3] = [
+            Event::new("u", "e")
+                .text("x")
+                .property("$text", raw(value.clone()))
+                .into(),
+            LlmEvent::new("u", "p", "g")
+                .property("error.message", raw(value))
+                .into(),
+            Event::new("u", "e").properties(blanks).into(),
+        ];
+        for record in records {
+            let off = wire(|builder| builder.llm_content(Content::Off), record.clone());
+            assert!(!off.contains("secret"), "{off}");
+            let hide = |text: &str| text.replace("secret", "***");
+            let redacted = wire(
+                |builder| builder.llm_content(Content::redacted(hide)),
+                record.clone(),
+            );
+            assert!(
+                !redacted.contains("secret") && redacted.contains("***"),
+                "{redacted}"
+            );
+            let removed = |builder: TrubricsBuilder| {
+                builder.before_send(|mut record| {
+                    record.remove_property("$text");
+                    record.remove_property("error.message");
+                    Some(record)
+                })
+            };
+            let removed = wire(removed, record);
+            assert!(!removed.contains("secret"), "{removed}");
+        }
+    }
+}
+
+#[test]
+fn a_default_property_that_holds_what_was_said_is_content_too() {
+    let sent = |settings: fn(TrubricsBuilder) -> TrubricsBuilder| {
+        let server = server();
+        let builder = client_of(&server)
+            .default_property("$text", "secret")
+            .default_property("error.message", ["secret"])
+            .default_property("kept", 1);
+        let client = build(settings(builder));
+        client.track(Event::new("u", "e"));
+        client.track(Event::new("u", "e").text("its own"));
+        client.flush(LONG).expect("delivered");
+        let events = server.events();
+        (
+            events[0]["properties"].clone(),
+            events[1]["properties"].clone(),
+        )
+    };
+    let (default, own) = sent(|builder| builder.llm_content(Content::Off));
+    assert_eq!(
+        default,
+        json!({"kept": 1, "text_length": 6, "error_length": 10})
+    );
+    assert_eq!(
+        own,
+        json!({"kept": 1, "text_length": 7, "error_length": 10})
+    );
+    let (default, own) = sent(|builder| {
+        builder.llm_content(Content::redacted(|text| text.replace("secret", "***")))
+    });
+    assert_eq!(
+        default,
+        json!({"kept": 1, "$text": "***", "error.message": "[\"***\"]"})
+    );
+    assert_eq!(own["$text"], "its own");
+    let (default, own) = sent(|builder| builder.max_text_bytes(3));
+    assert_eq!(
+        (&default["$text"], &own["$text"]),
+        (&json!("sec"), &json!("its"))
+    );
+    let (default, _) = sent(|builder| builder);
+    assert_eq!(
+        default,
+        json!({"kept": 1, "$text": "secret", "error.message": ["secret"]})
+    );
 }

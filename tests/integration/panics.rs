@@ -1,13 +1,17 @@
 //! A panic in the program's own code that runs inside ours costs a record at the most, and never the program.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::atomic::{AtomicBool, Ordering::SeqCst},
-    time::Duration,
+    panic::{self, AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    time::{Duration, SystemTime},
 };
 
 use crossbeam_channel::unbounded;
 use serde::{Serialize, Serializer};
+use time::OffsetDateTime;
 use trubrics::{
     DropReason, Event, LlmEvent, Record, Request, Response, Transport, TransportError, Trubrics,
     TrubricsBuilder,
@@ -105,6 +109,51 @@ fn a_panic_while_a_value_is_serialised_costs_that_record() {
         .default_property("value", Explosive)
         .build();
     assert_eq!(built.unwrap_err().setting(), "default_property");
+}
+
+#[test]
+fn a_system_time_outside_the_calendar_is_refused_without_a_panic() {
+    if !child::is_this(
+        module_path!(),
+        "a_system_time_outside_the_calendar_is_refused_without_a_panic",
+    ) {
+        return;
+    }
+    let panicked = Arc::new(AtomicBool::new(false));
+    panic::set_hook(Box::new({
+        let panicked = panicked.clone();
+        move |_| panicked.store(true, SeqCst)
+    }));
+    let client = Trubrics::builder(API_KEY).build().unwrap();
+    // The years 100000 and -100000 or so.
+    let far = Duration::from_secs(3_093_527_980_800);
+    let times = [SystemTime::UNIX_EPOCH + far, SystemTime::UNIX_EPOCH - far];
+    for time in times {
+        let records: [Record; 2] = [
+            Event::new("user", "Far").timestamp(time).into(),
+            LlmEvent::new("user", "p", "g").timestamp(time).into(),
+        ];
+        for record in records {
+            let error = client.try_track(record).unwrap_err();
+            assert_eq!(error.invalid().unwrap().field(), "timestamp");
+        }
+    }
+    let _ = panic::take_hook();
+    assert!(!panicked.load(SeqCst));
+}
+
+#[test]
+fn a_panic_while_a_time_of_another_type_is_converted_costs_that_record() {
+    struct Panicking;
+    impl From<Panicking> for OffsetDateTime {
+        fn from(_: Panicking) -> Self {
+            panic!("no time")
+        }
+    }
+    let client = Trubrics::builder(API_KEY).build().unwrap();
+    let event = Event::new("user", "Bad").timestamp(Panicking);
+    let error = client.try_track(event).unwrap_err();
+    assert_eq!(error.invalid().unwrap().field(), "timestamp");
 }
 
 #[test]

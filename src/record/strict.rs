@@ -1,6 +1,10 @@
-//! A serialiser that passes everything on, but refuses the numbers that JSON does not have.
+//! A serialiser that passes everything on, but refuses what would not arrive as it was meant.
 //!
-//! `serde_json` writes a NaN or an infinity as `null`: a value that was sent would not be the one that arrives.
+//! `serde_json` writes a NaN or an infinity as `null`: a value that was sent would not be the one that arrives. It also
+//! relies on a `Serialize` that keeps to the rules: a key without a value, or a failure that is passed over, would be
+//! no JSON, and a whole batch be refused for it.
+
+use std::mem;
 
 use serde::ser::{
     Error, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant,
@@ -10,12 +14,14 @@ use serde::ser::{
 /// The text of the error; it is how the error is known again behind `serde_json`'s own type.
 pub(crate) const NOT_FINITE: &str = "cannot be sent: NaN and infinities are not JSON numbers";
 
-/// Wraps a serialiser, a part of one, or a value on its way to one.
-pub(super) struct Finite<T>(pub(super) T);
+const HALF_WRITTEN: &str = "its Serialize left a list or an object half-written";
 
-impl<T: Serialize + ?Sized> Serialize for Finite<&T> {
+/// Wraps a serialiser, or a value on its way to one.
+pub(super) struct Strict<T>(pub(super) T);
+
+impl<T: Serialize + ?Sized> Serialize for Strict<&T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(Finite(serializer))
+        self.0.serialize(Strict(serializer))
     }
 }
 
@@ -27,16 +33,16 @@ macro_rules! pass_on {
     };
 }
 
-impl<S: Serializer> Serializer for Finite<S> {
+impl<S: Serializer> Serializer for Strict<S> {
     type Ok = S::Ok;
     type Error = S::Error;
-    type SerializeSeq = Finite<S::SerializeSeq>;
-    type SerializeTuple = Finite<S::SerializeTuple>;
-    type SerializeTupleStruct = Finite<S::SerializeTupleStruct>;
-    type SerializeTupleVariant = Finite<S::SerializeTupleVariant>;
-    type SerializeMap = Finite<S::SerializeMap>;
-    type SerializeStruct = Finite<S::SerializeStruct>;
-    type SerializeStructVariant = Finite<S::SerializeStructVariant>;
+    type SerializeSeq = Part<S::SerializeSeq>;
+    type SerializeTuple = Part<S::SerializeTuple>;
+    type SerializeTupleStruct = Part<S::SerializeTupleStruct>;
+    type SerializeTupleVariant = Part<S::SerializeTupleVariant>;
+    type SerializeMap = Part<S::SerializeMap>;
+    type SerializeStruct = Part<S::SerializeStruct>;
+    type SerializeStructVariant = Part<S::SerializeStructVariant>;
 
     pass_on! {
         serialize_bool(bool), serialize_char(char), serialize_str(&str), serialize_bytes(&[u8]),
@@ -66,7 +72,7 @@ impl<S: Serializer> Serializer for Finite<S> {
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
-        self.0.serialize_some(&Finite(value))
+        self.0.serialize_some(&Strict(value))
     }
 
     fn serialize_unit(self) -> Result<S::Ok, S::Error> {
@@ -87,7 +93,7 @@ impl<S: Serializer> Serializer for Finite<S> {
         name: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
-        self.0.serialize_newtype_struct(name, &Finite(value))
+        self.0.serialize_newtype_struct(name, &Strict(value))
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -98,15 +104,18 @@ impl<S: Serializer> Serializer for Finite<S> {
         value: &T,
     ) -> Result<S::Ok, S::Error> {
         self.0
-            .serialize_newtype_variant(name, index, variant, &Finite(value))
+            .serialize_newtype_variant(name, index, variant, &Strict(value))
     }
 
-    fn serialize_seq(self, length: Option<usize>) -> Result<Self::SerializeSeq, S::Error> {
-        self.0.serialize_seq(length).map(Finite)
+    // A length of 0 makes `serde_json` close a list or an object at once, whatever comes after. No other length means
+    // anything to it.
+
+    fn serialize_seq(self, _: Option<usize>) -> Result<Self::SerializeSeq, S::Error> {
+        self.0.serialize_seq(None).map(Part::new)
     }
 
     fn serialize_tuple(self, length: usize) -> Result<Self::SerializeTuple, S::Error> {
-        self.0.serialize_tuple(length).map(Finite)
+        self.0.serialize_tuple(length.max(1)).map(Part::new)
     }
 
     fn serialize_tuple_struct(
@@ -114,7 +123,9 @@ impl<S: Serializer> Serializer for Finite<S> {
         name: &'static str,
         length: usize,
     ) -> Result<Self::SerializeTupleStruct, S::Error> {
-        self.0.serialize_tuple_struct(name, length).map(Finite)
+        self.0
+            .serialize_tuple_struct(name, length.max(1))
+            .map(Part::new)
     }
 
     fn serialize_tuple_variant(
@@ -125,12 +136,12 @@ impl<S: Serializer> Serializer for Finite<S> {
         length: usize,
     ) -> Result<Self::SerializeTupleVariant, S::Error> {
         self.0
-            .serialize_tuple_variant(name, index, variant, length)
-            .map(Finite)
+            .serialize_tuple_variant(name, index, variant, length.max(1))
+            .map(Part::new)
     }
 
-    fn serialize_map(self, length: Option<usize>) -> Result<Self::SerializeMap, S::Error> {
-        self.0.serialize_map(length).map(Finite)
+    fn serialize_map(self, _: Option<usize>) -> Result<Self::SerializeMap, S::Error> {
+        self.0.serialize_map(None).map(Part::new)
     }
 
     fn serialize_struct(
@@ -138,7 +149,7 @@ impl<S: Serializer> Serializer for Finite<S> {
         name: &'static str,
         length: usize,
     ) -> Result<Self::SerializeStruct, S::Error> {
-        self.0.serialize_struct(name, length).map(Finite)
+        self.0.serialize_struct(name, length.max(1)).map(Part::new)
     }
 
     fn serialize_struct_variant(
@@ -149,8 +160,8 @@ impl<S: Serializer> Serializer for Finite<S> {
         length: usize,
     ) -> Result<Self::SerializeStructVariant, S::Error> {
         self.0
-            .serialize_struct_variant(name, index, variant, length)
-            .map(Finite)
+            .serialize_struct_variant(name, index, variant, length.max(1))
+            .map(Part::new)
     }
 
     fn collect_str<T: std::fmt::Display + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
@@ -162,18 +173,64 @@ impl<S: Serializer> Serializer for Finite<S> {
     }
 }
 
+/// A list or an object on its way.
+pub(super) struct Part<P> {
+    part: P,
+    progress: Progress,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Progress {
+    /// It may be ended here, or go on.
+    Whole,
+    AfterKey,
+    /// Something failed. Whoever passes over that shall not reach the end.
+    Broken,
+}
+
+impl<P> Part<P> {
+    fn new(part: P) -> Self {
+        Self {
+            part,
+            progress: Progress::Whole,
+        }
+    }
+
+    /// Writes what may come at one point and leads to another.
+    fn step<E: Error>(
+        &mut self,
+        from: Progress,
+        to: Progress,
+        write: impl FnOnce(&mut P) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if mem::replace(&mut self.progress, Progress::Broken) != from {
+            return Err(E::custom(HALF_WRITTEN));
+        }
+        write(&mut self.part)?;
+        self.progress = to;
+        Ok(())
+    }
+
+    fn whole<E: Error>(self) -> Result<P, E> {
+        match self.progress {
+            Progress::Whole => Ok(self.part),
+            Progress::AfterKey | Progress::Broken => Err(E::custom(HALF_WRITTEN)),
+        }
+    }
+}
+
 macro_rules! pass_on_elements {
     ($($part:ident::$method:ident),* $(,)?) => {
-        $(impl<P: $part> $part for Finite<P> {
+        $(impl<P: $part> $part for Part<P> {
             type Ok = P::Ok;
             type Error = P::Error;
 
             fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), P::Error> {
-                self.0.$method(&Finite(value))
+                self.step(Progress::Whole, Progress::Whole, |part| part.$method(&Strict(value)))
             }
 
             fn end(self) -> Result<P::Ok, P::Error> {
-                self.0.end()
+                self.whole()?.end()
             }
         })*
     };
@@ -188,20 +245,20 @@ pass_on_elements! {
 
 macro_rules! pass_on_fields {
     ($($part:ident),*) => {
-        $(impl<P: $part> $part for Finite<P> {
+        $(impl<P: $part> $part for Part<P> {
             type Ok = P::Ok;
             type Error = P::Error;
 
             fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), P::Error> {
-                self.0.serialize_field(key, &Finite(value))
+                self.step(Progress::Whole, Progress::Whole, |part| part.serialize_field(key, &Strict(value)))
             }
 
             fn skip_field(&mut self, key: &'static str) -> Result<(), P::Error> {
-                self.0.skip_field(key)
+                self.part.skip_field(key)
             }
 
             fn end(self) -> Result<P::Ok, P::Error> {
-                self.0.end()
+                self.whole()?.end()
             }
         })*
     };
@@ -209,16 +266,20 @@ macro_rules! pass_on_fields {
 
 pass_on_fields!(SerializeStruct, SerializeStructVariant);
 
-impl<P: SerializeMap> SerializeMap for Finite<P> {
+impl<P: SerializeMap> SerializeMap for Part<P> {
     type Ok = P::Ok;
     type Error = P::Error;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), P::Error> {
-        self.0.serialize_key(&Finite(key))
+        self.step(Progress::Whole, Progress::AfterKey, |part| {
+            part.serialize_key(&Strict(key))
+        })
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), P::Error> {
-        self.0.serialize_value(&Finite(value))
+        self.step(Progress::AfterKey, Progress::Whole, |part| {
+            part.serialize_value(&Strict(value))
+        })
     }
 
     fn serialize_entry<K: Serialize + ?Sized, V: Serialize + ?Sized>(
@@ -226,10 +287,15 @@ impl<P: SerializeMap> SerializeMap for Finite<P> {
         key: &K,
         value: &V,
     ) -> Result<(), P::Error> {
-        self.0.serialize_entry(&Finite(key), &Finite(value))
+        self.step(Progress::Whole, Progress::Whole, |part| {
+            part.serialize_entry(&Strict(key), &Strict(value))
+        })
     }
 
     fn end(self) -> Result<P::Ok, P::Error> {
-        self.0.end()
+        self.whole()?.end()
     }
 }
+
+#[cfg(test)]
+mod tests;

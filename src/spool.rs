@@ -20,7 +20,7 @@ use std::{
 
 use self::{
     disk::{Disk, FileSystem},
-    segment::Segment,
+    segment::{Contents, Segment},
 };
 use crate::record::Encoded;
 
@@ -107,12 +107,16 @@ impl Spool {
             let count = records.len();
             let result = active.store(records, self.segment_bytes(), self.settings.sync);
             self.stored += (count - records.len()) as u64;
+            // What somebody removed is no failure of the disk: the next one is made anew.
+            let is_gone = result.is_err() && !active.is_there();
             if result.is_ok() && active.length() < self.segment_bytes() {
                 self.active = Some(active);
             } else {
                 self.seal(active);
             }
-            result?;
+            if !is_gone {
+                result?;
+            }
         }
         Ok(())
     }
@@ -216,9 +220,9 @@ impl Spool {
                 left.records += segment.unsettled();
             } else {
                 // Somebody removed the file: nobody would find what is in it.
-                let records = segment.read().unwrap_or_default();
-                left.missing += segment.expect(records.len() as u64);
-                left.homeless.extend(records);
+                let contents = segment.read();
+                left.missing += contents.missing;
+                left.homeless.extend(contents.records);
             }
         }
         if !left.homeless.is_empty() {
@@ -247,27 +251,30 @@ impl Spool {
 
     fn load_ours(&mut self, is_due: bool, now: SystemTime) -> Option<Loaded> {
         if let Some(mut segment) = self.sealed.pop_front() {
-            let records = segment.read().unwrap_or_default();
-            return Some(self.deliver(segment, records, now));
+            let contents = segment.read();
+            return Some(self.deliver(segment, contents, now));
         }
         let mut segment = self.active.take_if(|_| is_due)?;
-        let records = segment.take_written();
-        Some(self.deliver(segment, records, now))
+        let contents = Contents {
+            records: segment.take_written(),
+            missing: 0,
+        };
+        Some(self.deliver(segment, contents, now))
     }
 
     fn load_found(&mut self, now: SystemTime) -> Option<Loaded> {
-        let (segment, records) = self.adopt_found()?;
-        Some(self.deliver(segment, records, now))
+        let (segment, contents) = self.adopt_found()?;
+        Some(self.deliver(segment, contents, now))
     }
 
     /// Takes over the oldest segment that somebody left and nobody else took; removes the empty ones on the way.
-    fn adopt_found(&mut self) -> Option<(Segment, Vec<Encoded>)> {
+    fn adopt_found(&mut self) -> Option<(Segment, Contents)> {
         while let Some(name) = self.found.pop_front() {
             // One that cannot be read is left to whoever can.
             let adopted = Segment::adopt(&*self.disk, &self.settings.folder, &name);
-            if let Ok(Some((segment, records))) = adopted {
-                if !segment.is_settled() {
-                    return Some((segment, records));
+            if let Ok(Some((segment, contents))) = adopted {
+                if !segment.is_settled() || contents.missing > 0 {
+                    return Some((segment, contents));
                 }
                 let _ = segment.remove(&*self.disk);
             }
@@ -275,13 +282,9 @@ impl Spool {
         None
     }
 
-    fn deliver(&mut self, mut segment: Segment, records: Vec<Encoded>, now: SystemTime) -> Loaded {
-        let loaded = Loaded {
-            missing: segment.expect(records.len() as u64),
-            is_recovered: !segment.is_ours(),
-            is_expired: segment.is_older_than(self.settings.max_age, now),
-            records,
-        };
+    fn deliver(&mut self, segment: Segment, contents: Contents, now: SystemTime) -> Loaded {
+        let is_expired = segment.is_older_than(self.settings.max_age, now);
+        let loaded = loaded(&segment, contents, is_expired);
         if !segment.is_settled() {
             self.current = Some(segment);
         } else if segment.is_ours() {
@@ -335,13 +338,13 @@ impl Spool {
             };
             let oldest = if is_ours_older {
                 self.sealed.pop_front().map(|mut segment| {
-                    let records = segment.read().unwrap_or_default();
-                    (segment, records)
+                    let contents = segment.read();
+                    (segment, contents)
                 })
             } else {
                 self.adopt_found()
             };
-            let Some((mut segment, records)) = oldest else {
+            let Some((segment, contents)) = oldest else {
                 // The rest is being worked on, by us or by others.
                 return Err(io::ErrorKind::QuotaExceeded.into());
             };
@@ -349,12 +352,7 @@ impl Spool {
             if segment.is_ours() {
                 self.settled += segment.numbered();
             }
-            self.evicted.push(Loaded {
-                missing: segment.expect(records.len() as u64),
-                is_recovered: !segment.is_ours(),
-                is_expired: false,
-                records,
-            });
+            self.evicted.push(loaded(&segment, contents, false));
             segment.remove(&*self.disk)?;
         }
         Ok(())
@@ -378,6 +376,15 @@ impl Spool {
             segment.take_written();
             self.sealed.push_back(segment);
         }
+    }
+}
+
+fn loaded(segment: &Segment, contents: Contents, is_expired: bool) -> Loaded {
+    Loaded {
+        records: contents.records,
+        missing: contents.missing,
+        is_recovered: !segment.is_ours(),
+        is_expired,
     }
 }
 

@@ -45,12 +45,12 @@ fn read(bytes: &[u8]) {
     disk.put(&folder.join(&name), bytes);
     let adopt = || {
         let adopted = Segment::adopt(&disk, folder, &name);
-        adopted.expect("the disk is well")
+        let adopted = adopted.expect("the disk is well");
+        adopted.map(|(segment, contents)| (segment, contents.records))
     };
     let Some((mut segment, mut left)) = adopt() else {
         return;
     };
-    segment.expect(left.len() as u64);
     for is_odd in [true, false] {
         let (settled, rest): (Vec<_>, _) = left
             .into_iter()
@@ -71,8 +71,6 @@ fn read(bytes: &[u8]) {
         drop(segment);
         let (again, found) = adopt().expect("it is there");
         segment = again;
-        // An absurd number leaves room for more missing ones in a file that has grown.
-        segment.expect(found.len() as u64);
         assert_eq!(entries(&found), entries(&left));
     }
     assert!(segment.is_settled() && left.is_empty());

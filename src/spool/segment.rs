@@ -49,6 +49,14 @@ pub(super) struct Segment {
     written: Vec<Encoded>,
 }
 
+/// What is in a segment and has no fate.
+#[derive(Default)]
+pub(super) struct Contents {
+    pub(super) records: Vec<Encoded>,
+    /// How many more there should be, but cannot be read.
+    pub(super) missing: u64,
+}
+
 impl Segment {
     /// Makes a new file. Names sort by the time at which they were made.
     pub(super) fn create(disk: &dyn Disk, folder: &Path, now: SystemTime) -> io::Result<Self> {
@@ -80,7 +88,7 @@ impl Segment {
         disk: &dyn Disk,
         folder: &Path,
         name: &str,
-    ) -> io::Result<Option<(Self, Vec<Encoded>)>> {
+    ) -> io::Result<Option<(Self, Contents)>> {
         let Some(made) = made_at(name) else {
             return Ok(None);
         };
@@ -97,8 +105,7 @@ impl Segment {
         if !is_segment(&bytes) {
             return Ok(None);
         }
-        let contents = Contents::of(&bytes, 0);
-        let segment = Self {
+        let mut segment = Self {
             path,
             file,
             made,
@@ -107,12 +114,13 @@ impl Segment {
             // A line break at the end need not be the one of a line: an empty line is the price.
             may_be_torn: true,
             needs_cut: false,
-            last_number: contents.last_number,
-            unsettled: (contents.records.len() + contents.missing.len()) as u64,
-            unwritten: contents.missing,
+            last_number: 0,
+            unsettled: 0,
+            unwritten: Vec::new(),
             written: Vec::new(),
         };
-        Ok(Some((segment, contents.records)))
+        let contents = segment.contents_of(&bytes);
+        Ok(Some((segment, contents)))
     }
 
     /// Writes as many of the records as fit, in one go, and takes them; at least one. On an error it takes none.
@@ -151,16 +159,18 @@ impl Segment {
         std::mem::take(&mut self.written)
     }
 
-    /// Reads the records of ours that have no fate.
-    pub(super) fn read(&mut self) -> io::Result<Vec<Encoded>> {
-        let bytes = self.file.read()?;
+    /// Reads the records that have no fate; the rest of them is missing from here on.
+    pub(super) fn read(&mut self) -> Contents {
+        let Ok(bytes) = self.file.read() else {
+            return Contents {
+                records: Vec::new(),
+                missing: std::mem::take(&mut self.unsettled),
+            };
+        };
         // What lies beyond was given back when it could not be written as a whole.
         let ours = usize::try_from(self.length)
             .map_or(&*bytes, |length| bytes.get(..length).unwrap_or(&bytes));
-        let contents = Contents::of(ours, self.last_number);
-        // They are told of now, and not once more by whoever comes next.
-        self.unwritten.extend(contents.missing);
-        Ok(contents.records)
+        self.contents_of(ours)
     }
 
     /// Writes down that these records have met their fate. What cannot be written is written the next time.
@@ -172,21 +182,21 @@ impl Segment {
         }
         let mut line = Vec::new();
         write_acknowledgement(&mut line, &mut self.unwritten);
-        self.append(&line, sync)?;
-        self.unwritten.clear();
+        match self.append(&line, sync) {
+            Ok(()) => self.unwritten.clear(),
+            // Nobody will read it in a file that is gone.
+            Err(_) if !self.is_there() => {}
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
 
-    /// Removes the file of a segment whose records are all settled.
-    pub(super) fn remove(self, disk: &dyn Disk) -> io::Result<()> {
-        disk.remove(&self.path)
-    }
-
-    /// So many records are there to be settled; says how many more there should be.
-    pub(super) fn expect(&mut self, records: u64) -> u64 {
-        let missing = self.unsettled.saturating_sub(records);
-        self.unsettled = records;
-        missing
+    /// Removes the file, unless somebody did so before.
+    pub(super) fn remove(&self, disk: &dyn Disk) -> io::Result<()> {
+        match disk.remove(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
     }
 
     pub(super) fn name(&self) -> Option<&str> {
@@ -221,6 +231,19 @@ impl Segment {
     /// How many records were written to it, ever.
     pub(super) fn numbered(&self) -> u64 {
         self.last_number.into()
+    }
+
+    fn contents_of(&mut self, bytes: &[u8]) -> Contents {
+        let found = Found::in_segment(bytes, self.last_number, &self.unwritten);
+        let contents = Contents {
+            missing: found.missing.len() as u64,
+            records: found.records,
+        };
+        self.last_number = found.last_number;
+        self.unsettled = contents.records.len() as u64;
+        // They are told of now, and not once more by whoever comes next.
+        self.unwritten.extend(found.missing);
+        contents
     }
 
     fn append(&mut self, lines: &[u8], sync: bool) -> io::Result<()> {
@@ -282,8 +305,9 @@ fn is_segment(bytes: &[u8]) -> bool {
     !is_other_version && !read_lines(bytes.get(HEADER.len()..).unwrap_or_default()).is_empty()
 }
 
-/// What is in a segment and has no fate.
-struct Contents {
+/// What the lines of a segment say.
+struct Found {
+    /// Those without a fate.
     records: Vec<Encoded>,
     /// The numbers that should be there as well, and cannot be read.
     missing: Vec<u32>,
@@ -291,11 +315,12 @@ struct Contents {
     last_number: u32,
 }
 
-impl Contents {
-    /// Reads the lines behind the header, in which the numbers up to `last_number` should be, and all below any other.
-    fn of(bytes: &[u8], last_number: u32) -> Self {
+impl Found {
+    /// Reads the lines behind the header, in which the numbers up to `last_number` should be, and all below any other;
+    /// those in `unwritten` are settled too.
+    fn in_segment(bytes: &[u8], last_number: u32, unwritten: &[u32]) -> Self {
         let lines = read_lines(bytes.get(HEADER.len()..).unwrap_or_default());
-        let settled = Ranges::of(&lines);
+        let settled = Ranges::of(&lines, unwritten);
         let mut numbers = Vec::new();
         let mut records = Vec::new();
         for line in lines {
@@ -330,18 +355,19 @@ impl Contents {
     }
 }
 
-/// The numbers that are acknowledged: ranges in order, none of which overlap.
+/// The numbers that are settled: ranges in order, none of which overlap.
 struct Ranges(Vec<(u32, u32)>);
 
 impl Ranges {
-    fn of(lines: &[Line<'_>]) -> Self {
-        let ranges = lines.iter().flat_map(|line| match line {
+    fn of(lines: &[Line<'_>], unwritten: &[u32]) -> Self {
+        let acknowledged = lines.iter().flat_map(|line| match line {
             Line::Acknowledged(ranges) => ranges.as_slice(),
             Line::Record { .. } => &[],
         });
-        let mut ranges: Vec<_> = ranges
+        let mut ranges: Vec<_> = acknowledged
             .filter(|range| !range.is_empty())
             .map(|range| (*range.start(), *range.end()))
+            .chain(unwritten.iter().map(|number| (*number, *number)))
             .collect();
         ranges.sort_unstable();
         ranges.dedup_by(|next, before| {

@@ -14,7 +14,7 @@ use trubrics::{DropReason, Event, Trubrics, testing::Server};
 use crate::{
     child,
     spool::Folder,
-    support::{LONG, build, client_of, server},
+    support::{Gate, LONG, build, client_of, server},
 };
 
 /// What a process in a mount namespace of its own mounts, nobody else sees, and nobody has to unmount.
@@ -283,4 +283,28 @@ fn what_a_disk_did_not_take_gets_there_when_it_is_well_again() {
     }
     client.close(Duration::ZERO).expect("on disk");
     assert_eq!((client.stats().spooled, server.requests().len()), (6, 0));
+}
+
+#[test]
+fn a_folder_that_is_removed_is_no_disk_that_fails() {
+    let test = "a_folder_that_is_removed_is_no_disk_that_fails";
+    if !child::is_this(module_path!(), test) {
+        return;
+    }
+    let (folder, lines) = (Folder::new(), Lines::start());
+    let (gate, transport) = Gate::new();
+    let builder = Trubrics::builder("key").transport(transport);
+    let client = build(builder.spool(&folder.0).max_batch_size(5));
+    for index in 0..20 {
+        track(&client, index);
+    }
+    for request in 0..4 {
+        gate.next_request();
+        if request == 0 {
+            std::fs::remove_dir_all(&folder.0).expect("removed");
+        }
+        gate.answer(200);
+    }
+    client.close(LONG).expect("delivered");
+    assert!(lines.all().is_empty(), "{:?}", lines.all());
 }

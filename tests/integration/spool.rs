@@ -10,7 +10,7 @@ use std::{
 
 use trubrics::{DropReason, Event, LlmEvent, TrubricsBuilder, testing::Server};
 
-use crate::support::{LONG, NEVER, assert_balanced, build, client_of, server};
+use crate::support::{Gate, LONG, NEVER, assert_balanced, build, client_of, server};
 
 /// A folder of its own for each test, removed at the end.
 pub(crate) struct Folder(pub(crate) PathBuf);
@@ -451,4 +451,36 @@ fn a_close_without_time_finds_another_place_when_the_folder_is_gone() {
     let client = build(spooling(&server, &folder.0));
     client.close(LONG).expect("delivered");
     assert_eq!(indexes(&server), [7]);
+}
+
+#[test]
+fn a_folder_that_is_removed_in_the_middle_of_a_delivery_doubles_none() {
+    let (server, folder) = (server(), Folder::new());
+    let (gate, transport) = Gate::new();
+    let client = build(
+        spooling(&server, &folder.0)
+            .max_batch_size(5)
+            .initial_backoff(NEVER)
+            .max_backoff(NEVER)
+            .transport(transport),
+    );
+    for index in 0..20 {
+        client.track(Event::new("u", "e").property("index", index));
+    }
+    let first = gate.next_request();
+    std::fs::remove_dir_all(&folder.0).expect("removed");
+    gate.answer(200);
+    gate.next_request();
+    gate.answer(503);
+    client.close(Duration::ZERO).expect("nothing is lost");
+    let delivered: Vec<serde_json::Value> = serde_json::from_str(&first).expect("an array");
+    let (count, stats) = (delivered.len() as u64, client.stats());
+    assert_eq!(
+        (stats.delivered, stats.spooled, stats.pending),
+        (count, 20 - count, 0)
+    );
+
+    let next = build(spooling(&server, &folder.0));
+    next.close(LONG).expect("delivered");
+    assert_eq!(indexes(&server), (count..20).collect::<Vec<_>>());
 }

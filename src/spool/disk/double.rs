@@ -67,11 +67,25 @@ impl MemoryDisk {
         state.fault = fault;
     }
 
+    /// Somebody removes the folder, with all that is in it; who has a file open can still read it.
+    pub(in crate::spool) fn remove_folder(&self) {
+        let mut state = self.state();
+        state.has_folder = false;
+        state.names.clear();
+    }
+
     /// Whether the fault has come.
     pub(in crate::spool) fn has_failed(&self) -> bool {
         let state = self.state();
         let fault = state.fault;
         fault.is_some_and(|fault| state.operations.len() > fault.first)
+    }
+
+    /// Whether it says of all that is there that it is not.
+    pub(in crate::spool) fn denies_everything(&self) -> bool {
+        let fault = self.state().fault;
+        self.has_failed()
+            && fault.is_some_and(|fault| fault.lasts && fault.error == io::ErrorKind::NotFound)
     }
 
     /// Whether all that follows fails too.
@@ -221,7 +235,12 @@ impl SegmentFile for MemoryFile {
         state.nodes[self.node]
             .bytes
             .extend_from_slice(&bytes[..written]);
-        outcome
+        outcome?;
+        if state.names.values().any(|node| *node == self.node) {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::NotFound.into())
+        }
     }
 
     fn has_name(&self) -> io::Result<bool> {

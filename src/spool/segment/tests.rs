@@ -27,7 +27,7 @@ fn find(bytes: &[u8]) -> Option<Vec<(u32, String)>> {
     let disk = MemoryDisk::default();
     disk.put(&folder().join(NAME), bytes);
     let adopted = Segment::adopt(&disk, folder(), NAME).expect("the disk is well");
-    adopted.map(|(_, records)| entries(&records))
+    adopted.map(|(_, contents)| entries(&contents.records))
 }
 
 fn entries(records: &[Encoded]) -> Vec<(u32, String)> {
@@ -182,7 +182,8 @@ fn a_torn_tail_is_no_part_of_what_is_written_behind_it() {
         let path = folder().join(NAME);
         disk.put(&path, &bytes[..length]);
         let adopted = Segment::adopt(&disk, folder(), NAME).expect("the disk is well");
-        let (mut segment, mut left) = adopted.expect("a segment");
+        let (mut segment, contents) = adopted.expect("a segment");
+        let mut left = contents.records;
         while let Some(record) = left.pop() {
             segment
                 .acknowledge(&[record.entry], false)
@@ -267,9 +268,8 @@ fn the_highest_number_of_all_is_a_number_like_others() {
     let disk = MemoryDisk::default();
     disk.put(&folder().join(NAME), &bytes);
     let adopted = Segment::adopt(&disk, folder(), NAME).expect("the disk is well");
-    let (mut segment, records) = adopted.expect("a segment");
-    assert_eq!(records.len(), 2);
-    segment.expect(2);
+    let (mut segment, contents) = adopted.expect("a segment");
+    assert_eq!(contents.records.len(), 2);
     segment
         .acknowledge(&[u32::MAX, 1], false)
         .expect("the disk is well");
@@ -310,12 +310,16 @@ fn records_that_cannot_be_read_any_more_are_missed_once() {
         let adopted = Segment::adopt(&disk, folder(), NAME).expect("the disk is well");
         adopted.expect("a segment")
     };
-    let (mut segment, records) = adopt();
-    assert_eq!(entries(&records), [(4, "{}".into())]);
-    assert_eq!(segment.expect(1), 2, "2 is damaged and 3 is not there");
+    let (mut segment, contents) = adopt();
+    assert_eq!(entries(&contents.records), [(4, "{}".into())]);
+    assert_eq!(contents.missing, 2, "2 is damaged and 3 is not there");
     segment.acknowledge(&[4], false).expect("the disk is well");
     drop(segment);
-    assert!(adopt().0.is_settled(), "they were told of");
+    let (segment, contents) = adopt();
+    assert!(
+        segment.is_settled() && contents.missing == 0,
+        "told of once"
+    );
 }
 
 #[test]
@@ -324,7 +328,7 @@ fn one_absurd_number_does_not_make_billions_missing() {
     let disk = MemoryDisk::default();
     disk.put(&folder().join(NAME), &bytes);
     let adopted = Segment::adopt(&disk, folder(), NAME).expect("the disk is well");
-    assert!(adopted.expect("a segment").0.unsettled() < 10);
+    assert!(adopted.expect("a segment").1.missing < 10);
 }
 
 #[test]
@@ -403,8 +407,33 @@ fn what_was_given_back_is_not_read_as_well() {
         .expect_err("the disk is ill");
     assert_eq!(records.len(), 1, "given back");
     disk.set_fault(None);
-    let read = segment.read().expect("the disk is well");
-    assert_eq!(entries(&read), [(1, r#"{"a":1}"#.into())]);
+    let contents = segment.read();
+    assert_eq!(entries(&contents.records), [(1, r#"{"a":1}"#.into())]);
+    assert_eq!((contents.missing, segment.unsettled()), (0, 1));
+}
+
+#[test]
+fn what_has_met_its_fate_is_not_read_again_though_that_could_not_be_written_down() {
+    let disk = MemoryDisk::default();
+    disk.prepare(folder()).expect("the disk is well");
+    let mut segment = Segment::create(&disk, folder(), UNIX_EPOCH).expect("the disk is well");
+    let mut records = (1..=4).map(|_| encoded("{}")).collect();
+    segment
+        .store(&mut records, 1_000_000, false)
+        .expect("the disk is well");
+    disk.set_fault(Some(Fault {
+        first: 0,
+        lasts: false,
+        error: io::ErrorKind::StorageFull,
+        percent: 50,
+    }));
+    segment
+        .acknowledge(&[1, 3], false)
+        .expect_err("the disk is ill");
+    let contents = segment.read();
+    let numbers: Vec<_> = contents.records.iter().map(|record| record.entry).collect();
+    assert_eq!(numbers, [2, 4]);
+    assert_eq!((contents.missing, segment.unsettled()), (0, 2));
 }
 
 #[test]

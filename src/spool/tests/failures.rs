@@ -91,7 +91,8 @@ fn live(disk: &MemoryDisk, sync: bool, is_mortal: bool) -> Fates {
             }
             fates.deliver(part);
             let failed = spool.acknowledge(&entries(part)).is_err();
-            if failed {
+            // What is not there needs no acknowledgement.
+            if failed || disk.denies_everything() {
                 fates.may_double.extend(texts(part));
             }
             if is_dead() {
@@ -240,4 +241,54 @@ fn an_acknowledgement_that_failed_is_made_good_at_the_end() {
     spool.acknowledge(&[1, 2]).expect_err("there is no room");
     assert_eq!(spool.leave(at(0)).records, 1);
     assert_eq!(deliver_all(&disk), ["a2"]);
+}
+
+#[test]
+fn a_folder_that_is_removed_in_the_middle_of_a_delivery_doubles_none() {
+    let disk = MemoryDisk::default();
+    let mut spool = spool(&disk, settings());
+    spool
+        .store(&mut records("a", 0..5), at(0))
+        .expect("the disk is well");
+    spool.load(true, true, at(0)).expect("five records");
+    disk.remove_folder();
+    let _ = spool.acknowledge(&[1, 2]);
+    let left = spool.leave(at(0));
+    assert_eq!(
+        (left.records, left.homeless.len(), left.missing),
+        (3, 0, 0),
+        "in a folder that was made anew"
+    );
+    assert_eq!(deliver_all(&disk), ["a2", "a3", "a4"]);
+}
+
+#[test]
+fn a_folder_that_is_removed_is_no_disk_that_fails() {
+    let disk = MemoryDisk::default();
+    let mut spool = spool(&disk, settings());
+    let store = |spool: &mut Spool, number| {
+        let mut one = records("a", number..number + 1);
+        spool.store(&mut one, at(0)).expect("it makes a new one");
+        assert!(one.is_empty());
+    };
+    store(&mut spool, 0);
+    store(&mut spool, 1);
+    let loaded = spool.load(true, true, at(0)).expect("two records");
+    disk.remove_folder();
+    spool.acknowledge(&[1]).expect("nobody will find it");
+    spool.acknowledge(&[2]).expect("it is gone already");
+    assert_eq!((loaded.records.len(), spool.settled()), (2, 2));
+
+    store(&mut spool, 2);
+    disk.remove_folder();
+    store(&mut spool, 3);
+    let mut delivered = Vec::new();
+    while let Some(loaded) = spool.load(true, true, at(0)) {
+        delivered.extend(texts(&loaded.records));
+        spool
+            .acknowledge(&entries(&loaded.records))
+            .expect("it is gone, or it goes");
+    }
+    assert_eq!(delivered, ["a2", "a3"]);
+    assert!(disk.names().is_empty());
 }

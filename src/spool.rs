@@ -124,13 +124,7 @@ impl Spool {
     /// Looks for segments that somebody left, and removes what never became one.
     pub(crate) fn look_around(&mut self, now: SystemTime) -> io::Result<()> {
         let files = self.disk.list(&self.settings.folder)?;
-        let mut names: Vec<_> = files.into_iter().map(|(name, _)| name).collect();
-        for name in names.extract_if(.., |name| segment::is_stillborn(name, now)) {
-            let _ = self.disk.remove(&self.settings.folder.join(name));
-        }
-        names.retain(|name| segment::made_at(name).is_some() && !self.holds(name));
-        names.sort_unstable();
-        self.found = names.into();
+        self.find(files, now);
         Ok(())
     }
 
@@ -215,33 +209,27 @@ impl Spool {
         // What could not be acknowledged before would be delivered twice.
         let _ = self.acknowledge(&[]);
         let mut left = Left::default();
-        for mut segment in self.take_segments() {
-            if segment.is_there() {
-                left.records += segment.unsettled();
-            } else {
-                // Somebody removed the file: nobody would find what is in it.
-                let contents = segment.read();
-                left.missing += contents.missing;
-                left.homeless.extend(contents.records);
-            }
+        let waiting = mem::take(&mut self.sealed)
+            .into_iter()
+            .chain(self.active.take());
+        // What is there stays in our hands until the rest has another place: it may have to go for that.
+        let (there, gone): (Vec<_>, Vec<_>) = waiting.partition(Segment::is_there);
+        self.sealed = there.into();
+        let current = self.current.take_if(|current| !current.is_there());
+        // Somebody removed their files: nobody would find what is in them.
+        for mut segment in current.into_iter().chain(gone) {
+            let contents = segment.read();
+            left.missing += contents.missing;
+            left.homeless.extend(contents.records);
         }
-        if !left.homeless.is_empty() {
-            // An error leaves the rest of them where they are.
-            let _ = self.store(&mut left.homeless, now);
-            left.records += self
-                .take_segments()
-                .map(|segment| segment.unsettled())
-                .sum::<u64>();
-        }
-        left
-    }
-
-    fn take_segments(&mut self) -> impl Iterator<Item = Segment> + use<> {
-        let segments: Vec<_> = (self.active.take().into_iter())
-            .chain(self.current.take())
+        // An error leaves the rest of them where they are.
+        let _ = self.store(&mut left.homeless, now);
+        left.records = (self.current.take().into_iter())
             .chain(self.sealed.drain(..))
-            .collect();
-        segments.into_iter()
+            .chain(self.active.take())
+            .map(|segment| segment.unsettled())
+            .sum();
+        left
     }
 
     /// What had to go since the last call, because the folder held too much.
@@ -320,42 +308,61 @@ impl Spool {
     /// Lets the oldest segments go until there is room for a new one.
     fn make_room(&mut self, now: SystemTime) -> io::Result<()> {
         let files = self.disk.list(&self.settings.folder)?;
-        let ours = files
+        let segments = files
             .iter()
             .filter(|(name, _)| segment::made_at(name).is_some());
-        let mut used: u64 = ours.map(|(_, length)| length).sum();
+        let mut used: u64 = segments.map(|(_, length)| length).sum();
         if used + self.segment_bytes() <= self.settings.max_bytes {
             return Ok(());
         }
-        self.look_around(now)?;
+        self.find(files, now);
         while used + self.segment_bytes() > self.settings.max_bytes {
-            let is_ours_older = match (
-                self.sealed.front().and_then(Segment::name),
-                self.found.front(),
-            ) {
-                (Some(ours), Some(found)) => ours < found.as_str(),
-                (ours, _) => ours.is_some(),
-            };
-            let oldest = if is_ours_older {
-                self.sealed.pop_front().map(|mut segment| {
-                    let contents = segment.read();
-                    (segment, contents)
-                })
-            } else {
-                self.adopt_found()
-            };
-            let Some((segment, contents)) = oldest else {
-                // The rest is being worked on, by us or by others.
-                return Err(io::ErrorKind::QuotaExceeded.into());
-            };
-            used = used.saturating_sub(segment.length());
-            if segment.is_ours() {
-                self.settled += segment.numbered();
-            }
-            self.evicted.push(loaded(&segment, contents, false));
-            segment.remove(&*self.disk)?;
+            used = used.saturating_sub(self.evict()?);
         }
         Ok(())
+    }
+
+    /// Removes the oldest segment that nobody works on; says how long it was.
+    fn evict(&mut self) -> io::Result<u64> {
+        let ours = self.sealed.front().and_then(Segment::name);
+        let is_ours_older = match (ours, self.found.front()) {
+            (Some(ours), Some(found)) => ours < found.as_str(),
+            (ours, _) => ours.is_some(),
+        };
+        let oldest = if is_ours_older {
+            self.sealed.pop_front().map(|segment| (segment, None))
+        } else {
+            let found = self.adopt_found();
+            found.map(|(segment, contents)| (segment, Some(contents)))
+        };
+        // The rest is being worked on, by us or by others.
+        let (mut segment, contents) = oldest.ok_or(io::ErrorKind::QuotaExceeded)?;
+        if let Err(error) = segment.remove(&*self.disk) {
+            if segment.is_ours() {
+                self.sealed.push_front(segment);
+            } else if let Some(name) = segment.name() {
+                self.found.push_front(name.into());
+            }
+            return Err(error);
+        }
+        if segment.is_ours() {
+            self.settled += segment.numbered();
+        }
+        // A file that is open can be read without its name.
+        let contents = contents.unwrap_or_else(|| segment.read());
+        self.evicted.push(loaded(&segment, contents, false));
+        Ok(segment.length())
+    }
+
+    /// Removes what never became a segment, and keeps the names of those that are not in our hands.
+    fn find(&mut self, files: Vec<(String, u64)>, now: SystemTime) {
+        let mut names: Vec<_> = files.into_iter().map(|(name, _)| name).collect();
+        for name in names.extract_if(.., |name| segment::is_stillborn(name, now)) {
+            let _ = self.disk.remove(&self.settings.folder.join(name));
+        }
+        names.retain(|name| segment::made_at(name).is_some() && !self.holds(name));
+        names.sort_unstable();
+        self.found = names.into();
     }
 
     /// Several segments have to fit into the limit, for the oldest goes as a whole.

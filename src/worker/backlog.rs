@@ -74,16 +74,7 @@ impl Backlog {
         let done = count - records.len();
         self.shared.report.books().count_stored(done as u64);
         self.shared.queue.release(done, bytes - cost(records));
-        for loaded in self.spool.take_evicted() {
-            self.count_loaded(&loaded);
-            self.shared
-                .report
-                .dropped(DropReason::SpoolFull, None, &loaded.records);
-            self.shared
-                .report
-                .books()
-                .count_settled(loaded.records.len() as u64);
-        }
+        self.count_evicted();
     }
 
     /// The next records to deliver.
@@ -132,6 +123,7 @@ impl Backlog {
             .report
             .dropped(DropReason::Deadline, None, &left.homeless);
         self.count_missing(left.missing);
+        self.count_evicted();
     }
 
     pub(super) fn is_expired(&self) -> bool {
@@ -168,6 +160,20 @@ impl Backlog {
         self.last_look = now;
         let pause = FIRST_LOOK_AGAIN * 2_u32.pow(self.looks.min(MAX_LOOKS) - 1);
         self.next_look = (self.looks < MAX_LOOKS).then(|| now + pause);
+    }
+
+    /// What had to go to make room is dropped, whoever left it.
+    fn count_evicted(&mut self) {
+        for loaded in self.spool.take_evicted() {
+            self.count_loaded(&loaded);
+            self.shared
+                .report
+                .dropped(DropReason::SpoolFull, None, &loaded.records);
+            self.shared
+                .report
+                .books()
+                .count_settled(loaded.records.len() as u64);
+        }
     }
 
     /// What others left is ours from here on, and what cannot be read is lost.

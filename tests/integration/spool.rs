@@ -484,3 +484,39 @@ fn a_folder_that_is_removed_in_the_middle_of_a_delivery_doubles_none() {
     next.close(LONG).expect("delivered");
     assert_eq!(indexes(&server), (count..20).collect::<Vec<_>>());
 }
+
+#[test]
+fn what_has_to_go_when_a_client_leaves_is_told_of() {
+    let (server, folder) = (server(), Folder::new());
+    let small = || {
+        spooling(&server, &folder.0)
+            .host(NOWHERE)
+            .flush_batch_size(100)
+    };
+    let client = build(small().spool_max_bytes(20_000));
+    for _ in 0..50 {
+        client.track(Event::new("u", "e"));
+    }
+    let start = Instant::now();
+    while folder.text().matches("user_id").count() < 50 {
+        assert!(start.elapsed() < LONG);
+        std::thread::yield_now();
+    }
+    // Somebody removes the folder, and another client fills it anew.
+    std::fs::remove_dir_all(&folder.0).expect("removed");
+    let other = build(small());
+    for _ in 0..200 {
+        other.track(Event::new("u", "e"));
+    }
+    other.close(Duration::ZERO).expect("nothing is lost");
+    assert_eq!(other.stats().spooled, 200);
+    client.close(Duration::ZERO).expect_err("some had to go");
+    let stats = client.stats();
+    assert_eq!(stats.dropped, stats.dropped_for(DropReason::SpoolFull));
+    assert_eq!((stats.dropped, stats.spooled), (200, 50));
+    assert_balanced_with_spool(&client);
+
+    let next = build(spooling(&server, &folder.0));
+    next.close(LONG).expect("delivered");
+    assert_eq!(server.accepted(), 50);
+}

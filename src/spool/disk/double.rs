@@ -25,6 +25,7 @@ struct State {
     nodes: Vec<Node>,
     operations: Vec<Operation>,
     fault: Option<Fault>,
+    refused: Option<Operation>,
 }
 
 #[derive(Default)]
@@ -65,6 +66,11 @@ impl MemoryDisk {
         let mut state = self.state();
         state.operations.clear();
         state.fault = fault;
+    }
+
+    /// Has all operations of one kind refused, as they are where one may read and write but not remove.
+    pub(in crate::spool) fn refuse(&self, operation: Option<Operation>) {
+        self.state().refused = operation;
     }
 
     /// Somebody removes the folder, with all that is in it; who has a file open can still read it.
@@ -136,6 +142,9 @@ impl State {
     fn count(&mut self, operation: Operation) -> io::Result<()> {
         let index = self.operations.len();
         self.operations.push(operation);
+        if self.refused == Some(operation) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
         match self.fault {
             Some(fault) if index == fault.first || index > fault.first && fault.lasts => {
                 Err(fault.error.into())

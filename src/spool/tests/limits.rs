@@ -1,10 +1,18 @@
 //! How much the folder may hold, and for how long.
 
+use std::collections::BTreeSet;
+
 use super::*;
+use crate::spool::disk::double::Operation;
 
 fn used(disk: &MemoryDisk) -> usize {
     let length = |name: &PathBuf| disk.bytes(name).map_or(0, |bytes| bytes.len());
     disk.names().iter().map(length).sum()
+}
+
+fn all_of(evicted: &[Loaded]) -> Vec<String> {
+    let each = evicted.iter().map(|loaded| texts(&loaded.records));
+    each.flatten().collect()
 }
 
 #[test]
@@ -19,10 +27,7 @@ fn the_oldest_of_ours_go_first() {
         assert!(used(&disk) <= 4_000 + 200, "{}", used(&disk));
     }
     let evicted = spool.take_evicted();
-    let gone: Vec<_> = evicted
-        .iter()
-        .flat_map(|loaded| texts(&loaded.records))
-        .collect();
+    let gone = all_of(&evicted);
     let expected: Vec<_> = (0..gone.len()).map(|number| format!("a{number}")).collect();
     assert_eq!(gone, expected);
     assert!(
@@ -80,10 +85,7 @@ fn what_is_being_delivered_does_not_go() {
         .store(&mut records("a", 12..60), at(1))
         .expect("there is room");
     let evicted = spool.take_evicted();
-    let gone: Vec<_> = evicted
-        .iter()
-        .flat_map(|loaded| texts(&loaded.records))
-        .collect();
+    let gone = all_of(&evicted);
     assert!(!gone.is_empty());
     assert!(
         texts(&loaded.records)
@@ -167,4 +169,84 @@ fn a_clock_that_goes_back_expires_nothing() {
         .expect("there is room");
     let loaded = spool.load(true, true, UNIX_EPOCH).expect("one record");
     assert!(!loaded.is_expired);
+}
+
+#[test]
+fn what_cannot_be_removed_stays_and_nothing_is_told_of_it() {
+    for is_ours in [true, false] {
+        let disk = MemoryDisk::default();
+        let mut spool = spool(&disk, settings());
+        if is_ours {
+            let mut first = records("a", 0..30);
+            spool.store(&mut first, at(0)).expect("there is room");
+        } else {
+            leave_behind(&disk, "a", 30, at(0));
+        }
+        disk.refuse(Some(Operation::Remove));
+        let mut given = records("a", 30..60);
+        for _ in 0..2 {
+            let error = spool
+                .store(&mut given, at(1))
+                .expect_err("nothing can be removed");
+            assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+        }
+        assert!(!given.is_empty());
+        assert!(spool.take_evicted().is_empty());
+        assert_eq!(spool.settled(), 0);
+
+        disk.refuse(None);
+        spool.store(&mut given, at(1)).expect("it can be again");
+        spool.leave(at(1));
+        let evicted = spool.take_evicted();
+        let gone = all_of(&evicted);
+        let left = deliver_all(&disk);
+        assert!(gone.len() >= 10);
+        let all: BTreeSet<_> = gone.iter().chain(&left).cloned().collect();
+        let expected = texts(&records("a", 0..60)).into_iter().collect();
+        assert_eq!((all, gone.len() + left.len()), (expected, 60));
+    }
+}
+
+#[test]
+fn the_oldest_go_at_the_end_too_where_records_need_another_place() {
+    let disk = MemoryDisk::default();
+    let mut spool = spool(&disk, settings());
+    let mut ours = records("a", 0..30);
+    spool.store(&mut ours, at(0)).expect("there is room");
+    let newest = disk.names().pop().expect("a file");
+    disk.remove(&newest).expect("somebody removes it");
+    leave_behind(&disk, "b", 10, at(1));
+    assert!(spool.take_evicted().is_empty());
+    let left = spool.leave(at(2));
+    let evicted = spool.take_evicted();
+    assert!(!evicted.is_empty() && left.homeless.is_empty());
+    assert!(evicted.iter().all(|loaded| !loaded.is_recovered));
+    let gone = all_of(&evicted);
+    assert_eq!(left.records, 30 - gone.len() as u64);
+    let mut all = [gone, deliver_all(&disk)].concat();
+    all.sort_unstable();
+    let mut expected = [texts(&records("a", 0..30)), texts(&records("b", 0..10))].concat();
+    expected.sort_unstable();
+    assert_eq!(all, expected);
+}
+
+#[test]
+fn room_is_made_with_one_look_at_the_folder() {
+    let disk = MemoryDisk::default();
+    let mut spool = spool(&disk, settings());
+    spool
+        .store(&mut records("a", 0..35), at(0))
+        .expect("there is room");
+    disk.set_fault(None);
+    spool
+        .store(&mut records("a", 35..45), at(1))
+        .expect("there is room");
+    assert!(!spool.take_evicted().is_empty());
+    let count = |wanted| {
+        disk.operations()
+            .iter()
+            .filter(|one| **one == wanted)
+            .count()
+    };
+    assert_eq!(count(Operation::List), count(Operation::Create));
 }

@@ -1,6 +1,7 @@
 //! The spool as the worker uses it: counts what goes there and comes from there, and does without when the disk fails.
 
 use std::{
+    cell::Cell,
     io,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
@@ -21,6 +22,8 @@ use crate::{
 pub(super) struct Backlog {
     shared: Arc<Shared>,
     spool: Spool,
+    /// How many of those that we stored, from the first on, are wanted at the server. A view of things notes it.
+    wanted: Cell<u64>,
     /// When the disk failed last, if that was told of and its recovery was not.
     failed_at: Option<Instant>,
     /// When to look for what others left, and how often that was done since something was there.
@@ -50,6 +53,7 @@ impl Backlog {
         Self {
             shared,
             spool,
+            wanted: Cell::new(0),
             failed_at: None,
             next_look: Some(now + FIRST_LOOK),
             looks: 0,
@@ -82,7 +86,7 @@ impl Backlog {
         if self.next_look.is_none() && now >= self.last_look + LOOK_INTERVAL {
             self.next_look = Some(now);
         }
-        while let Some(loaded) = self.spool.load(is_due, may_recover, SystemTime::now()) {
+        while let Some(loaded) = self.next(is_due, may_recover) {
             self.count_loaded(&loaded);
             if !loaded.is_expired {
                 return loaded.records;
@@ -93,6 +97,15 @@ impl Backlog {
             self.settle(&loaded.records);
         }
         Vec::new()
+    }
+
+    fn next(&mut self, is_due: bool, may_recover: bool) -> Option<Loaded> {
+        let now = SystemTime::now();
+        // Who flushes waits for our own alone: they do not go by turns with what others left.
+        let is_wanted = self.spool.settled() < self.wanted.get();
+        let ours = is_wanted.then(|| self.spool.load(is_due, false, now));
+        ours.flatten()
+            .or_else(|| self.spool.load(is_due, may_recover, now))
     }
 
     /// The records have met their fate, and were counted.
@@ -132,6 +145,9 @@ impl Backlog {
 
     /// What is on disk; our own are due if they are wanted, however few they are.
     pub(super) fn view(&self, is_wanted: bool) -> SpoolView {
+        if is_wanted {
+            self.wanted.set(self.spool.stored());
+        }
         let (held, held_bytes) = self.spool.held();
         SpoolView {
             held,

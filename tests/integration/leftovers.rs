@@ -4,7 +4,7 @@ use trubrics::{Event, testing::Server};
 
 use crate::{
     spool::Folder,
-    support::{LONG, build, client_of, server},
+    support::{Gate, LONG, build, client_of, server},
 };
 
 /// So many runs leave a record each, for the server is down.
@@ -33,6 +33,31 @@ fn a_flush_is_not_forgotten_over_what_others_left() {
     }
     client.flush(LONG).expect("delivered");
     server.wait_for(7, LONG).expect("and what was left");
+}
+
+#[test]
+fn a_flush_waits_for_nothing_that_others_left_but_what_is_in_delivery_already() {
+    let (server, folder) = (server(), Folder::new());
+    runs_that_left_one_each(&server, &folder, 5);
+    let (gate, transport) = Gate::new();
+    let builder = client_of(&server).spool(&folder.0).transport(transport);
+    // Each of our own fills a segment.
+    let client = build(builder.spool_max_bytes(40_000));
+    assert!(
+        gate.next_request().contains("left"),
+        "nothing else is there"
+    );
+    for _ in 0..3 {
+        client.track(Event::new("u", "own").property("text", "x".repeat(10_000)));
+    }
+    client.flush(Duration::ZERO).unwrap_or_default();
+    for expected in ["own", "own", "own", "left", "left"] {
+        gate.answer(200);
+        let request = gate.next_request();
+        assert!(request.contains(&format!(r#""event":"{expected}""#)));
+    }
+    drop(gate);
+    client.close(Duration::ZERO).expect("it is on disk");
 }
 
 #[test]

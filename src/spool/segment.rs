@@ -45,8 +45,15 @@ pub(super) struct Segment {
     unsettled: u64,
     /// Those whose end could not be written down yet.
     unwritten: Vec<u32>,
-    /// The records that were written, until the segment is closed.
+    /// The records that were written, until the segment is sealed.
     written: Vec<Encoded>,
+}
+
+/// A segment of ours that others may take over, for its file is closed.
+pub(super) struct Closed {
+    pub(super) name: String,
+    /// How many records were written to it; none had a fate then.
+    pub(super) records: u32,
 }
 
 /// What is in a segment and has no fate.
@@ -89,6 +96,34 @@ impl Segment {
         folder: &Path,
         name: &str,
     ) -> io::Result<Option<(Self, Contents)>> {
+        let opened = Self::open(disk, folder, name)?;
+        Ok(opened.map(|(mut segment, bytes)| {
+            let contents = segment.contents_of(&bytes);
+            (segment, contents)
+        }))
+    }
+
+    /// Takes up again what was closed; none if it is in the hands of somebody else, or gone.
+    pub(super) fn reopen(
+        disk: &dyn Disk,
+        folder: &Path,
+        closed: &Closed,
+    ) -> io::Result<Option<Self>> {
+        let opened = Self::open(disk, folder, &closed.name)?;
+        Ok(opened.map(|(segment, bytes)| {
+            // Whoever had it meanwhile may have settled some.
+            let scan = Scan::of(&bytes, closed.records, &[]);
+            Self {
+                is_ours: true,
+                last_number: scan.last_number,
+                unsettled: (scan.records.len() + scan.missing.len()) as u64,
+                ..segment
+            }
+        }))
+    }
+
+    /// Locks a segment, and reads it.
+    fn open(disk: &dyn Disk, folder: &Path, name: &str) -> io::Result<Option<(Self, Vec<u8>)>> {
         let Some(made) = made_at(name) else {
             return Ok(None);
         };
@@ -105,7 +140,7 @@ impl Segment {
         if !is_segment(&bytes) {
             return Ok(None);
         }
-        let mut segment = Self {
+        let segment = Self {
             path,
             file,
             made,
@@ -119,8 +154,7 @@ impl Segment {
             unwritten: Vec::new(),
             written: Vec::new(),
         };
-        let contents = segment.contents_of(&bytes);
-        Ok(Some((segment, contents)))
+        Ok(Some((segment, bytes)))
     }
 
     /// Writes as many of the records as fit, in one go, and takes them; at least one. On an error it takes none.
@@ -152,6 +186,17 @@ impl Segment {
         }
         self.unsettled += count as u64;
         Ok(())
+    }
+
+    /// Closes the file, so that anybody can take it over.
+    pub(super) fn close(mut self) -> Option<Closed> {
+        if self.needs_cut {
+            let _ = self.file.truncate(self.length);
+        }
+        Some(Closed {
+            name: self.name()?.to_owned(),
+            records: self.last_number,
+        })
     }
 
     /// Closes it for writing, and gives its records if they are still in memory.
@@ -234,15 +279,15 @@ impl Segment {
     }
 
     fn contents_of(&mut self, bytes: &[u8]) -> Contents {
-        let found = Found::in_segment(bytes, self.last_number, &self.unwritten);
+        let scan = Scan::of(bytes, self.last_number, &self.unwritten);
         let contents = Contents {
-            missing: found.missing.len() as u64,
-            records: found.records,
+            missing: scan.missing.len() as u64,
+            records: scan.records,
         };
-        self.last_number = found.last_number;
+        self.last_number = scan.last_number;
         self.unsettled = contents.records.len() as u64;
         // They are told of now, and not once more by whoever comes next.
-        self.unwritten.extend(found.missing);
+        self.unwritten.extend(scan.missing);
         contents
     }
 
@@ -306,7 +351,7 @@ fn is_segment(bytes: &[u8]) -> bool {
 }
 
 /// What the lines of a segment say.
-struct Found {
+struct Scan {
     /// Those without a fate.
     records: Vec<Encoded>,
     /// The numbers that should be there as well, and cannot be read.
@@ -315,10 +360,10 @@ struct Found {
     last_number: u32,
 }
 
-impl Found {
+impl Scan {
     /// Reads the lines behind the header, in which the numbers up to `last_number` should be, and all below any other;
     /// those in `unwritten` are settled too.
-    fn in_segment(bytes: &[u8], last_number: u32, unwritten: &[u32]) -> Self {
+    fn of(bytes: &[u8], last_number: u32, unwritten: &[u32]) -> Self {
         let lines = read_lines(bytes.get(HEADER.len()..).unwrap_or_default());
         let settled = Ranges::of(&lines, unwritten);
         let mut numbers = Vec::new();

@@ -26,7 +26,7 @@ use self::{
     flushes::{Flushes, Progress},
     lane::{Batch, Lane},
     post::{Landed, Post},
-    schedule::{Schedule, SpoolView, Step, View},
+    schedule::{Schedule, Step, View},
 };
 use crate::{
     batch::{self, BatchLimits},
@@ -73,8 +73,6 @@ pub(crate) struct Worker {
     backoff: Backoff,
     flushes: Flushes,
     backlog: Option<Backlog>,
-    /// What the disk did not take: it is offered once more before it is sent from memory.
-    unstored: Vec<Encoded>,
     /// Our records in the spool are wanted at the server, however few they are.
     is_wanted: bool,
 }
@@ -114,7 +112,6 @@ impl Worker {
             schedule,
             flushes: Flushes::default(),
             backlog,
-            unstored: Vec::new(),
             is_wanted: false,
             shared,
         })
@@ -210,6 +207,7 @@ impl Worker {
         self.take(Instant::now());
         self.is_wanted = true;
         self.take_unstored();
+        self.backlog.iter_mut().for_each(Backlog::want);
         self.schedule.hurry();
     }
 
@@ -229,17 +227,7 @@ impl Worker {
             spool: self
                 .backlog
                 .as_ref()
-                .map(|backlog| self.with_unstored(backlog.view(self.is_wanted))),
-        }
-    }
-
-    /// What the disk did not take waits like what is on it. Its bytes are in the queue's.
-    fn with_unstored(&self, spool: SpoolView) -> SpoolView {
-        let unstored = self.unstored.len() as u64;
-        SpoolView {
-            held: spool.held + unstored,
-            is_due: spool.is_due || self.is_wanted && unstored > 0,
-            ..spool
+                .map(|backlog| backlog.view(self.is_wanted)),
         }
     }
 
@@ -274,40 +262,30 @@ impl Worker {
         if !self.holds_any() {
             self.schedule.took(now);
         }
-        if let Some(backlog) = &mut self.backlog {
-            backlog.store(&mut taken);
-            if taken.is_empty() && self.taken > taken_before {
-                // The disk takes records: those of before too.
-                backlog.store(&mut self.unstored);
-            }
-            self.unstored.append(&mut taken);
-        }
-        for record in taken {
-            self.take_in_hand(record);
+        match &mut self.backlog {
+            Some(backlog) => backlog.gather(taken),
+            None => taken
+                .into_iter()
+                .for_each(|record| self.take_in_hand(record)),
         }
     }
 
-    /// Whether records are gathered outside of the channel, in the spool or because it failed.
+    /// Whether records are gathered outside of the channel.
     fn holds_any(&self) -> bool {
-        let on_disk = self
-            .backlog
-            .as_ref()
-            .map_or(0, |backlog| backlog.spool().held().0);
-        on_disk > 0 || !self.unstored.is_empty()
+        self.backlog.as_ref().is_some_and(Backlog::holds_any)
     }
 
-    /// Offers the disk once more what it did not take, and takes in hand what it still does not take: as much as a
-    /// request carries, or all that somebody wants.
+    /// Takes in hand what the disk does not take: as much as a request carries, or all that somebody wants.
     fn take_unstored(&mut self) {
-        if let Some(backlog) = &mut self.backlog {
-            backlog.store(&mut self.unstored);
-        }
-        let count = match self.is_wanted {
-            true => self.unstored.len(),
-            false => self.unstored.len().min(self.limits.records),
+        let limit = match self.is_wanted {
+            true => usize::MAX,
+            false => self.limits.records,
         };
-        let records: Vec<_> = self.unstored.drain(..count).collect();
-        for record in records {
+        let unstored = self
+            .backlog
+            .as_mut()
+            .map(|backlog| backlog.take_unstored(limit));
+        for record in unstored.into_iter().flatten() {
             self.take_in_hand(record);
         }
     }
@@ -321,7 +299,7 @@ impl Worker {
     fn load(&mut self, is_due: bool, now: Instant) {
         let closing = self.schedule.closing();
         let may_recover = closing.is_none_or(|deadline| now < deadline);
-        if is_due && !self.unstored.is_empty() {
+        if is_due {
             self.take_unstored();
             if self.lanes.iter().any(Lane::has_work) {
                 return;
@@ -503,12 +481,9 @@ impl Worker {
             .flat_map(|mut batch| batch.delivery.take_all())
             .collect();
         left.extend(self.lanes.iter_mut().flat_map(Lane::take_all));
-        left.append(&mut self.unstored);
         left.retain(|record| record.entry == 0);
         if let Some(backlog) = &mut self.backlog {
-            // The disk may have come back since they were tracked.
-            backlog.store(&mut left);
-            backlog.leave();
+            backlog.leave(&mut left);
         }
         self.shared.report.dropped(reason, None, &left);
         self.shared.queue.release(left.len(), batch::cost(&left));

@@ -1,7 +1,6 @@
 //! The spool as the worker uses it: counts what goes there and comes from there, and does without when the disk fails.
 
 use std::{
-    cell::Cell,
     io,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
@@ -22,8 +21,10 @@ use crate::{
 pub(super) struct Backlog {
     shared: Arc<Shared>,
     spool: Spool,
-    /// How many of those that we stored, from the first on, are wanted at the server. A view of things notes it.
-    wanted: Cell<u64>,
+    /// How many of those that we stored, from the first on, somebody wants at the server.
+    wanted: u64,
+    /// What the disk did not take: it is offered once more before it is sent from memory.
+    unstored: Vec<Encoded>,
     /// When the disk failed last, if that was told of and its recovery was not.
     failed_at: Option<Instant>,
     /// When to look for what others left, and how often that was done since something was there.
@@ -53,7 +54,8 @@ impl Backlog {
         Self {
             shared,
             spool,
-            wanted: Cell::new(0),
+            wanted: 0,
+            unstored: Vec::new(),
             failed_at: None,
             next_look: Some(now + FIRST_LOOK),
             looks: 0,
@@ -65,8 +67,37 @@ impl Backlog {
         &self.spool
     }
 
+    /// Gathers records, on disk if it takes them.
+    pub(super) fn gather(&mut self, mut records: Vec<Encoded>) {
+        let is_news = !records.is_empty();
+        self.store(&mut records);
+        if is_news && records.is_empty() {
+            // The disk takes records: those of before too.
+            self.offer_again();
+        }
+        self.unstored.append(&mut records);
+    }
+
+    /// Takes up to so many of the records that the disk does not take, once they were offered again.
+    pub(super) fn take_unstored(&mut self, limit: usize) -> Vec<Encoded> {
+        self.offer_again();
+        let count = self.unstored.len().min(limit);
+        self.unstored.drain(..count).collect()
+    }
+
+    fn offer_again(&mut self) {
+        let mut records = std::mem::take(&mut self.unstored);
+        self.store(&mut records);
+        self.unstored = records;
+    }
+
+    /// Whether records are gathered, on disk or because it failed.
+    pub(super) fn holds_any(&self) -> bool {
+        self.spool.held().0 > 0 || !self.unstored.is_empty()
+    }
+
     /// Puts the records on disk, where they need no place in the queue; those that cannot be stored stay.
-    pub(super) fn store(&mut self, records: &mut Vec<Encoded>) {
+    fn store(&mut self, records: &mut Vec<Encoded>) {
         if records.is_empty() {
             // The disk has proved nothing.
             return;
@@ -79,6 +110,11 @@ impl Backlog {
         self.shared.report.books().count_stored(done as u64);
         self.shared.queue.release(done, bytes - cost(records));
         self.count_evicted();
+    }
+
+    /// What we stored so far is wanted at the server.
+    pub(super) fn want(&mut self) {
+        self.wanted = self.spool.stored();
     }
 
     /// The next records to deliver.
@@ -102,7 +138,7 @@ impl Backlog {
     fn next(&mut self, is_due: bool, may_recover: bool) -> Option<Loaded> {
         let now = SystemTime::now();
         // Who flushes waits for our own alone: they do not go by turns with what others left.
-        let is_wanted = self.spool.settled() < self.wanted.get();
+        let is_wanted = self.spool.settled() < self.wanted;
         let ours = is_wanted.then(|| self.spool.load(is_due, false, now));
         let loaded = ours
             .flatten()
@@ -129,8 +165,11 @@ impl Backlog {
         }
     }
 
-    /// Leaves what is on disk to whoever comes next.
-    pub(super) fn leave(&mut self) {
+    /// Leaves to whoever comes next what is on disk, or gets there now; the rest stays.
+    pub(super) fn leave(&mut self, records: &mut Vec<Encoded>) {
+        records.append(&mut self.unstored);
+        // The disk may have come back since they were tracked.
+        self.store(records);
         let left = self.spool.leave(SystemTime::now());
         let books = self.shared.report.books();
         books.count_left(left.records);
@@ -148,10 +187,9 @@ impl Backlog {
 
     /// What is on disk; our own are due if they are wanted, however few they are.
     pub(super) fn view(&self, is_wanted: bool) -> SpoolView {
-        if is_wanted {
-            self.wanted.set(self.spool.stored());
-        }
-        let (held, held_bytes) = self.spool.held();
+        let (on_disk, held_bytes) = self.spool.held();
+        // The bytes of what is in memory are the queue's.
+        let held = on_disk + self.unstored.len() as u64;
         SpoolView {
             held,
             held_bytes,

@@ -1,24 +1,24 @@
 //! One file of the spool while we hold its lock.
 
+mod scan;
+
 use std::{
     io,
     path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use self::scan::Scan;
 use super::{
     checksum::crc32,
     disk::{Disk, SegmentFile},
-    entry::{Line, read_lines, write_acknowledgement, write_record},
+    entry::{read_lines, write_acknowledgement, write_record},
 };
 use crate::record::Encoded;
 
 /// The first line of a segment: the version, and the checksum of what is before it. It tells a version to come, which is
 /// left alone, from damage, which costs this line only.
 const HEADER: &[u8] = b"trubrics spool 1 8b272e4a\n";
-
-/// No line of a record is shorter.
-const MIN_LINE: usize = b"e 00000000 1 2 {}\n".len();
 
 /// What the names of segments end in.
 const ENDING: &str = ".trubrics";
@@ -348,88 +348,6 @@ fn is_segment(bytes: &[u8]) -> bool {
     let is_other_version = text.starts_with(b"trubrics spool ")
         && checksum == format!(" {:08x}", crc32(&[text])).as_bytes();
     !is_other_version && !read_lines(bytes.get(HEADER.len()..).unwrap_or_default()).is_empty()
-}
-
-/// What the lines of a segment say.
-struct Scan {
-    /// Those without a fate.
-    records: Vec<Encoded>,
-    /// The numbers that should be there as well, and cannot be read.
-    missing: Vec<u32>,
-    /// The highest number there is.
-    last_number: u32,
-}
-
-impl Scan {
-    /// Reads the lines behind the header, in which the numbers up to `last_number` should be, and all below any other;
-    /// those in `unwritten` are settled too.
-    fn of(bytes: &[u8], last_number: u32, unwritten: &[u32]) -> Self {
-        let lines = read_lines(bytes.get(HEADER.len()..).unwrap_or_default());
-        let settled = Ranges::of(&lines, unwritten);
-        let mut numbers = Vec::new();
-        let mut records = Vec::new();
-        for line in lines {
-            if let Line::Record {
-                endpoint,
-                number,
-                json,
-            } = line
-            {
-                numbers.push(number);
-                if !settled.contains(number) {
-                    records.push(Encoded {
-                        json: json.into(),
-                        endpoint,
-                        entry: number,
-                    });
-                }
-            }
-        }
-        numbers.sort_unstable();
-        let last_number = last_number.max(numbers.last().copied().unwrap_or(0));
-        let missing = (1..=last_number)
-            // A number that is damaged and holds all the same must not make up more than there was room for.
-            .take(numbers.len() + bytes.len() / MIN_LINE)
-            .filter(|number| numbers.binary_search(number).is_err() && !settled.contains(*number))
-            .collect();
-        Self {
-            records,
-            missing,
-            last_number,
-        }
-    }
-}
-
-/// The numbers that are settled: ranges in order, none of which overlap.
-struct Ranges(Vec<(u32, u32)>);
-
-impl Ranges {
-    fn of(lines: &[Line<'_>], unwritten: &[u32]) -> Self {
-        let acknowledged = lines.iter().flat_map(|line| match line {
-            Line::Acknowledged(ranges) => ranges.as_slice(),
-            Line::Record { .. } => &[],
-        });
-        let mut ranges: Vec<_> = acknowledged
-            .filter(|range| !range.is_empty())
-            .map(|range| (*range.start(), *range.end()))
-            .chain(unwritten.iter().map(|number| (*number, *number)))
-            .collect();
-        ranges.sort_unstable();
-        ranges.dedup_by(|next, before| {
-            let is_joined = next.0 <= before.1;
-            if is_joined {
-                before.1 = before.1.max(next.1);
-            }
-            is_joined
-        });
-        Self(ranges)
-    }
-
-    fn contains(&self, number: u32) -> bool {
-        let next = self.0.partition_point(|range| range.0 <= number);
-        let before = next.checked_sub(1).and_then(|before| self.0.get(before));
-        before.is_some_and(|range| number <= range.1)
-    }
 }
 
 #[cfg(test)]

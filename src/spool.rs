@@ -1,8 +1,8 @@
 //! Records on disk, so that neither a kill nor a dead network costs one.
 //!
-//! A folder holds segments, and a segment holds records as lines; `entry.rs` has their form. Whoever works on a segment
-//! holds its lock: one process writes it, delivers it and removes it; one that ends leaves what is not delivered to
-//! whoever comes next. Only the worker thread is ever here.
+//! A folder holds segments, and a segment holds records as lines; `entry.rs` has their form. Whoever works on a segment holds its
+//! lock: one process writes it, delivers it and removes it; one that ends leaves what is not delivered to whoever comes
+//! next. Only the worker thread is ever here.
 
 mod checksum;
 mod disk;
@@ -20,7 +20,7 @@ use std::{
 
 use self::{
     disk::{Disk, FileSystem},
-    segment::{Closed, Contents, Segment},
+    segment::{Contents, Segment},
 };
 use crate::record::Encoded;
 
@@ -33,11 +33,12 @@ pub(crate) struct SpoolSettings {
     pub(crate) sync: bool,
 }
 
-/// A segment is sealed when it holds this much: what is delivered at a time has to fit in memory.
-const SEGMENT_BYTES: u64 = 1024 * 1024;
+/// So many segments share the limit of the spool, for each that waits is an open file,
+const SEGMENTS: u64 = 64;
 
-/// So many full segments are held open. A program may have some hundred files and sockets in all, and needs them.
-const MAX_OPEN: usize = 32;
+/// unless they would be smaller than this, or larger: one at a time has to fit in memory.
+const MIN_SEGMENT_BYTES: u64 = 1024 * 1024;
+const MAX_SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
 
 pub(crate) struct Spool {
     settings: SpoolSettings,
@@ -46,8 +47,6 @@ pub(crate) struct Spool {
     active: Option<Segment>,
     /// Written by us, to be delivered; oldest first.
     sealed: VecDeque<Segment>,
-    /// Those that came when so many were open.
-    closed: VecDeque<Closed>,
     /// Being delivered.
     current: Option<Segment>,
     /// Left by others, perhaps; oldest first.
@@ -58,8 +57,6 @@ pub(crate) struct Spool {
     settled: u64,
     /// What had to go to make room, for the worker to tell of.
     evicted: Vec<Loaded>,
-    /// How many records of ours others took over, for the worker to tell of as well.
-    passed_on: u64,
 }
 
 /// Records that are to be delivered next, or that had to go.
@@ -95,14 +92,12 @@ impl Spool {
             disk,
             active: None,
             sealed: VecDeque::new(),
-            closed: VecDeque::new(),
             current: None,
             found: VecDeque::new(),
             is_turn_of_found: true,
             stored: 0,
             settled: 0,
             evicted: Vec::new(),
-            passed_on: 0,
         }
     }
 
@@ -118,7 +113,8 @@ impl Spool {
             self.stored += (count - records.len()) as u64;
             // What somebody removed is no failure of the disk: the next one is made anew.
             let is_gone = result.is_err() && !active.is_there();
-            if result.is_ok() && active.length() < self.segment_bytes() {
+            let has_room = active.length() < self.segment_bytes();
+            if has_room && (result.is_ok() || active.may_go_on()) {
                 self.active = Some(active);
             } else {
                 self.seal(active);
@@ -196,7 +192,7 @@ impl Spool {
     }
 
     pub(crate) fn has_sealed(&self) -> bool {
-        !self.sealed.is_empty() || !self.closed.is_empty()
+        !self.sealed.is_empty()
     }
 
     pub(crate) fn has_found(&self) -> bool {
@@ -237,7 +233,6 @@ impl Spool {
             .chain(self.sealed.drain(..))
             .chain(self.active.take())
             .map(|segment| segment.unsettled())
-            .chain(self.closed.drain(..).map(|closed| closed.records.into()))
             .sum();
         left
     }
@@ -247,13 +242,7 @@ impl Spool {
         mem::take(&mut self.evicted)
     }
 
-    /// How many of our records are in the hands of others since the last call.
-    pub(crate) fn take_passed_on(&mut self) -> u64 {
-        mem::take(&mut self.passed_on)
-    }
-
     fn load_ours(&mut self, is_due: bool, now: SystemTime) -> Option<Loaded> {
-        self.reopen();
         if let Some(mut segment) = self.sealed.pop_front() {
             let contents = segment.read();
             return Some(self.deliver(segment, contents, now));
@@ -264,26 +253,6 @@ impl Spool {
             missing: 0,
         };
         Some(self.deliver(segment, contents, now))
-    }
-
-    /// Opens the oldest that is closed, when none is open any more.
-    fn reopen(&mut self) {
-        while self.sealed.is_empty()
-            && let Some(closed) = self.closed.pop_front()
-        {
-            // One that cannot be opened is left to whoever can.
-            let segment = Segment::reopen(&*self.disk, &self.settings.folder, &closed);
-            let segment = segment.ok().flatten();
-            let (all, ours) = (
-                u64::from(closed.records),
-                segment.as_ref().map_or(0, Segment::unsettled),
-            );
-            self.passed_on += all.saturating_sub(ours);
-            match segment {
-                Some(segment) => self.sealed.push_back(segment),
-                None => self.settled += all,
-            }
-        }
     }
 
     fn load_found(&mut self, now: SystemTime) -> Option<Loaded> {
@@ -360,7 +329,6 @@ impl Spool {
 
     /// Removes the oldest segment that nobody works on; says how long it was.
     fn evict(&mut self) -> io::Result<u64> {
-        self.reopen();
         let ours = self.sealed.front().and_then(Segment::name);
         let is_ours_older = match (ours, self.found.front()) {
             (Some(ours), Some(found)) => ours < found.as_str(),
@@ -404,26 +372,23 @@ impl Spool {
 
     /// Several segments have to fit into the limit, for the oldest goes as a whole.
     fn segment_bytes(&self) -> u64 {
-        SEGMENT_BYTES.min(self.settings.max_bytes / 4).max(1)
+        let max = self.settings.max_bytes;
+        let bytes = (max / SEGMENTS).clamp(MIN_SEGMENT_BYTES, MAX_SEGMENT_BYTES);
+        bytes.min(max / 4).max(1)
     }
 
     fn holds(&self, name: &str) -> bool {
-        let open = self.active.iter().chain(&self.current).chain(&self.sealed);
-        let closed = self.closed.iter().map(|closed| &*closed.name);
-        open.filter_map(Segment::name)
-            .chain(closed)
-            .any(|held| held == name)
+        let ours = self.active.iter().chain(&self.current).chain(&self.sealed);
+        ours.filter_map(Segment::name).any(|held| held == name)
     }
 
     fn seal(&mut self, mut segment: Segment) {
         if segment.is_settled() {
             // Nothing came into it: there is nothing to keep, and an empty file that stays does no harm.
             let _ = segment.remove(&*self.disk);
-        } else if self.closed.is_empty() && self.sealed.len() < MAX_OPEN || !segment.is_there() {
+        } else {
             segment.take_written();
             self.sealed.push_back(segment);
-        } else {
-            self.closed.extend(segment.close());
         }
     }
 }

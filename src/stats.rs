@@ -101,7 +101,7 @@ pub struct Stats {
     pub pending: u64,
     /// Records that were found in the spool, left there by an earlier run or another process.
     pub recovered: u64,
-    /// Records that were left in the spool for the next run, or taken over from there by another process.
+    /// Records that were left in the spool for the next run.
     pub spooled: u64,
     reasons: [u64; REASONS],
 }

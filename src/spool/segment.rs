@@ -40,20 +40,15 @@ pub(super) struct Segment {
     may_be_torn: bool,
     /// What lies beyond `length` could not be cut off after a failure: nothing may be written behind it.
     needs_cut: bool,
+    /// The last write was refused, and the one before it was not.
+    was_refused: bool,
     last_number: u32,
     /// Records without a fate.
     unsettled: u64,
     /// Those whose end could not be written down yet.
     unwritten: Vec<u32>,
-    /// The records that were written, until the segment is sealed.
+    /// The records that were written, until the segment is closed.
     written: Vec<Encoded>,
-}
-
-/// A segment of ours that others may take over, for its file is closed.
-pub(super) struct Closed {
-    pub(super) name: String,
-    /// How many records were written to it; none had a fate then.
-    pub(super) records: u32,
 }
 
 /// What is in a segment and has no fate.
@@ -83,6 +78,7 @@ impl Segment {
             length: HEADER.len() as u64,
             may_be_torn: false,
             needs_cut: false,
+            was_refused: false,
             last_number: 0,
             unsettled: 0,
             unwritten: Vec::new(),
@@ -96,34 +92,6 @@ impl Segment {
         folder: &Path,
         name: &str,
     ) -> io::Result<Option<(Self, Contents)>> {
-        let opened = Self::open(disk, folder, name)?;
-        Ok(opened.map(|(mut segment, bytes)| {
-            let contents = segment.contents_of(&bytes);
-            (segment, contents)
-        }))
-    }
-
-    /// Takes up again what was closed; none if it is in the hands of somebody else, or gone.
-    pub(super) fn reopen(
-        disk: &dyn Disk,
-        folder: &Path,
-        closed: &Closed,
-    ) -> io::Result<Option<Self>> {
-        let opened = Self::open(disk, folder, &closed.name)?;
-        Ok(opened.map(|(segment, bytes)| {
-            // Whoever had it meanwhile may have settled some.
-            let scan = Scan::of(&bytes, closed.records, &[]);
-            Self {
-                is_ours: true,
-                last_number: scan.last_number,
-                unsettled: (scan.records.len() + scan.missing.len()) as u64,
-                ..segment
-            }
-        }))
-    }
-
-    /// Locks a segment, and reads it.
-    fn open(disk: &dyn Disk, folder: &Path, name: &str) -> io::Result<Option<(Self, Vec<u8>)>> {
         let Some(made) = made_at(name) else {
             return Ok(None);
         };
@@ -140,7 +108,7 @@ impl Segment {
         if !is_segment(&bytes) {
             return Ok(None);
         }
-        let segment = Self {
+        let mut segment = Self {
             path,
             file,
             made,
@@ -149,12 +117,14 @@ impl Segment {
             // A line break at the end need not be the one of a line: an empty line is the price.
             may_be_torn: true,
             needs_cut: false,
+            was_refused: false,
             last_number: 0,
             unsettled: 0,
             unwritten: Vec::new(),
             written: Vec::new(),
         };
-        Ok(Some((segment, bytes)))
+        let contents = segment.contents_of(&bytes);
+        Ok(Some((segment, contents)))
     }
 
     /// Writes as many of the records as fit, in one go, and takes them; at least one. On an error it takes none.
@@ -186,17 +156,6 @@ impl Segment {
         }
         self.unsettled += count as u64;
         Ok(())
-    }
-
-    /// Closes the file, so that anybody can take it over.
-    pub(super) fn close(mut self) -> Option<Closed> {
-        if self.needs_cut {
-            let _ = self.file.truncate(self.length);
-        }
-        Some(Closed {
-            name: self.name()?.to_owned(),
-            records: self.last_number,
-        })
     }
 
     /// Closes it for writing, and gives its records if they are still in memory.
@@ -269,6 +228,12 @@ impl Segment {
         self.unsettled
     }
 
+    /// Whether to go on with it after a write that failed: a disk may refuse one, and a new file for each would be too many;
+    /// but where the file itself is to blame, only a new one helps.
+    pub(super) fn may_go_on(&self) -> bool {
+        self.was_refused && !self.is_settled() && self.is_there()
+    }
+
     pub(super) fn is_settled(&self) -> bool {
         self.unsettled == 0
     }
@@ -279,15 +244,15 @@ impl Segment {
     }
 
     fn contents_of(&mut self, bytes: &[u8]) -> Contents {
-        let scan = Scan::of(bytes, self.last_number, &self.unwritten);
+        let found = Scan::of(bytes, self.last_number, &self.unwritten);
         let contents = Contents {
-            missing: scan.missing.len() as u64,
-            records: scan.records,
+            missing: found.missing.len() as u64,
+            records: found.records,
         };
-        self.last_number = scan.last_number;
+        self.last_number = found.last_number;
         self.unsettled = contents.records.len() as u64;
         // They are told of now, and not once more by whoever comes next.
-        self.unwritten.extend(scan.missing);
+        self.unwritten.extend(found.missing);
         contents
     }
 
@@ -308,8 +273,10 @@ impl Segment {
         if let Err(error) = written {
             // A part of it may be there.
             self.needs_cut = self.file.truncate(self.length).is_err();
+            self.was_refused = !self.was_refused && !self.needs_cut;
             return Err(error);
         }
+        self.was_refused = false;
         self.may_be_torn = false;
         self.length += bytes.len() as u64;
         Ok(())

@@ -1,6 +1,5 @@
 //! The spool on a disk in memory: what it does in order, and what becomes of the records when the disk fails.
 
-mod closed;
 mod failures;
 mod limits;
 mod order;

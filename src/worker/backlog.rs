@@ -140,11 +140,8 @@ impl Backlog {
         // Who flushes waits for our own alone: they do not go by turns with what others left.
         let is_wanted = self.spool.settled() < self.wanted;
         let ours = is_wanted.then(|| self.spool.load(is_due, false, now));
-        let loaded = ours
-            .flatten()
-            .or_else(|| self.spool.load(is_due, may_recover, now));
-        self.count_passed_on();
-        loaded
+        ours.flatten()
+            .or_else(|| self.spool.load(is_due, may_recover, now))
     }
 
     /// The records have met their fate, and were counted.
@@ -221,7 +218,6 @@ impl Backlog {
 
     /// What had to go to make room is dropped, whoever left it.
     fn count_evicted(&mut self) {
-        self.count_passed_on();
         for loaded in self.spool.take_evicted() {
             self.count_loaded(&loaded);
             self.shared
@@ -232,12 +228,6 @@ impl Backlog {
                 .books()
                 .count_settled(loaded.records.len() as u64);
         }
-    }
-
-    /// What others took over is theirs, as if it had been left to them.
-    fn count_passed_on(&mut self) {
-        let records = self.spool.take_passed_on();
-        self.shared.report.books().count_left(records);
     }
 
     /// What others left is ours from here on, and what cannot be read is lost.

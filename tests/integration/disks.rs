@@ -308,36 +308,3 @@ fn a_folder_that_is_removed_is_no_disk_that_fails() {
     client.close(LONG).expect("delivered");
     assert!(lines.all().is_empty(), "{:?}", lines.all());
 }
-
-#[test]
-fn a_long_outage_leaves_the_program_its_descriptors() {
-    let test = "a_long_outage_leaves_the_program_its_descriptors";
-    if !child::is_this_with("ulimit -n 60", module_path!(), test) {
-        return;
-    }
-    let (server, folder, lines) = (server(), Folder::new(), Lines::start());
-    server.set_unavailable(true);
-    let builder = client_of(&server).spool(&folder.0);
-    let client = build(builder.spool_max_bytes(1 << 30));
-    let text = "x".repeat(1 << 20);
-    let start = Instant::now();
-    for index in 0..60 {
-        let event = Event::new("u", "e").property("index", index);
-        client.track(event.property("padding", text.as_str()));
-        // A segment each.
-        while folder.files().len() <= index {
-            assert!(start.elapsed() < LONG, "{:?}", lines.all());
-            std::thread::yield_now();
-        }
-    }
-    assert!(lines.all().is_empty(), "{:?}", lines.all());
-    let stats = client.stats();
-    assert_eq!((stats.pending, stats.dropped), (60, 0), "{stats:?}");
-    let _one_of_the_program = File::open("/dev/null").expect("a descriptor");
-    server.set_unavailable(false);
-    client.flush(LONG).expect("delivered");
-    assert_arrived(&server, 60);
-    assert!(folder.files().is_empty(), "{:?}", folder.files());
-    let stats = client.stats();
-    assert_eq!((stats.delivered, stats.spooled, stats.pending), (60, 0, 0));
-}

@@ -520,36 +520,3 @@ fn what_has_to_go_when_a_client_leaves_is_told_of() {
     next.close(LONG).expect("delivered");
     assert_eq!(server.accepted(), 50);
 }
-
-#[test]
-fn what_another_client_takes_of_a_long_outage_is_delivered_once() {
-    let (server, folder) = (server(), Folder::new());
-    server.set_unavailable(true);
-    let client = build(spooling(&server, &folder.0));
-    let text = "x".repeat(1 << 20);
-    let start = Instant::now();
-    for index in 0..40 {
-        client.track(Event::new("u", "e").property("text", text.as_str()));
-        // A segment each.
-        while folder.files().len() <= index {
-            assert!(start.elapsed() < LONG);
-            std::thread::yield_now();
-        }
-    }
-    let other = build(spooling(&server, &folder.0));
-    while other.stats().recovered == 0 {
-        assert!(start.elapsed() < LONG);
-        std::thread::yield_now();
-    }
-    server.set_unavailable(false);
-    client.flush(LONG).expect("delivered, or theirs");
-    for client in [&client, &other] {
-        client.close(LONG).expect("delivered");
-        assert_balanced_with_spool(client);
-    }
-    let (ours, theirs) = (client.stats(), other.stats());
-    assert_eq!((ours.spooled, ours.dropped), (theirs.recovered, 0));
-    assert_eq!(ours.delivered + theirs.delivered, 40);
-    assert_eq!(server.accepted(), 40);
-    assert!(folder.files().is_empty(), "{:?}", folder.files());
-}

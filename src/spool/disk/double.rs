@@ -126,12 +126,6 @@ impl MemoryDisk {
         self.state().names.keys().cloned().collect()
     }
 
-    /// How many files are in somebody's hands.
-    pub(in crate::spool) fn locked(&self) -> usize {
-        let state = self.state();
-        state.nodes.iter().filter(|node| node.is_locked).count()
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().expect("no test panics in here")
     }

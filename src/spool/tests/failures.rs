@@ -292,3 +292,47 @@ fn a_folder_that_is_removed_is_no_disk_that_fails() {
     assert_eq!(delivered, ["a2", "a3"]);
     assert!(disk.names().is_empty());
 }
+
+#[test]
+fn a_disk_that_refuses_a_write_now_and_then_makes_no_file_of_each() {
+    let disk = MemoryDisk::default();
+    let mut spool = spool(&disk, settings());
+    let mut records = records("a", 0..10);
+    for _ in 0..10 {
+        let mut one = records.drain(..1).collect();
+        spool.store(&mut one, at(0)).expect("the disk is well");
+        disk.set_fault(Some(Fault {
+            first: 0,
+            lasts: false,
+            error: io::ErrorKind::StorageFull,
+            percent: 50,
+        }));
+        let mut refused = super::records("b", 0..1);
+        spool.store(&mut refused, at(0)).expect_err("no room");
+        assert_eq!(refused.len(), 1);
+    }
+    assert_eq!(disk.names().len(), 1);
+    spool.leave(at(0));
+    assert_eq!(deliver_all(&disk).len(), 10);
+}
+
+#[test]
+fn a_file_that_takes_nothing_any_more_is_left_for_another() {
+    let disk = MemoryDisk::default();
+    let mut spool = spool(&disk, settings());
+    spool
+        .store(&mut records("a", 0..1), at(0))
+        .expect("the disk is well");
+    let mut records = records("b", 0..1);
+    for _ in 0..2 {
+        disk.set_fault(Some(Fault {
+            first: 0,
+            lasts: false,
+            error: io::ErrorKind::Other,
+            percent: 0,
+        }));
+        spool.store(&mut records, at(0)).expect_err("refused");
+    }
+    spool.store(&mut records, at(0)).expect("in another file");
+    assert_eq!(disk.names().len(), 2);
+}

@@ -250,3 +250,22 @@ fn room_is_made_with_one_look_at_the_folder() {
     };
     assert_eq!(count(Operation::List), count(Operation::Create));
 }
+
+#[test]
+fn a_spool_of_a_gibibyte_needs_no_more_files_than_one_of_the_default_size() {
+    const MIB: u64 = 1024 * 1024;
+    for (max_bytes, expected) in [
+        (4 * 1024, 1024),
+        (2 * MIB, MIB / 2),
+        (64 * MIB, MIB),
+        (1024 * MIB, 16 * MIB),
+        (u64::MAX, 16 * MIB),
+    ] {
+        let disk = MemoryDisk::default();
+        let settings = SpoolSettings {
+            max_bytes,
+            ..settings()
+        };
+        assert_eq!(spool(&disk, settings).segment_bytes(), expected);
+    }
+}

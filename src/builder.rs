@@ -232,8 +232,8 @@ impl TrubricsBuilder {
         self
     }
 
-    /// How long after its first failed attempt a batch is given up, with one attempt at the very end; zero for a single
-    /// attempt. Default: [`DEFAULT_GIVE_UP_AFTER`].
+    /// How long after its first failed attempt a batch is given up, with one attempt at the very end, unless the server
+    /// asked for more time; zero for a single attempt. Default: [`DEFAULT_GIVE_UP_AFTER`].
     pub fn give_up_after(mut self, limit: Duration) -> Self {
         self.give_up_after = limit;
         self

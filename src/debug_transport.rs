@@ -8,7 +8,7 @@ use std::{
 
 use serde::de::IgnoredAny;
 
-use crate::delivery::transport::{Request, Response, Transport, TransportError};
+use crate::transport::{Request, Response, Transport, TransportError};
 
 /// Writes what would be sent, and sends nothing: for a look at what a program says about its users.
 ///

@@ -2,10 +2,7 @@
 
 use std::{error::Error, fmt, sync::Arc};
 
-use crate::{
-    delivery::reply::Refusal, delivery::transport::TransportError, record::NOT_FINITE,
-    record::Record,
-};
+use crate::{record::NOT_FINITE, record::Record, reply::Refusal, transport::TransportError};
 
 type Cause = Box<dyn Error + Send + Sync>;
 

@@ -4,9 +4,9 @@
 use std::{cell::Cell, fmt};
 
 use crate::{
-    delivery::reply::Refusal,
-    guard::caught,
+    catch_panic::catch_panic,
     record::{Encoded, Record},
+    reply::Refusal,
     stats::DropReason,
 };
 
@@ -153,7 +153,7 @@ fn is_running(is_meant: impl Fn(Frame) -> bool) -> bool {
 fn guarded<T>(client: ClientId, kind: Kind, hook: impl FnOnce() -> T) -> Option<T> {
     let before = RUNNING.get();
     RUNNING.set(before.with((client, kind)));
-    let result = caught(hook);
+    let result = catch_panic(hook);
     RUNNING.set(before);
     result
 }

@@ -18,7 +18,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`guide`] goes from nothing to a program that tracks its users well, and has the answers on the way: what is sent and
+//! [The guide](_docs::guide) goes from nothing to a program that tracks its users well, and has the answers on the way: what is sent and
 //! when, what is lost, errors, tests, privacy, what each fault costs, and how to move from another SDK.
 //!
 //! # The way of a record
@@ -47,12 +47,12 @@
 //!   handle return in time whatever the network does.
 //! - **The end of the process is the end of the queue.** `std::process::exit` drops nothing, and neither is a client in
 //!   a `static` ever dropped: [`close`](Trubrics::close) it before, or give it a
-//!   [`spool`](TrubricsBuilder::spool), which outlives it; [`durability`] says how far.
+//!   [`spool`](TrubricsBuilder::spool), which outlives it; [the page on durability](_docs::durability) says how far.
 //! - **The key stays in its header**: in no URL, error, log line or `Debug`. What users said is not logged either.
 //!
 //! [`Trubrics::llm_call`] times a call to a model and tracks how it ended, also when it streams its answer.
 //! [`Trubrics::for_user`] gives a handle with presets, for a conversation that does not repeat itself. [`init`] makes a
-//! client the one of the process, and the [`recipes`] say what to do before a program ends.
+//! client the one of the process, and the [recipes](_docs::recipes) say what to do before a program ends.
 //!
 //! Settings and their defaults are those of [`TrubricsBuilder`]. Your own tests can have a server to talk to: see
 #![cfg_attr(feature = "testing", doc = "[`testing`].")]
@@ -71,38 +71,25 @@ mod scope;
 
 mod batch;
 mod content;
-mod delivery;
+mod http;
 mod queue;
 mod record;
+mod reply;
 mod spool;
+mod transport;
 mod worker;
 
 mod anonymous_id;
+mod catch_panic;
 mod deadline;
 mod debug_transport;
 mod error;
-mod guard;
 mod hooks;
 mod opt_out;
 mod report;
 mod stats;
 
-#[doc = include_str!("spool.md")]
-pub mod durability {}
-
-#[doc = include_str!("guide.md")]
-#[cfg_attr(
-    not(feature = "testing"),
-    doc = "
-
-[`testing`]: https://docs.rs/trubrics/latest/trubrics/testing/
-[`testing::Recorder`]: https://docs.rs/trubrics/latest/trubrics/testing/struct.Recorder.html
-[`testing::Server`]: https://docs.rs/trubrics/latest/trubrics/testing/struct.Server.html"
-)]
-pub mod guide {}
-
-#[doc = include_str!("recipes.md")]
-pub mod recipes {}
+pub mod _docs;
 
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -125,7 +112,6 @@ pub use builder::{
 pub use client::Trubrics;
 pub use content::{Content, Redaction};
 pub use debug_transport::DebugTransport;
-pub use delivery::transport::{Request, Response, Transport, TransportError};
 pub use error::{ConfigError, DeliveryError, EventError, FlushError, TrackError};
 pub use global::{Guard, InitError, client, flush, init, track};
 pub use hooks::Dropped;
@@ -134,6 +120,7 @@ pub use queue::Overflow;
 pub use record::{Event, LlmEvent, Record, anonymous_id};
 pub use scope::Scope;
 pub use stats::{DropReason, Stats};
+pub use transport::{Request, Response, Transport, TransportError};
 
 /// The code in the README is compiled with the documentation's.
 #[cfg(doctest)]

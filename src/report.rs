@@ -14,10 +14,10 @@ use log::{error, warn};
 
 use self::episode::Episode;
 use crate::{
-    delivery::reply::Refusal,
-    guard::caught,
+    catch_panic::catch_panic,
     hooks::{self, ClientId, Dropped, OnDrop},
     record::Encoded,
+    reply::Refusal,
     stats::{Books, DropReason},
 };
 
@@ -26,7 +26,7 @@ pub(crate) const TARGET: &str = "trubrics";
 
 /// Runs a log statement. The logger is the program's own code: its panic must cost neither a record nor a caller.
 pub(crate) fn logging(statement: impl FnOnce()) {
-    let _ = caught(statement);
+    let _ = catch_panic(statement);
 }
 
 pub(crate) struct Report {

@@ -30,11 +30,11 @@ use self::{
     schedule::{Schedule, Step, View},
 };
 use crate::{
+    batch::backoff::Backoff,
     batch::{self, BatchLimits},
+    catch_panic::catch_panic,
     client::Shared,
     deadline::after,
-    delivery::retry::Backoff,
-    guard::caught,
     hooks,
     record::{Encoded, Endpoint},
     report::{TARGET, logging},
@@ -121,7 +121,7 @@ impl Worker {
     /// Works until the client is closed. `_running` is let go at the very end, which is how the closer knows.
     pub(crate) fn run(mut self, _running: Sender<Infallible>) {
         hooks::work_for(self.shared.id);
-        if caught(|| self.work()).is_none() {
+        if catch_panic(|| self.work()).is_none() {
             logging(
                 || error!(target: TARGET, "the worker failed: records are dropped from here on"),
             );

@@ -13,16 +13,14 @@ use crate::{
     batch::write_body,
     content::ContentRules,
     deadline::after,
-    delivery::{
-        reply::{Verdict, judge},
-        transport::{Request, Response, Transport, TransportError},
-    },
     error::{DeliveryError, DeliveryErrorKind, EventError, TrackErrorKind},
     hooks::{self, BeforeSend, ClientId},
     queue::{Overflow, Queue, Refused},
     record::{Encoded, Endpoint, Properties, RECORD_OVERHEAD, Record},
+    reply::{Verdict, judge},
     report::{Report, TARGET, logging},
     stats::{DropReason, Stats},
+    transport::{Request, Response, Transport, TransportError},
     worker::{Control, Knocker},
 };
 

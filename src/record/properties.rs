@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{strict::Strict, text::write_text};
-use crate::{error::EventError, guard::caught};
+use crate::{catch_panic::catch_panic, error::EventError};
 
 /// Properties as they go on the wire, without the braces, and the first mistake that was made in building their record.
 #[derive(Clone, Default)]
@@ -207,7 +207,7 @@ impl Properties {
             self.json.push(b',');
         }
         let json = &mut self.json;
-        let error = match caught(|| entry(json)) {
+        let error = match catch_panic(|| entry(json)) {
             Some(Ok(())) => return Ok(()),
             Some(Err(error)) => EventError::not_json(name(), error),
             None => EventError::new(name(), "panicked while it was serialised"),

@@ -4,7 +4,7 @@ use std::{any::Any, time::SystemTime};
 
 use time::{OffsetDateTime, UtcOffset};
 
-use crate::{error::EventError, guard::caught};
+use crate::{catch_panic::catch_panic, error::EventError};
 
 /// Converts what the caller gave; what panics in its conversion is an error like any other.
 ///
@@ -15,7 +15,7 @@ pub(super) fn convert(
 ) -> Result<OffsetDateTime, EventError> {
     let converted = match (&timestamp as &dyn Any).downcast_ref() {
         Some(time) => from_system_time(*time),
-        None => caught(|| timestamp.into()),
+        None => catch_panic(|| timestamp.into()),
     };
     converted.ok_or_else(out_of_range)
 }

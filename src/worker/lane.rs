@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use crate::{
+    batch::delivery::Delivery,
     batch::{BatchLimits, take_batch},
-    delivery::Delivery,
     record::{Encoded, Endpoint},
 };
 

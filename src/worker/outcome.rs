@@ -3,11 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Worker, lane::Batch, post::Landed};
-use crate::{
-    delivery::{Effect, reply::Verdict},
-    record::Encoded,
-    stats::DropReason,
-};
+use crate::{batch::delivery::Effect, record::Encoded, reply::Verdict, stats::DropReason};
 
 impl Worker {
     /// Applies what came of an attempt.

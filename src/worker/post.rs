@@ -11,8 +11,8 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::{control::Control, lane::Batch};
 use crate::{
-    batch::write_body, client::Shared, delivery::reply::Verdict, guard::caught, hooks,
-    record::Endpoint,
+    batch::write_body, catch_panic::catch_panic, client::Shared, hooks, record::Endpoint,
+    reply::Verdict,
 };
 
 pub(super) struct Post {
@@ -190,7 +190,7 @@ fn send_all(shared: &Shared, jobs: &Receiver<Job>) {
     for job in jobs {
         // A panic is no answer; without one, the worker would wait for ever.
         let attempt = || shared.attempt(job.endpoint, job.records, &job.body, job.deadline);
-        let verdict = caught(attempt).unwrap_or(Verdict::NO_ANSWER);
+        let verdict = catch_panic(attempt).unwrap_or(Verdict::NO_ANSWER);
         shared.knocker.tell(Control::Answered(Answer {
             place: job.place,
             verdict,

@@ -18,7 +18,7 @@ use crate::{
 #[path = "../../examples/guide.rs"]
 mod program;
 
-const GUIDE: &str = include_str!("../../src/guide.md");
+const GUIDE: &str = include_str!("../../src/_docs/guide.md");
 const PROGRAM: &str = include_str!("../../examples/guide.rs");
 
 /// The items of a program by their names. Each ends with the first line that ends one and is not indented.

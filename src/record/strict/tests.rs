@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{guard::caught, record::Properties};
+use crate::{catch_panic::catch_panic, record::Properties};
 
 /// Types whose `Serialize` does not keep to the rules.
 #[derive(Debug, Clone, Copy)]
@@ -111,7 +111,7 @@ impl Serialize for Broken {
             }
             Self::PanicInAList => {
                 let mut list = serializer.serialize_seq(None)?;
-                let _ = caught(|| list.serialize_element(&Panicking));
+                let _ = catch_panic(|| list.serialize_element(&Panicking));
                 list.end()
             }
         }

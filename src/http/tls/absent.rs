@@ -5,12 +5,10 @@ use ureq::{config::ConfigBuilder, typestate::AgentScope};
 use crate::error::ConfigError;
 
 #[derive(Debug)]
-pub(in crate::delivery::http) struct Trust;
+pub(in crate::http) struct Trust;
 
 impl Trust {
-    pub(in crate::delivery::http) fn new(
-        root_certificates: Option<&[u8]>,
-    ) -> Result<Self, ConfigError> {
+    pub(in crate::http) fn new(root_certificates: Option<&[u8]>) -> Result<Self, ConfigError> {
         match root_certificates {
             None => Ok(Self),
             Some(_) => Err(ConfigError::new(
@@ -20,14 +18,14 @@ impl Trust {
         }
     }
 
-    pub(in crate::delivery::http) fn apply(
+    pub(in crate::http) fn apply(
         &self,
         config: ConfigBuilder<AgentScope>,
     ) -> ConfigBuilder<AgentScope> {
         config
     }
 
-    pub(in crate::delivery::http) fn instead(&self, _: &ureq::Error) -> Option<Self> {
+    pub(in crate::http) fn instead(&self, _: &ureq::Error) -> Option<Self> {
         None
     }
 }

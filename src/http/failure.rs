@@ -4,7 +4,7 @@ use std::io;
 
 use ureq::{Error, Timeout};
 
-use crate::delivery::transport::TransportError;
+use crate::transport::TransportError;
 
 /// The failure of a call that [`interrupt`](crate::Transport::interrupt) has ended.
 pub(super) fn interrupted() -> Error {

@@ -75,7 +75,7 @@ fn a_redirect_comes_back_and_is_not_followed() {
 
 #[test]
 fn a_key_that_would_break_the_head_is_not_sent() {
-    use crate::delivery::transport::{Request, Transport};
+    use crate::transport::{Request, Transport};
 
     let (server, _) = recording(answer(200, ""));
     let transport = transport(&server.url());

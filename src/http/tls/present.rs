@@ -10,15 +10,13 @@ use crate::error::ConfigError;
 
 /// How servers are checked.
 #[derive(Debug)]
-pub(in crate::delivery::http) struct Trust {
+pub(in crate::http) struct Trust {
     roots: RootCerts,
 }
 
 impl Trust {
     /// In the certificates of this PEM text and no others, or else in those of the operating system.
-    pub(in crate::delivery::http) fn new(
-        root_certificates: Option<&[u8]>,
-    ) -> Result<Self, ConfigError> {
+    pub(in crate::http) fn new(root_certificates: Option<&[u8]>) -> Result<Self, ConfigError> {
         let roots = match root_certificates {
             None => RootCerts::PlatformVerifier,
             Some(pem) => given(pem)?,
@@ -26,7 +24,7 @@ impl Trust {
         Ok(Self { roots })
     }
 
-    pub(in crate::delivery::http) fn apply(
+    pub(in crate::http) fn apply(
         &self,
         config: ConfigBuilder<AgentScope>,
     ) -> ConfigBuilder<AgentScope> {
@@ -44,7 +42,7 @@ impl Trust {
     /// What to trust after this failure, when it is that the operating system has no certificates: rustls cannot
     /// even begin then. A certificate that is not trusted is another kind of error.
     #[cfg(any(feature = "rustls", feature = "rustls-no-provider"))]
-    pub(in crate::delivery::http) fn instead(&self, error: &ureq::Error) -> Option<Self> {
+    pub(in crate::http) fn instead(&self, error: &ureq::Error) -> Option<Self> {
         match (&self.roots, error) {
             (RootCerts::PlatformVerifier, ureq::Error::Rustls(_)) => Some(Self {
                 roots: RootCerts::WebPki,
@@ -55,7 +53,7 @@ impl Trust {
 
     /// The library of the operating system comes with its certificates.
     #[cfg(not(any(feature = "rustls", feature = "rustls-no-provider")))]
-    pub(in crate::delivery::http) fn instead(&self, _: &ureq::Error) -> Option<Self> {
+    pub(in crate::http) fn instead(&self, _: &ureq::Error) -> Option<Self> {
         None
     }
 }

@@ -21,7 +21,7 @@ mod certificates;
 use std::time::{Duration, Instant};
 
 use super::{HttpSettings, HttpTransport, resolver::Names};
-use crate::delivery::transport::{Request, Response, Transport, TransportError};
+use crate::transport::{Request, Response, Transport, TransportError};
 
 const KEY: &str = "QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ";
 

@@ -34,7 +34,7 @@ use ureq::{
 };
 
 use self::{connection::Watch, host::Target, resolver::Names, tls::Trust};
-use super::transport::{Request, Response, Transport, TransportError};
+use crate::transport::{Request, Response, Transport, TransportError};
 use crate::{
     error::ConfigError,
     report::{TARGET, logging},

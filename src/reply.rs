@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 
-use super::transport::Response;
+use crate::transport::Response;
 
 /// What to do with the records of a request after its answer.
 #[derive(Debug, Clone, PartialEq)]

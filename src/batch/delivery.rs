@@ -4,18 +4,17 @@
 //! effects. A refused batch is taken apart here until only its bad records are dropped; what was accepted is never sent
 //! again.
 
-pub(crate) mod http;
-pub(crate) mod reply;
-pub(crate) mod retry;
-pub(crate) mod transport;
-
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
 };
 
-use self::reply::{Refusal, Verdict};
-use crate::{deadline::after, record::Encoded, stats::DropReason};
+use crate::{
+    deadline::after,
+    record::Encoded,
+    reply::{Refusal, Verdict},
+    stats::DropReason,
+};
 
 /// How often one batch may be split to find its bad records. Each split leads to two requests at the most.
 const MAX_SPLITS: u32 = 64;

@@ -16,7 +16,7 @@ use super::{
     server::{Peer, Server, answer},
     settings, transport,
 };
-use crate::delivery::transport::{Response, Transport, TransportError};
+use crate::transport::{Response, Transport, TransportError};
 
 /// Sends, interrupts when the other side says that it is there, and returns what came of it.
 #[track_caller]

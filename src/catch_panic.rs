@@ -6,7 +6,7 @@ use std::{
 };
 
 /// Runs it; nothing comes back when it panics. What it panicked with may panic once more when it is dropped.
-pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
+pub(crate) fn catch_panic<T>(work: impl FnOnce() -> T) -> Option<T> {
     let payload = match catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => return Some(result),
         Err(payload) => payload,
@@ -31,7 +31,7 @@ mod tests {
                 panic_any(Self);
             }
         }
-        assert_eq!(caught(|| panic_any(Bomb)), None::<()>);
-        assert_eq!(caught(|| 5), Some(5));
+        assert_eq!(catch_panic(|| panic_any(Bomb)), None::<()>);
+        assert_eq!(catch_panic(|| 5), Some(5));
     }
 }

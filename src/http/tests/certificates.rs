@@ -23,7 +23,7 @@ use super::{
     server::{Peer, Server, answer},
     settings,
 };
-use crate::{delivery::transport::Transport, error::ConfigError};
+use crate::{error::ConfigError, transport::Transport};
 
 static AUTHORITIES: AtomicUsize = AtomicUsize::new(0);
 

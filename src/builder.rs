@@ -1,9 +1,6 @@
 //! Every setting of a client, with its default and its bounds; all are checked once, in `build`.
 
 mod check;
-mod defaults;
-
-pub use self::defaults::*;
 
 use std::{
     convert::Infallible,
@@ -26,6 +23,7 @@ use crate::{
     batch::BatchLimits,
     client::{Shared, Trubrics},
     content::{Content, ContentRules},
+    defaults,
     error::{ConfigError, EventError},
     hooks::{BeforeSend, Dropped, OnDrop},
     http::{HttpSettings, HttpTransport, check_host},
@@ -66,7 +64,7 @@ pub struct TrubricsBuilder {
     queue_capacity: usize,
     queue_bytes: usize,
     overflow: Overflow,
-    connections: usize,
+    max_concurrent_requests: usize,
     request_timeout: Duration,
     connect_timeout: Duration,
     give_up_after: Duration,
@@ -94,21 +92,21 @@ impl TrubricsBuilder {
     pub(crate) fn new(api_key: String) -> Self {
         Self {
             api_key,
-            host: DEFAULT_HOST.into(),
-            flush_interval: DEFAULT_FLUSH_INTERVAL,
-            flush_batch_size: DEFAULT_FLUSH_BATCH_SIZE,
-            max_batch_size: DEFAULT_MAX_BATCH_SIZE,
-            max_batch_bytes: DEFAULT_MAX_BATCH_BYTES,
-            queue_capacity: DEFAULT_QUEUE_CAPACITY,
-            queue_bytes: DEFAULT_QUEUE_BYTES,
+            host: defaults::HOST.into(),
+            flush_interval: defaults::FLUSH_INTERVAL,
+            flush_batch_size: defaults::FLUSH_BATCH_SIZE,
+            max_batch_size: defaults::MAX_BATCH_SIZE,
+            max_batch_bytes: defaults::MAX_BATCH_BYTES,
+            queue_capacity: defaults::QUEUE_CAPACITY,
+            queue_bytes: defaults::QUEUE_BYTES,
             overflow: Overflow::default(),
-            connections: DEFAULT_CONNECTIONS,
-            request_timeout: DEFAULT_REQUEST_TIMEOUT,
-            connect_timeout: DEFAULT_CONNECT_TIMEOUT,
-            give_up_after: DEFAULT_GIVE_UP_AFTER,
-            initial_backoff: DEFAULT_INITIAL_BACKOFF,
-            max_backoff: DEFAULT_MAX_BACKOFF,
-            shutdown_timeout: DEFAULT_SHUTDOWN_TIMEOUT,
+            max_concurrent_requests: defaults::MAX_CONCURRENT_REQUESTS,
+            request_timeout: defaults::REQUEST_TIMEOUT,
+            connect_timeout: defaults::CONNECT_TIMEOUT,
+            give_up_after: defaults::GIVE_UP_AFTER,
+            initial_backoff: defaults::INITIAL_BACKOFF,
+            max_backoff: defaults::MAX_BACKOFF,
+            shutdown_timeout: defaults::SHUTDOWN_TIMEOUT,
             defaults: Properties::default(),
             default_error: None,
             before_send: None,
@@ -119,8 +117,8 @@ impl TrubricsBuilder {
             proxy: None,
             root_certificates: None,
             spool: None,
-            spool_max_bytes: DEFAULT_SPOOL_MAX_BYTES,
-            spool_max_age: DEFAULT_SPOOL_MAX_AGE,
+            spool_max_bytes: defaults::SPOOL_MAX_BYTES,
+            spool_max_age: defaults::SPOOL_MAX_AGE,
             spool_sync: false,
             disabled: false,
             respect_opt_out: false,
@@ -148,14 +146,14 @@ impl TrubricsBuilder {
     }
 
     /// The URL before `/publish_events`: `http` or `https`, with or without a slash at its end.
-    /// Default: [`DEFAULT_HOST`].
+    /// Default: [`defaults::HOST`].
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.host = host.into();
         self
     }
 
     /// The longest wait before records are sent that are too few for a batch; at least a second.
-    /// Default: [`DEFAULT_FLUSH_INTERVAL`].
+    /// Default: [`defaults::FLUSH_INTERVAL`].
     pub fn flush_interval(mut self, interval: Duration) -> Self {
         self.flush_interval = interval;
         self
@@ -164,27 +162,27 @@ impl TrubricsBuilder {
     /// So many waiting records are sent at once; 1 to 100. Waiting records of
     /// [`max_batch_bytes`](Self::max_batch_bytes) together are sent at once too, however few they are. For 50 ms after one
     /// such batch, the next ones may wait until then, or for a request of [`max_batch_size`](Self::max_batch_size): where
-    /// records are dense, no call has to wake the worker. Default: [`DEFAULT_FLUSH_BATCH_SIZE`].
+    /// records are dense, no call has to wake the worker. Default: [`defaults::FLUSH_BATCH_SIZE`].
     pub fn flush_batch_size(mut self, records: usize) -> Self {
         self.flush_batch_size = records;
         self
     }
 
-    /// The most records in one request; 1 to 100. Default: [`DEFAULT_MAX_BATCH_SIZE`].
+    /// The most records in one request; 1 to 100. Default: [`defaults::MAX_BATCH_SIZE`].
     pub fn max_batch_size(mut self, records: usize) -> Self {
         self.max_batch_size = records;
         self
     }
 
     /// The most bytes in the body of one request; a record that is larger goes alone. At least 1.
-    /// Default: [`DEFAULT_MAX_BATCH_BYTES`].
+    /// Default: [`defaults::MAX_BATCH_BYTES`].
     pub fn max_batch_bytes(mut self, bytes: usize) -> Self {
         self.max_batch_bytes = bytes;
         self
     }
 
     /// The most records that wait or are in flight; at least 1. It costs no memory until it is used.
-    /// Default: [`DEFAULT_QUEUE_CAPACITY`].
+    /// Default: [`defaults::QUEUE_CAPACITY`].
     pub fn queue_capacity(mut self, records: usize) -> Self {
         self.queue_capacity = records;
         self
@@ -192,7 +190,7 @@ impl TrubricsBuilder {
 
     /// The most memory that records which wait or are in flight may take: their JSON, and 48 bytes for each. At least 1.
     /// A record that takes more alone is invalid.
-    /// Default: [`DEFAULT_QUEUE_BYTES`].
+    /// Default: [`defaults::QUEUE_BYTES`].
     pub fn queue_bytes(mut self, bytes: usize) -> Self {
         self.queue_bytes = bytes;
         self
@@ -209,49 +207,49 @@ impl TrubricsBuilder {
     /// With one, the worker thread makes the requests itself, and records arrive in their order. With more, each has a
     /// thread of its own while the worker batches and decides, and the order holds within a request only: worth it
     /// where the server is far away, since one connection carries [`max_batch_size`](Self::max_batch_size) records for
-    /// each round trip. Default: [`DEFAULT_CONNECTIONS`].
-    pub fn connections(mut self, connections: usize) -> Self {
-        self.connections = connections;
+    /// each round trip. Default: [`defaults::MAX_CONCURRENT_REQUESTS`].
+    pub fn max_concurrent_requests(mut self, max_concurrent_requests: usize) -> Self {
+        self.max_concurrent_requests = max_concurrent_requests;
         self
     }
 
     /// The longest that a single request may take, from name lookup to the last byte of the answer; more than zero.
     /// While closing, a request gets the smaller of this and the time that is left.
-    /// Default: [`DEFAULT_REQUEST_TIMEOUT`].
+    /// Default: [`defaults::REQUEST_TIMEOUT`].
     pub fn request_timeout(mut self, limit: Duration) -> Self {
         self.request_timeout = limit;
         self
     }
 
     /// The longest that the lookup of a name, and then the making of a connection with its TLS, may take; more than
-    /// zero. Default: [`DEFAULT_CONNECT_TIMEOUT`].
+    /// zero. Default: [`defaults::CONNECT_TIMEOUT`].
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = limit;
         self
     }
 
     /// How long after its first failed attempt a batch is given up, with one attempt at the very end, unless the server
-    /// asked for more time; zero for a single attempt. Default: [`DEFAULT_GIVE_UP_AFTER`].
+    /// asked for more time; zero for a single attempt. Default: [`defaults::GIVE_UP_AFTER`].
     pub fn give_up_after(mut self, limit: Duration) -> Self {
         self.give_up_after = limit;
         self
     }
 
     /// The bound of the delay after a first failure, which doubles with each further one; at least a millisecond. The
-    /// delay itself is by chance between half of the bound and the whole. Default: [`DEFAULT_INITIAL_BACKOFF`].
+    /// delay itself is by chance between half of the bound and the whole. Default: [`defaults::INITIAL_BACKOFF`].
     pub fn initial_backoff(mut self, delay: Duration) -> Self {
         self.initial_backoff = delay;
         self
     }
 
-    /// Where the doubling ends; at least [`initial_backoff`](Self::initial_backoff). Default: [`DEFAULT_MAX_BACKOFF`].
+    /// Where the doubling ends; at least [`initial_backoff`](Self::initial_backoff). Default: [`defaults::MAX_BACKOFF`].
     pub fn max_backoff(mut self, delay: Duration) -> Self {
         self.max_backoff = delay;
         self
     }
 
     /// How long the drop of the last handle may wait for deliveries; zero to wait for none.
-    /// Default: [`DEFAULT_SHUTDOWN_TIMEOUT`].
+    /// Default: [`defaults::SHUTDOWN_TIMEOUT`].
     pub fn shutdown_timeout(mut self, limit: Duration) -> Self {
         self.shutdown_timeout = limit;
         self
@@ -407,14 +405,14 @@ impl TrubricsBuilder {
     }
 
     /// The most that the folder of the [`spool`](Self::spool) may hold; at least 4 KiB. The oldest records go first, as
-    /// [`DropReason::SpoolFull`](crate::DropReason::SpoolFull). Default: [`DEFAULT_SPOOL_MAX_BYTES`].
+    /// [`DropReason::SpoolFull`](crate::DropReason::SpoolFull). Default: [`defaults::SPOOL_MAX_BYTES`].
     pub fn spool_max_bytes(mut self, bytes: u64) -> Self {
         self.spool_max_bytes = bytes;
         self
     }
 
     /// How old a record in the [`spool`](Self::spool) may get; more than zero. Older ones are dropped as
-    /// [`DropReason::Expired`](crate::DropReason::Expired). Default: [`DEFAULT_SPOOL_MAX_AGE`].
+    /// [`DropReason::Expired`](crate::DropReason::Expired). Default: [`defaults::SPOOL_MAX_AGE`].
     pub fn spool_max_age(mut self, age: Duration) -> Self {
         self.spool_max_age = age;
         self
@@ -462,7 +460,7 @@ impl TrubricsBuilder {
             Some(transport) => transport,
             None => Box::new(HttpTransport::new(&HttpSettings {
                 host: &host,
-                connections: self.connections,
+                connections: self.max_concurrent_requests,
                 connect_timeout: self.connect_timeout,
                 request_timeout: self.request_timeout,
                 proxy: self.proxy.as_deref(),
@@ -516,7 +514,7 @@ impl TrubricsBuilder {
                 records: self.max_batch_size,
                 bytes: self.max_batch_bytes,
             },
-            connections: self.connections,
+            max_concurrent_requests: self.max_concurrent_requests,
             request_timeout: self.request_timeout,
             give_up_after: self.give_up_after,
             initial_backoff: self.initial_backoff,
@@ -562,7 +560,7 @@ impl fmt::Debug for TrubricsBuilder {
             .field("queue_capacity", &self.queue_capacity)
             .field("queue_bytes", &self.queue_bytes)
             .field("overflow", &self.overflow)
-            .field("connections", &self.connections)
+            .field("max_concurrent_requests", &self.max_concurrent_requests)
             .field("request_timeout", &self.request_timeout)
             .field("connect_timeout", &self.connect_timeout)
             .field("give_up_after", &self.give_up_after)

@@ -173,7 +173,7 @@ impl Trubrics {
 
     /// Flushes, and ends the worker thread; returns within `timeout` whatever the network does.
     ///
-    /// What is not delivered by then is dropped as [`DropReason::Deadline`], and the request in flight is interrupted;
+    /// What is not delivered by then is dropped as [`DropReason::CloseTimeout`], and the request in flight is interrupted;
     /// where that is not possible (a connection that is being made, a transport without
     /// [`interrupt`](crate::Transport::interrupt)) its thread is let go: if it is the worker's, its records are still
     /// pending. Later records are dropped as [`DropReason::Closed`]. A second call waits for the same end, and the drop of

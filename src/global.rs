@@ -12,7 +12,7 @@ use crate::{client::Trubrics, error::FlushError, record::Record};
 /// Held for as long as it takes to copy or swap the handle; never while anything is tracked, flushed or closed.
 static CLIENT: RwLock<Option<Trubrics>> = RwLock::new(None);
 
-/// Makes a client the one of the process, which [`track`] and [`client`] then use, until the guard is dropped.
+/// Makes a client the one of the process, which [`track`] and [`global`] then use, until the guard is dropped.
 ///
 /// The guard closes the client, so keep it in `main`: bound to `_` it would be dropped at once.
 ///
@@ -40,13 +40,13 @@ static CLIENT: RwLock<Option<Trubrics>> = RwLock::new(None);
 ///
 /// While the guard of another client lives: that one stays, and this one comes back in the error. A library should take
 /// a [`Trubrics`] instead of calling this.
-pub fn init(client: Trubrics) -> Result<Guard, InitError> {
+pub fn init(client: Trubrics) -> Result<ClientGuard, InitError> {
     let mut current = CLIENT.write().unwrap_or_else(PoisonError::into_inner);
     if current.is_some() {
         return Err(InitError { client });
     }
     *current = Some(client.clone());
-    Ok(Guard {
+    Ok(ClientGuard {
         client: Some(client),
     })
 }
@@ -64,16 +64,16 @@ pub fn track(record: impl Into<Record>) {
 ///
 /// As [`Trubrics::flush`].
 pub fn flush(timeout: Duration) -> Result<(), FlushError> {
-    client().flush(timeout)
+    global().flush(timeout)
 }
 
 /// A handle of the client of the process; without one, a [disabled](Trubrics::disabled) one, which it stays.
 ///
 /// ```
-/// let chat = trubrics::client().for_user("user_1").thread_id("thread_7");
+/// let chat = trubrics::global().for_user("user_1").thread_id("thread_7");
 /// # let _ = chat;
 /// ```
-pub fn client() -> Trubrics {
+pub fn global() -> Trubrics {
     current().unwrap_or_else(Trubrics::disabled)
 }
 
@@ -87,12 +87,12 @@ fn current() -> Option<Trubrics> {
 /// Keeps the client of the process; from [`init`]. Its drop takes the client away and closes it, other handles or not,
 /// with the time that [`shutdown_timeout`](crate::TrubricsBuilder::shutdown_timeout) allows.
 #[must_use = "a guard that is dropped at once closes the client at once"]
-pub struct Guard {
+pub struct ClientGuard {
     /// None once it was closed.
     client: Option<Trubrics>,
 }
 
-impl Guard {
+impl ClientGuard {
     /// Takes the client away and closes it as [`Trubrics::close`] does: for programs that want to know how it went.
     ///
     /// # Errors
@@ -115,7 +115,7 @@ impl Guard {
     }
 }
 
-impl Drop for Guard {
+impl Drop for ClientGuard {
     fn drop(&mut self) {
         if let Some(client) = self.take() {
             client.close_in_time();
@@ -123,9 +123,9 @@ impl Drop for Guard {
     }
 }
 
-impl fmt::Debug for Guard {
+impl fmt::Debug for ClientGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guard").finish_non_exhaustive()
+        f.debug_struct("ClientGuard").finish_non_exhaustive()
     }
 }
 

@@ -90,6 +90,7 @@ mod report;
 mod stats;
 
 pub mod _docs;
+pub mod defaults;
 
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -102,18 +103,12 @@ pub mod fuzzing {
 }
 
 pub use anonymous_id::AnonymousId;
-pub use builder::{
-    DEFAULT_CONNECT_TIMEOUT, DEFAULT_CONNECTIONS, DEFAULT_FLUSH_BATCH_SIZE, DEFAULT_FLUSH_INTERVAL,
-    DEFAULT_GIVE_UP_AFTER, DEFAULT_HOST, DEFAULT_INITIAL_BACKOFF, DEFAULT_MAX_BACKOFF,
-    DEFAULT_MAX_BATCH_BYTES, DEFAULT_MAX_BATCH_SIZE, DEFAULT_QUEUE_BYTES, DEFAULT_QUEUE_CAPACITY,
-    DEFAULT_REQUEST_TIMEOUT, DEFAULT_SHUTDOWN_TIMEOUT, DEFAULT_SPOOL_MAX_AGE,
-    DEFAULT_SPOOL_MAX_BYTES, TrubricsBuilder,
-};
+pub use builder::TrubricsBuilder;
 pub use client::Trubrics;
 pub use content::{Content, Redaction};
 pub use debug_transport::DebugTransport;
 pub use error::{ConfigError, DeliveryError, EventError, FlushError, TrackError};
-pub use global::{Guard, InitError, client, flush, init, track};
+pub use global::{ClientGuard, InitError, flush, global, init, track};
 pub use hooks::Dropped;
 pub use llm_call::{LlmCall, LlmStream, LlmTryStream};
 pub use queue::Overflow;

@@ -20,7 +20,7 @@ pub enum DropReason {
     /// [redaction](crate::Content::redacted) panicked.
     Hook,
     /// The server refused the record.
-    Refused,
+    Rejected,
     /// The server refused the key.
     Unauthorized,
     /// The server says that the record alone is too large.
@@ -29,14 +29,14 @@ pub enum DropReason {
     /// [`give_up_after`](crate::TrubricsBuilder::give_up_after) allows.
     GaveUp,
     /// The client was closed and its time ran out.
-    Deadline,
+    CloseTimeout,
     /// It had to go to make room in a [`spool`](crate::TrubricsBuilder::spool) that held too much.
     SpoolFull,
     /// It was in a [`spool`](crate::TrubricsBuilder::spool) for longer than
     /// [`spool_max_age`](crate::TrubricsBuilder::spool_max_age) allows.
     Expired,
     /// It was in a [`spool`](crate::TrubricsBuilder::spool) and can no longer be read.
-    Damaged,
+    Corrupted,
     /// The worker failed; please report it.
     Internal,
 }
@@ -48,14 +48,14 @@ impl DropReason {
         Self::Closed,
         Self::Invalid,
         Self::Hook,
-        Self::Refused,
+        Self::Rejected,
         Self::Unauthorized,
         Self::TooLarge,
         Self::GaveUp,
-        Self::Deadline,
+        Self::CloseTimeout,
         Self::SpoolFull,
         Self::Expired,
-        Self::Damaged,
+        Self::Corrupted,
         Self::Internal,
     ];
 }
@@ -69,14 +69,14 @@ impl fmt::Display for DropReason {
             Self::Closed => "the client was closed",
             Self::Invalid => "the record was invalid",
             Self::Hook => "a hook of the program refused it",
-            Self::Refused => "the server refused it",
+            Self::Rejected => "the server refused it",
             Self::Unauthorized => "the server refused the key",
             Self::TooLarge => "it was too large for the server",
             Self::GaveUp => "the server could not be reached for too long",
-            Self::Deadline => "the client was closed before it could be delivered",
+            Self::CloseTimeout => "the client was closed before it could be delivered",
             Self::SpoolFull => "the spool was full",
             Self::Expired => "it was in the spool for too long",
-            Self::Damaged => "it could not be read from the spool",
+            Self::Corrupted => "it could not be read from the spool",
             Self::Internal => "the worker failed",
         })
     }
@@ -84,8 +84,8 @@ impl fmt::Display for DropReason {
 
 /// What became of the records that a client was given, since it was made; from [`stats`](crate::Trubrics::stats).
 ///
-/// `tracked + recovered == delivered + dropped + pending + spooled` whenever no record is on the move; without a
-/// [`spool`](crate::TrubricsBuilder::spool), `recovered` and `spooled` are 0. A record that
+/// `tracked + recovered == delivered + dropped + pending + left_in_spool` whenever no record is on the move; without a
+/// [`spool`](crate::TrubricsBuilder::spool), `recovered` and `left_in_spool` are 0. A record that
 /// [`try_track`](crate::Trubrics::try_track) gave back, or for which [`track_sync`](crate::Trubrics::track_sync)
 /// returned an error, is its caller's and in none of them.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
@@ -102,7 +102,7 @@ pub struct Stats {
     /// Records that were found in the spool, left there by an earlier run or another process.
     pub recovered: u64,
     /// Records that were left in the spool for the next run.
-    pub spooled: u64,
+    pub left_in_spool: u64,
     reasons: [u64; REASONS],
 }
 
@@ -140,7 +140,7 @@ impl fmt::Debug for Stats {
             .field("dropped", &self.dropped)
             .field("pending", &self.pending)
             .field("recovered", &self.recovered)
-            .field("spooled", &self.spooled)
+            .field("left_in_spool", &self.left_in_spool)
             .field("drops", &drops)
             .finish()
     }
@@ -156,7 +156,7 @@ pub(crate) struct Books {
     /// How many of the dropped a flush has told of.
     told: AtomicU64,
     recovered: AtomicU64,
-    spooled: AtomicU64,
+    left_in_spool: AtomicU64,
     /// Records in the spool that are this client's to deliver.
     on_disk: AtomicU64,
 }
@@ -193,7 +193,7 @@ impl Books {
 
     /// Records on disk are left to whoever comes next.
     pub(crate) fn count_left(&self, records: u64) {
-        self.spooled.fetch_add(records, Ordering::Relaxed);
+        self.left_in_spool.fetch_add(records, Ordering::Relaxed);
         self.on_disk.fetch_sub(records, Ordering::Relaxed);
     }
 
@@ -229,7 +229,7 @@ impl Books {
             dropped: reasons.iter().sum(),
             pending,
             recovered: self.recovered.load(Ordering::Relaxed),
-            spooled: self.spooled.load(Ordering::Relaxed),
+            left_in_spool: self.left_in_spool.load(Ordering::Relaxed),
             reasons,
         }
     }

@@ -33,7 +33,7 @@ use std::{
 pub trait Transport: Send + Sync + 'static {
     /// Sends one request and waits for the answer, at most until [`Request::deadline`].
     ///
-    /// Called on the worker thread, or with more than one of [`connections`](crate::TrubricsBuilder::connections) or a
+    /// Called on the worker thread, or with more than one of [`max_concurrent_requests`](crate::TrubricsBuilder::max_concurrent_requests) or a
     /// [`spool`](crate::TrubricsBuilder::spool) on threads for it alone; and by
     /// [`track_sync`](crate::Trubrics::track_sync) on the thread of its caller, possibly at the same time. Redirects must not be followed: the key would travel to another host. A panic is
     /// caught and counts as an error.

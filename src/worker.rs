@@ -47,7 +47,7 @@ use crate::{
 pub(crate) struct WorkerSettings {
     pub(crate) flush_interval: Duration,
     pub(crate) batch: BatchLimits,
-    pub(crate) connections: usize,
+    pub(crate) max_concurrent_requests: usize,
     pub(crate) request_timeout: Duration,
     pub(crate) give_up_after: Duration,
     pub(crate) initial_backoff: Duration,
@@ -92,7 +92,7 @@ impl Worker {
             limits.trigger_bytes,
         );
         // Records must get to the disk while a request is in flight: it is made by another thread.
-        let post = match (settings.connections, &settings.spool) {
+        let post = match (settings.max_concurrent_requests, &settings.spool) {
             (1, None) => Post::on_worker(shared.clone()),
             (connections, _) => Post::on_threads(&shared, connections)?,
         };
@@ -130,7 +130,7 @@ impl Worker {
         // At the deadline, or after a failure: whatever is left is told of, and none is left behind.
         let is_closing = self.schedule.closing().is_some();
         self.abandon(if is_closing {
-            DropReason::Deadline
+            DropReason::CloseTimeout
         } else {
             DropReason::Internal
         });

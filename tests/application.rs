@@ -136,5 +136,5 @@ fn a_rating_that_the_service_refuses_is_counted() {
 
     assert_eq!(recorder.accepted(), 1);
     let stats = assistant.analytics.stats();
-    assert_eq!(stats.dropped_for(DropReason::Refused), 1);
+    assert_eq!(stats.dropped_for(DropReason::Rejected), 1);
 }

@@ -203,7 +203,7 @@ fn a_logger_that_tracks_neither_blocks_a_thread_that_sends_nor_calls_itself_with
     for connections in [1, 2] {
         let server = Server::start().expect("a free port");
         let client = client_of(&server)
-            .connections(connections)
+            .max_concurrent_requests(connections)
             .queue_capacity(2)
             .flush_batch_size(1)
             .overflow(Overflow::Block)

@@ -68,7 +68,7 @@ fn rate(sink: &Sink, records: usize, work: impl FnOnce()) -> f64 {
 }
 
 fn track(sink: &Sink, records: usize, connections: usize) -> f64 {
-    let client = limits::roomy(&sink.url()).connections(connections);
+    let client = limits::roomy(&sink.url()).max_concurrent_requests(connections);
     let client = client.build().expect("good settings");
     rate(sink, records, || {
         for count in 0..records {

@@ -49,7 +49,7 @@ pub(crate) fn run() {
         .map(|_| figures(&mut child_process("memory", &["million", "1000000"])))
         .collect();
     let nth = |index: usize| -> Vec<f64> { million.iter().map(|turn| turn[index]).collect() };
-    let limit = trubrics::DEFAULT_QUEUE_BYTES;
+    let limit = trubrics::defaults::QUEUE_BYTES;
     for (what, index) in [
         ("after a black-holed million, default queue", 0),
         ("  the same, after close", 1),

@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use trubrics::{DEFAULT_MAX_BATCH_SIZE, Record};
+use trubrics::{Record, defaults};
 
 use crate::line;
 
@@ -125,7 +125,7 @@ impl Input {
     /// The next lines, without blank ones; none at the end.
     pub(crate) fn next_batch(&mut self) -> io::Result<Option<Batch>> {
         let (start, mut lines) = (self.point.bytes, Vec::new());
-        while lines.len() < DEFAULT_MAX_BATCH_SIZE {
+        while lines.len() < defaults::MAX_BATCH_SIZE {
             let mut text = Vec::new();
             let length = self.file.read_until(b'\n', &mut text)?;
             if length == 0 {

@@ -29,9 +29,7 @@ use std::{
 use files::{DeadLetters, Files, Input, Line};
 use indicatif::{ProgressBar, ProgressStyle};
 use lexopt::{Arg, Parser};
-use trubrics::{
-    DEFAULT_HOST, DEFAULT_MAX_BATCH_SIZE, Dropped, Overflow, Trubrics, TrubricsBuilder,
-};
+use trubrics::{Dropped, Overflow, Trubrics, TrubricsBuilder, defaults};
 
 const HELP: &str = "\
 Imports earlier events from a file of JSON lines.
@@ -88,7 +86,7 @@ fn run() -> Result<()> {
 fn import_beside(input: PathBuf) -> Result<()> {
     let host = env::var("TRUBRICS_HOST").unwrap_or_default();
     let host = match host.trim() {
-        "" => DEFAULT_HOST.to_owned(),
+        "" => defaults::HOST.to_owned(),
         host => host.trim_end_matches('/').to_owned(),
     };
     let folder = input.parent().unwrap_or(Path::new("")).to_owned();
@@ -117,9 +115,9 @@ fn import(builder: TrubricsBuilder, files: &Files) -> Result<()> {
     let (letters, first) = (dead_letters.clone(), obstacle.clone());
     let client = builder
         // Only full batches, and what a flush asks for.
-        .flush_batch_size(DEFAULT_MAX_BATCH_SIZE)
+        .flush_batch_size(defaults::MAX_BATCH_SIZE)
         // A batch may hold both kinds, each with a request of its own.
-        .connections(2)
+        .max_concurrent_requests(2)
         // A batch of very large records may be more than the queue takes at once: then `track` waits.
         .overflow(Overflow::Block)
         .on_drop(move |dropped| {

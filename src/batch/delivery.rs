@@ -104,7 +104,7 @@ impl Delivery {
                 refusal: Some(refusal),
                 records: self.take_all(),
             }],
-            Verdict::Refused { refusal } => self.drop_front(DropReason::Refused, refusal),
+            Verdict::Refused { refusal } => self.drop_front(DropReason::Rejected, refusal),
         }
     }
 
@@ -180,7 +180,7 @@ impl Delivery {
             return Vec::new();
         }
         vec![Effect::Dropped {
-            reason: DropReason::Refused,
+            reason: DropReason::Rejected,
             refusal: Some(refusal),
             records: part.records,
         }]

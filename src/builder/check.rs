@@ -12,7 +12,7 @@ const MAX_BATCH_SIZE: usize = 100;
 const MIN_SPOOL_BYTES: u64 = 4 * 1024;
 
 /// Each is a thread and a socket.
-const MAX_CONNECTIONS: usize = 64;
+const MAX_CONCURRENT_REQUESTS: usize = 64;
 
 /// Servers refuse, or cut, a longer header.
 const MAX_API_KEY: usize = 4096;
@@ -25,7 +25,12 @@ impl TrubricsBuilder {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         within("flush_batch_size", self.flush_batch_size, 1, MAX_BATCH_SIZE)?;
         within("max_batch_size", self.max_batch_size, 1, MAX_BATCH_SIZE)?;
-        within("connections", self.connections, 1, MAX_CONNECTIONS)?;
+        within(
+            "max_concurrent_requests",
+            self.max_concurrent_requests,
+            1,
+            MAX_CONCURRENT_REQUESTS,
+        )?;
         at_least("max_batch_bytes", self.max_batch_bytes, 1)?;
         at_least("max_text_bytes", self.max_text_bytes.unwrap_or(1), 1)?;
         at_least("queue_capacity", self.queue_capacity, 1)?;

@@ -71,12 +71,12 @@ fn every_bad_setting_is_refused_in_words_that_name_it_and_what_is_allowed() {
             "max_batch_size is 101: 1 to 100 is allowed",
         ),
         (
-            problem(builder().connections(0)),
-            "connections is 0: 1 to 64 is allowed",
+            problem(builder().max_concurrent_requests(0)),
+            "max_concurrent_requests is 0: 1 to 64 is allowed",
         ),
         (
-            problem(builder().connections(65)),
-            "connections is 65: 1 to 64 is allowed",
+            problem(builder().max_concurrent_requests(65)),
+            "max_concurrent_requests is 65: 1 to 64 is allowed",
         ),
         (
             problem(builder().max_batch_bytes(0)),

@@ -330,7 +330,7 @@ fn a_call_and_its_streams_may_go_to_another_thread() {
     goes::<LlmStream<std::vec::IntoIter<String>>>();
     goes::<LlmTryStream<std::vec::IntoIter<Result<String, fmt::Error>>>>();
     goes::<crate::Scope>();
-    goes::<crate::Guard>();
+    goes::<crate::ClientGuard>();
 }
 
 #[test]

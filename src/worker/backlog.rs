@@ -173,7 +173,7 @@ impl Backlog {
         books.count_settled(left.homeless.len() as u64);
         self.shared
             .report
-            .dropped(DropReason::Deadline, None, &left.homeless);
+            .dropped(DropReason::CloseTimeout, None, &left.homeless);
         self.count_missing(left.missing);
         self.count_evicted();
     }
@@ -240,7 +240,7 @@ impl Backlog {
     }
 
     fn count_missing(&self, missing: u64) {
-        self.shared.report.lost(DropReason::Damaged, missing);
+        self.shared.report.lost(DropReason::Corrupted, missing);
         self.shared.report.books().count_settled(missing);
     }
 

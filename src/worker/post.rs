@@ -76,8 +76,11 @@ impl Post {
         }
     }
 
-    /// Up to `connections` requests are in flight, each on a thread of its own, while the worker goes on.
-    pub(super) fn on_threads(shared: &Arc<Shared>, connections: usize) -> io::Result<Self> {
+    /// Up to `max_concurrent_requests` requests are in flight, each on a thread of its own, while the worker goes on.
+    pub(super) fn on_threads(
+        shared: &Arc<Shared>,
+        max_concurrent_requests: usize,
+    ) -> io::Result<Self> {
         let (jobs, next) = unbounded();
         let spawn = |_| {
             let (shared, next) = (shared.clone(), next.clone());
@@ -85,10 +88,12 @@ impl Post {
                 .name("trubrics-sender".into())
                 .spawn(move || send_all(&shared, &next))
         };
-        let threads = (0..connections).map(spawn).collect::<io::Result<_>>()?;
+        let threads = (0..max_concurrent_requests)
+            .map(spawn)
+            .collect::<io::Result<_>>()?;
         Ok(Self {
             shared: shared.clone(),
-            places: (0..connections).map(|_| None).collect(),
+            places: (0..max_concurrent_requests).map(|_| None).collect(),
             senders: Some(Senders { jobs, threads }),
             bodies: Vec::new(),
         })

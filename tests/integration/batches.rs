@@ -247,7 +247,7 @@ fn several_connections_carry_several_requests_at_once() {
     let client = build(
         Trubrics::builder("key")
             .transport(transport)
-            .connections(3)
+            .max_concurrent_requests(3)
             .flush_interval(NEVER),
     );
     for index in 0..300 {
@@ -274,7 +274,11 @@ fn several_connections_lose_and_double_nothing_when_some_requests_fail() {
             .is_some_and(|index| index % 97 == 0)
     });
     server.script([503, 200, 429, 503, 500].map(trubrics::testing::Reply::status));
-    let client = build(client_of(&server).connections(8).max_batch_size(10));
+    let client = build(
+        client_of(&server)
+            .max_concurrent_requests(8)
+            .max_batch_size(10),
+    );
     for index in 0..1_000 {
         client.track(Event::new("u", "e").property("index", index));
     }
@@ -298,7 +302,7 @@ fn several_connections_lose_and_double_nothing_when_some_requests_fail() {
 fn a_request_may_be_as_large_as_can_be_counted() {
     for connections in [1, 3] {
         let server = server();
-        let builder = client_of(&server).connections(connections);
+        let builder = client_of(&server).max_concurrent_requests(connections);
         let client = build(builder.max_batch_bytes(usize::MAX));
         for _ in 0..2 {
             client.track(Event::new("u", "e"));

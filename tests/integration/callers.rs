@@ -70,7 +70,7 @@ fn closes_with_different_limits_each_keep_their_own() {
         assert_eq!(dropped, 1);
     });
     assert_settled(&client);
-    assert_eq!(client.stats().dropped_for(DropReason::Deadline), 1);
+    assert_eq!(client.stats().dropped_for(DropReason::CloseTimeout), 1);
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn flush_and_close_in_a_transport_return_an_error() {
             Ok(Response::new(200))
         };
         let client = Trubrics::builder(API_KEY)
-            .connections(connections)
+            .max_concurrent_requests(connections)
             .transport(transport)
             .build()
             .unwrap();

@@ -129,7 +129,7 @@ fn measure(states: &[State], (name, limit, call): Call) {
 fn time(enter: states::Enter, connections: usize, call: fn(&mut Option<Trubrics>)) -> Duration {
     let (sender, told) = unbounded();
     let builder = Trubrics::builder(testing::API_KEY)
-        .connections(connections)
+        .max_concurrent_requests(connections)
         .shutdown_timeout(LIMIT)
         .on_drop(move |dropped| {
             let _ = sender.send(dropped.count());

@@ -138,7 +138,7 @@ fn a_disk_that_runs_full_costs_nothing_that_memory_can_hold() {
     server.set_unavailable(true);
     let more = track_until_well(&client, lines, 3_000);
     client.close(Duration::ZERO).expect("on disk");
-    assert_eq!(client.stats().spooled, more);
+    assert_eq!(client.stats().left_in_spool, more);
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn a_disk_that_is_full_all_along_is_told_of_once() {
     server.set_unavailable(true);
     track(&client, 500);
     client.close(Duration::ZERO).expect_err("it is nowhere");
-    assert_eq!(client.stats().dropped_for(DropReason::Deadline), 1);
+    assert_eq!(client.stats().dropped_for(DropReason::CloseTimeout), 1);
     assert_eq!(folder.files(), ["of somebody else"]);
 }
 
@@ -282,7 +282,10 @@ fn what_a_disk_did_not_take_gets_there_when_it_is_well_again() {
         std::thread::yield_now();
     }
     client.close(Duration::ZERO).expect("on disk");
-    assert_eq!((client.stats().spooled, server.requests().len()), (6, 0));
+    assert_eq!(
+        (client.stats().left_in_spool, server.requests().len()),
+        (6, 0)
+    );
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn every_refusal_that_is_final_costs_one_request_and_is_told_once() {
         let reason = match status {
             401 | 403 => DropReason::Unauthorized,
             413 => DropReason::TooLarge,
-            _ => DropReason::Refused,
+            _ => DropReason::Rejected,
         };
         assert_eq!(
             drops.try_iter().collect::<Vec<_>>(),
@@ -112,7 +112,7 @@ fn a_hundred_bad_events_are_all_counted_within_the_budget() {
         client.track(numbered(index));
     }
     client.flush(LONG).expect_err("all were refused");
-    assert_eq!(client.stats().dropped_for(DropReason::Refused), 100);
+    assert_eq!(client.stats().dropped_for(DropReason::Rejected), 100);
     assert!(
         server.requests().len() <= 33,
         "{} requests",
@@ -230,7 +230,7 @@ fn neither_flush_nor_close_sends_against_a_retry_after() {
     assert!(start.elapsed() < LONG, "none of them waits in vain");
     assert_eq!((error.pending(), error.dropped()), (0, 1));
     assert_eq!(server.requests().len(), 1);
-    assert_eq!(client.stats().dropped_for(DropReason::Deadline), 1);
+    assert_eq!(client.stats().dropped_for(DropReason::CloseTimeout), 1);
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn a_batch_that_has_had_its_time_is_given_up_without_a_request_against_a_retry_a
     for connections in [1, 3] {
         let server = server();
         server.script([Reply::status(429).header("Retry-After", "60")]);
-        let builder = client_of(&server).connections(connections);
+        let builder = client_of(&server).max_concurrent_requests(connections);
         let client = build(builder.give_up_after(Duration::from_millis(50)));
         client.track(numbered(0));
         client.flush(Duration::ZERO).expect_err("not yet");

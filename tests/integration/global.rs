@@ -28,7 +28,7 @@ fn nothing_happens_without_a_client_of_the_process() {
     let _turn = alone();
     trubrics::track(Event::new("u", "e"));
     trubrics::flush(LONG).expect("nothing to deliver");
-    let client = trubrics::client();
+    let client = trubrics::global();
     client.track(Event::new("u", "e"));
     assert_eq!(client.stats().tracked, 0);
 }
@@ -41,7 +41,7 @@ fn the_client_of_the_process_is_there_until_its_guard_is_dropped() {
     trubrics::track(Event::new("u", "first"));
     trubrics::flush(LONG).expect("delivered");
     assert_eq!(recorder.accepted(), 1);
-    trubrics::client().track(Event::new("u", "second"));
+    trubrics::global().track(Event::new("u", "second"));
     drop(guard);
     assert_eq!(recorder.accepted(), 2);
     trubrics::track(Event::new("u", "too late"));
@@ -53,7 +53,7 @@ fn the_guard_closes_the_client_though_others_have_handles_of_it() {
     let _turn = alone();
     let (_, client) = recording();
     let guard = trubrics::init(client.clone()).expect("the first");
-    let handle = trubrics::client();
+    let handle = trubrics::global();
     drop(guard);
     handle.track(Event::new("u", "too late"));
     assert_eq!(client.stats().dropped_for(DropReason::Closed), 1);

@@ -85,7 +85,7 @@ fn on_drop_is_told_of_every_drop_with_its_records() {
         [
             (DropReason::Invalid, 1, 0),
             (DropReason::QueueFull, 1, 1),
-            (DropReason::Refused, 1, 1)
+            (DropReason::Rejected, 1, 1)
         ]
     );
     assert!(told[1].2[0].contains("too many") && told[2].2[0].contains("bad"));

@@ -10,9 +10,7 @@ use std::{
 };
 
 use crossbeam_channel::{bounded, never};
-use trubrics::{
-    DEFAULT_FLUSH_BATCH_SIZE, Event, Request, Response, TransportError, Trubrics, testing::Server,
-};
+use trubrics::{Event, Request, Response, TransportError, Trubrics, defaults, testing::Server};
 
 use crate::child::{self, tell};
 
@@ -105,7 +103,7 @@ fn tracking_wakes_the_worker_at_most_twice_for_each_batch() {
         .expect("a client");
     let before = settled_switches();
     for _ in 0..BATCHES {
-        for _ in 0..DEFAULT_FLUSH_BATCH_SIZE {
+        for _ in 0..defaults::FLUSH_BATCH_SIZE {
             client.track(Event::new("user", "Sign up"));
             thread::yield_now();
         }

@@ -69,7 +69,7 @@ fn a_run_that_closes_at_once_delivers_what_all_the_others_left() {
     client.close(LONG).expect("delivered");
     let stats = client.stats();
     assert_eq!(
-        (stats.recovered, stats.delivered, stats.spooled),
+        (stats.recovered, stats.delivered, stats.left_in_spool),
         (20, 21, 0)
     );
     assert_eq!(server.accepted(), 21);

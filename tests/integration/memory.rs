@@ -2,7 +2,7 @@
 
 use std::{fs, net::TcpListener, time::Duration};
 
-use trubrics::{DEFAULT_QUEUE_BYTES, DEFAULT_QUEUE_CAPACITY, Event, Trubrics};
+use trubrics::{Event, Trubrics, defaults};
 
 use crate::child::{self, tell};
 
@@ -65,7 +65,7 @@ fn grow(text: usize) -> usize {
         flushed as f64 / MIB,
         (full as f64 - json as f64) / stats.pending as f64,
     ));
-    assert!(stats.pending as usize <= DEFAULT_QUEUE_CAPACITY);
+    assert!(stats.pending as usize <= defaults::QUEUE_CAPACITY);
     full.max(flushed)
 }
 
@@ -82,7 +82,7 @@ fn a_million_small_records_against_a_black_hole_stay_within_the_queues_bounds() 
         module_path!(),
         "a_million_small_records_against_a_black_hole_stay_within_the_queues_bounds",
     ) {
-        assert!(grow(20) <= DEFAULT_QUEUE_BYTES + SLACK);
+        assert!(grow(20) <= defaults::QUEUE_BYTES + SLACK);
     }
 }
 
@@ -92,7 +92,7 @@ fn a_million_large_records_against_a_black_hole_stay_within_the_queues_bounds() 
         module_path!(),
         "a_million_large_records_against_a_black_hole_stay_within_the_queues_bounds",
     ) {
-        assert!(grow(2_000) <= DEFAULT_QUEUE_BYTES + SLACK);
+        assert!(grow(2_000) <= defaults::QUEUE_BYTES + SLACK);
     }
 }
 
@@ -102,8 +102,8 @@ fn records_that_reach_both_bounds_at_once_cost_little_beside_their_json() {
         module_path!(),
         "records_that_reach_both_bounds_at_once_cost_little_beside_their_json",
     ) {
-        let text = DEFAULT_QUEUE_BYTES / DEFAULT_QUEUE_CAPACITY - json_bytes(0);
+        let text = defaults::QUEUE_BYTES / defaults::QUEUE_CAPACITY - json_bytes(0);
         // The bounds count JSON and records; what a record costs beside its JSON is in neither.
-        assert!(grow(text) <= DEFAULT_QUEUE_BYTES + DEFAULT_QUEUE_CAPACITY * BESIDE_JSON);
+        assert!(grow(text) <= defaults::QUEUE_BYTES + defaults::QUEUE_CAPACITY * BESIDE_JSON);
     }
 }

@@ -164,7 +164,7 @@ fn the_last_handle_may_go_inside_the_transport() {
             Ok(Response::new(200))
         };
         let client = Trubrics::builder(API_KEY)
-            .connections(connections)
+            .max_concurrent_requests(connections)
             .transport(transport)
             .shutdown_timeout(AMPLE)
             .flush_batch_size(1)

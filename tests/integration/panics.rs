@@ -82,7 +82,7 @@ fn a_panic_in_on_drop_is_swallowed_on_the_worker_and_on_the_callers_thread() {
     assert_eq!(server.accepted(), 1);
     assert_settled(&client);
     let reasons: Vec<_> = told.try_iter().collect();
-    assert_eq!(reasons, [DropReason::Invalid, DropReason::Refused]);
+    assert_eq!(reasons, [DropReason::Invalid, DropReason::Rejected]);
 }
 
 struct Explosive;
@@ -203,7 +203,7 @@ fn a_transport_that_does_nothing_but_panic_costs_its_records() {
     let error = client.close(Duration::from_millis(500)).unwrap_err();
     assert_eq!(error.pending() + error.dropped(), 1);
     let _ = client.close(AMPLE);
-    assert_eq!(client.stats().dropped_for(DropReason::Deadline), 1);
+    assert_eq!(client.stats().dropped_for(DropReason::CloseTimeout), 1);
     assert_settled(&client);
 }
 
@@ -284,7 +284,7 @@ fn a_panic_on_a_thread_that_sends_is_a_missing_answer() {
         }
     };
     let client = Trubrics::builder(API_KEY)
-        .connections(2)
+        .max_concurrent_requests(2)
         .initial_backoff(Duration::from_millis(1))
         .transport(transport)
         .build()

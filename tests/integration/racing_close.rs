@@ -19,7 +19,7 @@ fn a_close_without_time_leaves_no_record_behind_that_was_let_in() {
                 Ok(Response::new(200))
             })
             .on_drop(|dropped| {
-                if dropped.reason() == DropReason::Deadline {
+                if dropped.reason() == DropReason::CloseTimeout {
                     // Time for a thread that was on its way in when the door was shut.
                     let _ = never::<()>().recv_timeout(Duration::from_millis(5));
                 }

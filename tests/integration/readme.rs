@@ -2,13 +2,7 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use trubrics::{
-    DEFAULT_CONNECT_TIMEOUT, DEFAULT_CONNECTIONS, DEFAULT_FLUSH_BATCH_SIZE, DEFAULT_FLUSH_INTERVAL,
-    DEFAULT_GIVE_UP_AFTER, DEFAULT_HOST, DEFAULT_INITIAL_BACKOFF, DEFAULT_MAX_BACKOFF,
-    DEFAULT_MAX_BATCH_BYTES, DEFAULT_MAX_BATCH_SIZE, DEFAULT_QUEUE_BYTES, DEFAULT_QUEUE_CAPACITY,
-    DEFAULT_REQUEST_TIMEOUT, DEFAULT_SHUTDOWN_TIMEOUT, DEFAULT_SPOOL_MAX_AGE,
-    DEFAULT_SPOOL_MAX_BYTES, Overflow,
-};
+use trubrics::{Overflow, defaults};
 
 const README: &str = include_str!("../../README.md");
 const BUILDER: &str = include_str!("../../src/builder.rs");
@@ -23,23 +17,29 @@ fn the_readme_has_every_default_as_its_constant_is() {
     };
     let mebibytes = |bytes: u64| format!("{} MiB", bytes / (1024 * 1024));
     for (setting, default) in [
-        ("host", format!("`{DEFAULT_HOST}`")),
-        ("flush_interval", time(DEFAULT_FLUSH_INTERVAL)),
-        ("flush_batch_size", DEFAULT_FLUSH_BATCH_SIZE.to_string()),
-        ("max_batch_size", DEFAULT_MAX_BATCH_SIZE.to_string()),
-        ("max_batch_bytes", mebibytes(DEFAULT_MAX_BATCH_BYTES as u64)),
-        ("queue_capacity", DEFAULT_QUEUE_CAPACITY.to_string()),
-        ("queue_bytes", mebibytes(DEFAULT_QUEUE_BYTES as u64)),
+        ("host", format!("`{}`", defaults::HOST)),
+        ("flush_interval", time(defaults::FLUSH_INTERVAL)),
+        ("flush_batch_size", defaults::FLUSH_BATCH_SIZE.to_string()),
+        ("max_batch_size", defaults::MAX_BATCH_SIZE.to_string()),
+        (
+            "max_batch_bytes",
+            mebibytes(defaults::MAX_BATCH_BYTES as u64),
+        ),
+        ("queue_capacity", defaults::QUEUE_CAPACITY.to_string()),
+        ("queue_bytes", mebibytes(defaults::QUEUE_BYTES as u64)),
         ("overflow", format!("`{:?}`", Overflow::default())),
-        ("connections", DEFAULT_CONNECTIONS.to_string()),
-        ("request_timeout", time(DEFAULT_REQUEST_TIMEOUT)),
-        ("connect_timeout", time(DEFAULT_CONNECT_TIMEOUT)),
-        ("give_up_after", time(DEFAULT_GIVE_UP_AFTER)),
-        ("initial_backoff", time(DEFAULT_INITIAL_BACKOFF)),
-        ("max_backoff", time(DEFAULT_MAX_BACKOFF)),
-        ("shutdown_timeout", time(DEFAULT_SHUTDOWN_TIMEOUT)),
-        ("spool_max_bytes", mebibytes(DEFAULT_SPOOL_MAX_BYTES)),
-        ("spool_max_age", time(DEFAULT_SPOOL_MAX_AGE)),
+        (
+            "max_concurrent_requests",
+            defaults::MAX_CONCURRENT_REQUESTS.to_string(),
+        ),
+        ("request_timeout", time(defaults::REQUEST_TIMEOUT)),
+        ("connect_timeout", time(defaults::CONNECT_TIMEOUT)),
+        ("give_up_after", time(defaults::GIVE_UP_AFTER)),
+        ("initial_backoff", time(defaults::INITIAL_BACKOFF)),
+        ("max_backoff", time(defaults::MAX_BACKOFF)),
+        ("shutdown_timeout", time(defaults::SHUTDOWN_TIMEOUT)),
+        ("spool_max_bytes", mebibytes(defaults::SPOOL_MAX_BYTES)),
+        ("spool_max_age", time(defaults::SPOOL_MAX_AGE)),
     ] {
         let row = format!("| `{setting}` | {default} |");
         assert!(README.contains(&row), "the README has no row {row}");

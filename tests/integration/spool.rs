@@ -78,7 +78,12 @@ fn what_is_delivered_leaves_no_file() {
     client.close(LONG).expect("nothing is left");
     let stats = client.stats();
     assert_eq!(
-        (stats.tracked, stats.delivered, stats.pending, stats.spooled),
+        (
+            stats.tracked,
+            stats.delivered,
+            stats.pending,
+            stats.left_in_spool
+        ),
         (51, 51, 0, 0)
     );
 }
@@ -93,7 +98,12 @@ fn a_close_without_time_leaves_everything_on_disk_for_the_next_run() {
     client.close(Duration::ZERO).expect("nothing is lost");
     let stats = client.stats();
     assert_eq!(
-        (stats.tracked, stats.spooled, stats.dropped, stats.pending),
+        (
+            stats.tracked,
+            stats.left_in_spool,
+            stats.dropped,
+            stats.pending
+        ),
         (200, 200, 0, 0)
     );
     assert!(!folder.files().is_empty());
@@ -120,7 +130,7 @@ fn a_close_without_time_leaves_everything_on_disk_for_the_next_run() {
             stats.tracked,
             stats.recovered,
             stats.delivered,
-            stats.spooled
+            stats.left_in_spool
         ),
         (1, 200, 201, 0)
     );
@@ -141,7 +151,7 @@ fn records_are_on_disk_while_a_request_hangs() {
         std::thread::yield_now();
     }
     client.close(Duration::ZERO).expect("nothing is lost");
-    assert_eq!(client.stats().spooled, 2);
+    assert_eq!(client.stats().left_in_spool, 2);
 }
 
 #[test]
@@ -221,7 +231,7 @@ fn a_close_delivers_full_segments() {
     let start = Instant::now();
     client.close(LONG).expect("delivered");
     assert!(start.elapsed() < LONG / 2, "it does not wait for its end");
-    assert_eq!((server.accepted(), client.stats().spooled), (1, 0));
+    assert_eq!((server.accepted(), client.stats().left_in_spool), (1, 0));
 }
 
 #[test]
@@ -277,10 +287,10 @@ fn a_folder_that_holds_too_much_lets_the_oldest_go() {
     server.set_unavailable(false);
     let client = build(spooling(&server, &folder.0));
     server
-        .wait_for(stats.spooled as usize, LONG)
+        .wait_for(stats.left_in_spool as usize, LONG)
         .expect("recovered");
     client.close(LONG).expect("delivered");
-    assert_eq!(indexes(&server).len() as u64, stats.spooled);
+    assert_eq!(indexes(&server).len() as u64, stats.left_in_spool);
     assert!(
         indexes(&server).contains(&4_999),
         "the newest are still there"
@@ -293,7 +303,11 @@ fn assert_balanced_with_spool(client: &trubrics::Trubrics) {
         stats.tracked + stats.recovered,
         stats.delivered + stats.dropped,
     );
-    assert_eq!(came, went + stats.pending + stats.spooled, "{stats:?}");
+    assert_eq!(
+        came,
+        went + stats.pending + stats.left_in_spool,
+        "{stats:?}"
+    );
 }
 
 #[test]
@@ -445,7 +459,7 @@ fn a_close_without_time_finds_another_place_when_the_folder_is_gone() {
     }
     std::fs::remove_dir_all(&folder.0).expect("removed");
     client.close(Duration::ZERO).expect("nothing is lost");
-    assert_eq!(client.stats().spooled, 1);
+    assert_eq!(client.stats().left_in_spool, 1);
 
     server.set_unavailable(false);
     let client = build(spooling(&server, &folder.0));
@@ -476,7 +490,7 @@ fn a_folder_that_is_removed_in_the_middle_of_a_delivery_doubles_none() {
     let delivered: Vec<serde_json::Value> = serde_json::from_str(&first).expect("an array");
     let (count, stats) = (delivered.len() as u64, client.stats());
     assert_eq!(
-        (stats.delivered, stats.spooled, stats.pending),
+        (stats.delivered, stats.left_in_spool, stats.pending),
         (count, 20 - count, 0)
     );
 
@@ -510,11 +524,11 @@ fn what_has_to_go_when_a_client_leaves_is_told_of() {
         other.track(Event::new("u", "e").text("x".repeat(200)));
     }
     other.close(Duration::ZERO).expect("nothing is lost");
-    assert_eq!(other.stats().spooled, 90);
+    assert_eq!(other.stats().left_in_spool, 90);
     client.close(Duration::ZERO).expect_err("some had to go");
     let stats = client.stats();
     assert_eq!(stats.dropped, stats.dropped_for(DropReason::SpoolFull));
-    assert!(stats.spooled >= 50, "our own are not among them");
+    assert!(stats.left_in_spool >= 50, "our own are not among them");
     assert_balanced_with_spool(&client);
 
     let next = build(spooling(&server, &folder.0));

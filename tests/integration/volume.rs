@@ -15,7 +15,7 @@ use std::{
 use crossbeam_channel::{bounded, unbounded};
 use serde::Deserialize;
 use trubrics::{
-    DEFAULT_MAX_BATCH_SIZE, Event, Overflow, Request, Response, TransportError, Trubrics,
+    Event, Overflow, Request, Response, TransportError, Trubrics, defaults,
     testing::{ReceivedRequest, Server},
 };
 
@@ -140,7 +140,10 @@ fn one_request_takes_as_many_as_it_may_when_more_are_waiting() {
     drop(go_on);
     client.flush(AMPLE).expect("delivered");
     let sizes: Vec<_> = requests.try_iter().collect();
-    assert_eq!(sizes, [DEFAULT_MAX_BATCH_SIZE, DEFAULT_MAX_BATCH_SIZE, 50]);
+    assert_eq!(
+        sizes,
+        [defaults::MAX_BATCH_SIZE, defaults::MAX_BATCH_SIZE, 50]
+    );
 }
 
 #[test]

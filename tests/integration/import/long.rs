@@ -4,7 +4,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use trubrics::DEFAULT_MAX_BATCH_SIZE;
+use trubrics::defaults;
 
 use super::{Import, arrivals, line, lines};
 use crate::support::{LONG, server};
@@ -67,7 +67,7 @@ fn an_import_that_is_killed_goes_on_where_it_was_and_doubles_at_most_one_batch()
         }
         let doubles = server.accepted() - arrivals.len();
         println!("seed {seed}: killed at {moment} of {count}, {doubles} doubles\n{printed}");
-        assert!(doubles <= DEFAULT_MAX_BATCH_SIZE, "{doubles} doubles");
+        assert!(doubles <= defaults::MAX_BATCH_SIZE, "{doubles} doubles");
 
         let letters = import.dead_letters();
         let mut distinct: Vec<_> = letters
@@ -101,7 +101,7 @@ fn an_import_delivers_every_line_once() {
     // The limit: full requests, made before, over one connection.
     let bodies = |path: &str, records: &[Value]| -> Vec<_> {
         let body = |records| (path.to_owned(), json!(records).to_string());
-        records.chunks(DEFAULT_MAX_BATCH_SIZE).map(body).collect()
+        records.chunks(defaults::MAX_BATCH_SIZE).map(body).collect()
     };
     let mut requests = bodies("/publish_events", &first.events());
     requests.extend(bodies("/publish_llm_events", &first.llm_events()));

@@ -118,7 +118,7 @@ impl Orders {
             }
             Life::Works => {
                 client.close(LONG * 4).expect("delivered");
-                assert_eq!(client.stats().spooled, 0);
+                assert_eq!(client.stats().left_in_spool, 0);
                 say(self.records);
                 return;
             }

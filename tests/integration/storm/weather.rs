@@ -58,7 +58,7 @@ impl Weather {
             .overflow(self.overflow)
             .queue_capacity(self.capacity)
             .queue_bytes(chance.pick(&[16 * 1024, 256 * 1024, 32 * 1024 * 1024]))
-            .connections(self.connections)
+            .max_concurrent_requests(self.connections)
             .flush_interval(Duration::from_secs(1))
             .flush_batch_size(chance.pick(&[1, 5, 20, 100]))
             .max_batch_size(chance.pick(&[1, 7, 30, 100, 100]))

@@ -33,7 +33,7 @@ use crate::{
     report::Report,
     spool::SpoolSettings,
     transport::Transport,
-    worker::{Knocker, Worker, WorkerSettings},
+    worker::{Worker, WorkerHandle, WorkerSettings},
 };
 
 /// Tells clients apart where hooks have to know their own.
@@ -333,7 +333,7 @@ impl TrubricsBuilder {
     /// taken. Default: none.
     ///
     /// A panic is swallowed. It must be quick, and must not call `flush` or `close`, which return an error there. What
-    /// it drops itself is counted but not told. It must not own a handle of its client, which would then never be
+    /// it drops itself is counted but not reported. It must not own a handle of its client, which would then never be
     /// closed by itself.
     ///
     /// ```
@@ -475,16 +475,16 @@ impl TrubricsBuilder {
         let spool = self.spool.map(path::absolute).transpose();
         let spool = spool
             .map_err(|error| ConfigError::new("spool", "is no usable path").caused_by(error))?;
-        let trigger_records = self.flush_batch_size.min(self.queue_capacity);
+        let wake_at_records = self.flush_batch_size.min(self.queue_capacity);
         let (queue, records) = Queue::new(Limits {
             records: self.queue_capacity,
             bytes: self.queue_bytes,
-            trigger_records,
-            trigger_bytes: self.max_batch_bytes.min(self.queue_bytes.div_ceil(2)),
-            urgent_records: self
+            wake_at_records,
+            wake_at_bytes: self.max_batch_bytes.min(self.queue_bytes.div_ceil(2)),
+            wake_polling_at: self
                 .max_batch_size
                 .min(self.queue_capacity.div_ceil(2))
-                .max(trigger_records),
+                .max(wake_at_records),
         });
         let content = ContentRules::new(self.content, self.max_text_bytes, &mut self.defaults);
         let (control, orders) = unbounded();
@@ -494,7 +494,7 @@ impl TrubricsBuilder {
             id,
             process_id: process::id(),
             report: Report::new(id, self.on_drop),
-            knocker: Knocker::new(control),
+            worker_handle: WorkerHandle::new(control),
             transport,
             api_key,
             urls: Endpoint::ALL.map(|endpoint| format!("{host}{}", endpoint.path())),

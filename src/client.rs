@@ -111,7 +111,7 @@ impl Trubrics {
                 TrackErrorKind::Closed => DropReason::Closed,
                 TrackErrorKind::Invalid(_) => DropReason::Invalid,
             };
-            shared.report.turned_away(reason, rejected.encoded.as_ref());
+            shared.report.rejected(reason, rejected.encoded.as_ref());
         }
     }
 
@@ -236,32 +236,34 @@ impl Inner {
 
     fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
         if self.shared.is_forked() {
-            return self.outcome(false, self.shared.report.books().told());
+            return self.outcome(false, self.shared.report.counters().reported_drops());
         }
         if self.is_inside() {
             return Err(FlushError::in_hook(self.shared.pending()));
         }
         let deadline = after(Instant::now(), timeout);
-        let told = self.shared.report.books().told();
+        let reported = self.shared.report.counters().reported_drops();
         if timeout.is_zero() {
-            self.shared.knocker.hurry();
-            return self.outcome(false, told);
+            self.shared.worker_handle.request_flush();
+            return self.outcome(false, reported);
         }
         let (done, settled) = bounded(1);
-        self.shared.knocker.tell(Control::Flush { deadline, done });
+        self.shared
+            .worker_handle
+            .send(Control::Flush { deadline, done });
         let is_settled = settled.recv_deadline(deadline).is_ok();
-        self.outcome(is_settled, told)
+        self.outcome(is_settled, reported)
     }
 
     fn close(&self, timeout: Duration) -> Result<(), FlushError> {
         if self.shared.is_forked() {
-            return self.outcome(false, self.shared.report.books().told());
+            return self.outcome(false, self.shared.report.counters().reported_drops());
         }
         if self.is_inside() {
             return Err(FlushError::in_hook(self.shared.pending()));
         }
         let now = Instant::now();
-        let told = self.shared.report.books().told();
+        let reported = self.shared.report.counters().reported_drops();
         let deadline = after(now, timeout);
         // The worker is to be done a little earlier, so that there is time to interrupt it.
         let last_call = deadline - INTERRUPT_GRACE.min(timeout / 4);
@@ -278,7 +280,7 @@ impl Inner {
         if self.has_ended(deadline.max(now + grace)) {
             self.join();
         }
-        self.outcome(false, told)
+        self.outcome(false, reported)
     }
 
     fn close_in_time(&self) {
@@ -287,7 +289,7 @@ impl Inner {
             // It cannot wait for itself; the worker goes on until it is done.
             self.shared.begin_close(after(Instant::now(), timeout));
         } else {
-            // Nobody is there to be told; the report has logged what was dropped.
+            // Nobody is there to be reported; the report has logged what was dropped.
             let _ = self.close(timeout);
         }
     }
@@ -309,19 +311,19 @@ impl Inner {
         }
     }
 
-    fn outcome(&self, is_settled: bool, told: u64) -> Result<(), FlushError> {
+    fn outcome(&self, is_settled: bool, reported: u64) -> Result<(), FlushError> {
         let pending = self.shared.pending();
-        let books = self.shared.report.books();
-        let dropped = books.dropped();
-        books.tell(dropped);
-        let is_delivered = (is_settled || pending == 0) && dropped <= told;
+        let counters = self.shared.report.counters();
+        let dropped = counters.dropped();
+        counters.mark_reported(dropped);
+        let is_delivered = (is_settled || pending == 0) && dropped <= reported;
         if is_delivered {
             return Ok(());
         }
         let cause = self.shared.last_failure().clone();
         Err(FlushError::new(
             pending,
-            dropped.saturating_sub(told),
+            dropped.saturating_sub(reported),
             cause,
         ))
     }

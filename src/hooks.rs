@@ -106,7 +106,7 @@ pub(crate) fn transport<T>(client: ClientId, call: impl FnOnce() -> T) -> Option
 }
 
 /// The thread that this is called on works for the client alone: whatever it runs is as good as its transport.
-pub(crate) fn work_for(client: ClientId) {
+pub(crate) fn mark_worker_thread(client: ClientId) {
     RUNNING.set(RUNNING.get().with((client, Kind::Transport)));
 }
 

@@ -31,17 +31,17 @@ pub enum Overflow {
 pub(crate) struct Limits {
     pub(crate) records: usize,
     pub(crate) bytes: usize,
-    pub(crate) trigger_records: usize,
-    pub(crate) trigger_bytes: usize,
+    pub(crate) wake_at_records: usize,
+    pub(crate) wake_at_bytes: usize,
     /// So many wake even a worker that will look by itself soon.
-    pub(crate) urgent_records: usize,
+    pub(crate) wake_polling_at: usize,
 }
 
 /// Set in `accepted` once the door is shut. Counting and asking are then one step, and none slips in between.
 const CLOSED: u64 = 1 << 63;
 
 /// Set in `taken` while the worker looks at the queue by itself.
-const ALERT: u64 = 1 << 63;
+const POLLING: u64 = 1 << 63;
 
 /// No record is smaller: its field names and its timestamp alone take this much.
 const MIN_RECORD_BYTES: usize = 64 + RECORD_OVERHEAD;
@@ -51,10 +51,10 @@ pub(crate) struct Queue {
     sender: Sender<Encoded>,
     /// Records let in, ever, and the [`CLOSED`] bit.
     accepted: AtomicU64,
-    /// Records that the worker has taken out, ever, and the [`ALERT`] bit.
+    /// Records that the worker has taken out, ever, and the [`POLLING`] bit.
     taken: AtomicU64,
     /// The bytes of those that have no fate yet.
-    in_hand_bytes: AtomicUsize,
+    batched_bytes: AtomicUsize,
     /// What is waiting, in a batch or in flight.
     budget: Budget,
 }
@@ -73,7 +73,7 @@ impl Queue {
             sender,
             accepted: AtomicU64::new(0),
             taken: AtomicU64::new(0),
-            in_hand_bytes: AtomicUsize::new(0),
+            batched_bytes: AtomicUsize::new(0),
             budget: Budget::new(limits.records, limits.bytes),
         };
         (queue, receiver)
@@ -124,17 +124,17 @@ impl Queue {
             self.release(1, size);
             return Err(Refused::Closed(record));
         }
-        let waiting = (before + 1).saturating_sub(taken & !ALERT);
-        let in_hand = self.in_hand_bytes.load(SeqCst);
-        let waits = |bytes: usize| bytes.saturating_sub(in_hand);
-        let trigger = self.limits.trigger_bytes;
+        let waiting = (before + 1).saturating_sub(taken & !POLLING);
+        let batched = self.batched_bytes.load(SeqCst);
+        let waits = |bytes: usize| bytes.saturating_sub(batched);
+        let trigger = self.limits.wake_at_bytes;
         let fills = waits(bytes_before) < trigger && waits(bytes_before + size) >= trigger;
-        let is_news = if taken & ALERT == 0 {
-            waiting <= 1 || waiting == self.limits.trigger_records as u64
+        let should_wake = if taken & POLLING == 0 {
+            waiting <= 1 || waiting == self.limits.wake_at_records as u64
         } else {
-            waiting == self.limits.urgent_records as u64
+            waiting == self.limits.wake_polling_at as u64
         };
-        Ok(is_news || fills)
+        Ok(should_wake || fills)
     }
 
     /// Gives back the budget of records that came to their end.
@@ -182,10 +182,10 @@ impl Queue {
     }
 
     /// The worker has taken so many out, ever, of which these bytes have no fate yet, and looks again by itself if it
-    /// `is_alert`: then callers need not wake it. Says how many are waiting or on their way.
-    pub(crate) fn set_taken(&self, taken: u64, in_hand_bytes: usize, is_alert: bool) -> u64 {
-        let alert = if is_alert { ALERT } else { 0 };
-        self.in_hand_bytes.store(in_hand_bytes, SeqCst);
+    /// `is_polling`: then callers need not wake it. Says how many are waiting or on their way.
+    pub(crate) fn set_taken(&self, taken: u64, batched_bytes: usize, is_polling: bool) -> u64 {
+        let alert = if is_polling { POLLING } else { 0 };
+        self.batched_bytes.store(batched_bytes, SeqCst);
         self.taken.store(taken | alert, SeqCst);
         self.accepted().saturating_sub(taken)
     }

@@ -18,7 +18,7 @@ use crate::{
     hooks::{self, ClientId, Dropped, OnDrop},
     record::Encoded,
     reply::Refusal,
-    stats::{Books, DropReason},
+    stats::{Counters, DropReason},
 };
 
 /// Target of all log lines.
@@ -31,7 +31,7 @@ pub(crate) fn logging(statement: impl FnOnce()) {
 
 pub(crate) struct Report {
     client: ClientId,
-    books: Books,
+    counters: Counters,
     on_drop: Option<OnDrop>,
     drops: Episode,
     key_refused: AtomicBool,
@@ -41,15 +41,15 @@ impl Report {
     pub(crate) fn new(client: ClientId, on_drop: Option<OnDrop>) -> Self {
         Self {
             client,
-            books: Books::default(),
+            counters: Counters::default(),
             on_drop,
             drops: Episode::new(Instant::now()),
             key_refused: AtomicBool::new(false),
         }
     }
 
-    pub(crate) fn books(&self) -> &Books {
-        &self.books
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// Whether somebody wants to see the records that are dropped.
@@ -58,7 +58,7 @@ impl Report {
     }
 
     pub(crate) fn delivered(&self, records: usize) {
-        self.books.count_delivered(records as u64);
+        self.counters.count_delivered(records as u64);
         self.key_refused.store(false, Relaxed);
         self.log_total(self.drops.end_if_quiet(Instant::now()));
     }
@@ -84,8 +84,8 @@ impl Report {
     }
 
     /// A record is dropped before it came into the queue; its JSON is there if it got so far.
-    pub(crate) fn turned_away(&self, reason: DropReason, record: Option<&Encoded>) {
-        self.books.count_beside_queue(1);
+    pub(crate) fn rejected(&self, reason: DropReason, record: Option<&Encoded>) {
+        self.counters.count_beside_queue(1);
         self.count(
             reason,
             None,
@@ -101,7 +101,7 @@ impl Report {
 
     fn log_total(&self, dropped_before: Option<u64>) {
         if let Some(before) = dropped_before {
-            let total = self.books.dropped().saturating_sub(before);
+            let total = self.counters.dropped().saturating_sub(before);
             logging(|| warn!(target: TARGET, "records dropped in all: {total}"));
         }
     }
@@ -116,8 +116,8 @@ impl Report {
         if count == 0 {
             return;
         }
-        let is_first = self.drops.add(Instant::now(), || self.books.dropped());
-        self.books.count_dropped(reason, count as u64);
+        let is_first = self.drops.add(Instant::now(), || self.counters.dropped());
+        self.counters.count_dropped(reason, count as u64);
         if is_first && reason != DropReason::Unauthorized {
             let status = refusal
                 .map(|refusal| format!(" (status {})", refusal.status))

@@ -1,4 +1,4 @@
-//! The books: every record that `track` was given ends in exactly one of delivered, dropped or pending.
+//! The counters: every record that `track` was given ends in exactly one of delivered, dropped or pending.
 
 use std::{
     collections::BTreeMap,
@@ -148,20 +148,20 @@ impl fmt::Debug for Stats {
 
 /// The counters behind [`Stats`]; what is pending, and how many were taken, the queue counts itself.
 #[derive(Default)]
-pub(crate) struct Books {
+pub(crate) struct Counters {
     /// Tracked without the queue: dropped at the door, or delivered by the caller's own thread.
     beside_queue: AtomicU64,
     delivered: AtomicU64,
     dropped: [AtomicU64; REASONS],
     /// How many of the dropped a flush has told of.
-    told: AtomicU64,
+    reported_drops: AtomicU64,
     recovered: AtomicU64,
     left_in_spool: AtomicU64,
     /// Records in the spool that are this client's to deliver.
     on_disk: AtomicU64,
 }
 
-impl Books {
+impl Counters {
     /// Counts records that ended without ever being in the queue; what became of them is counted as ever.
     pub(crate) fn count_beside_queue(&self, records: u64) {
         self.beside_queue.fetch_add(records, Ordering::Relaxed);
@@ -209,13 +209,13 @@ impl Books {
     }
 
     /// How many drops no flush has told of; a flush asks when it begins.
-    pub(crate) fn told(&self) -> u64 {
-        self.told.load(Ordering::Relaxed)
+    pub(crate) fn reported_drops(&self) -> u64 {
+        self.reported_drops.load(Ordering::Relaxed)
     }
 
     /// A flush tells of all drops up to `dropped`. Two at once tell of the same ones, so that neither says all is well.
-    pub(crate) fn tell(&self, dropped: u64) {
-        self.told.fetch_max(dropped, Ordering::Relaxed);
+    pub(crate) fn mark_reported(&self, dropped: u64) {
+        self.reported_drops.fetch_max(dropped, Ordering::Relaxed);
     }
 
     pub(crate) fn stats(&self, taken: u64, pending: u64) -> Stats {

@@ -33,7 +33,7 @@ pub(crate) struct Delivery {
 struct Part {
     records: Vec<Encoded>,
     /// The server named bad records of this part, and they are gone.
-    trimmed: bool,
+    bad_removed: bool,
     /// The second half of a refused whole, of which the first half is right before it: if that one is accepted, this
     /// one is to blame, and need not be refused once more to be taken apart.
     suspect: bool,
@@ -47,11 +47,11 @@ pub(crate) enum Effect {
         refusal: Option<Refusal>,
         records: Vec<Encoded>,
     },
-    /// Wait for the back-off, but no longer than until `last_chance`, when the batch is attempted once more before it is
+    /// Wait for the back-off, but no longer than until `give_up_at`, when the batch is attempted once more before it is
     /// given up; and in any case as long as the server asks for.
-    Wait {
-        at_least: Option<Duration>,
-        last_chance: Option<Instant>,
+    RetryLater {
+        retry_after: Option<Duration>,
+        give_up_at: Option<Instant>,
     },
 }
 
@@ -76,7 +76,7 @@ impl Delivery {
     }
 
     /// When it is given up, if it has failed: what is attempted then is attempted for the last time.
-    pub(crate) fn last_chance(&self, give_up_after: Duration) -> Option<Instant> {
+    pub(crate) fn give_up_at(&self, give_up_after: Duration) -> Option<Instant> {
         self.first_failure
             .map(|first_failure| after(first_failure, give_up_after))
     }
@@ -110,18 +110,18 @@ impl Delivery {
 
     fn wait_or_give_up(
         &mut self,
-        at_least: Option<Duration>,
+        retry_after: Option<Duration>,
         refusal: Option<Refusal>,
         now: Instant,
         give_up_after: Duration,
     ) -> Vec<Effect> {
         let first_failure = *self.first_failure.get_or_insert(now);
-        let last_chance = after(first_failure, give_up_after);
-        if now < last_chance {
-            let last_chance = Some(last_chance);
-            return vec![Effect::Wait {
-                at_least,
-                last_chance,
+        let give_up_at = after(first_failure, give_up_after);
+        if now < give_up_at {
+            let give_up_at = Some(give_up_at);
+            return vec![Effect::RetryLater {
+                retry_after,
+                give_up_at,
             }];
         }
         let dropped = Effect::Dropped {
@@ -132,9 +132,9 @@ impl Delivery {
         // The next batch is no reason to come back any sooner.
         vec![
             dropped,
-            Effect::Wait {
-                at_least,
-                last_chance: None,
+            Effect::RetryLater {
+                retry_after,
+                give_up_at: None,
             },
         ]
     }
@@ -144,12 +144,12 @@ impl Delivery {
             return Vec::new();
         };
         self.fruitless_splits = 0;
-        let is_guilty = |next: &Part| next.suspect && next.records.len() > 1;
-        if self.may_split() && self.parts.front().is_some_and(is_guilty) {
-            let guilty = self.parts.pop_front();
-            guilty
+        let is_culprit = |next: &Part| next.suspect && next.records.len() > 1;
+        if self.may_split() && self.parts.front().is_some_and(is_culprit) {
+            let culprit = self.parts.pop_front();
+            culprit
                 .into_iter()
-                .for_each(|guilty| self.split(guilty, true));
+                .for_each(|culprit| self.split(culprit, true));
         }
         vec![Effect::Delivered(part.records)]
     }
@@ -160,7 +160,7 @@ impl Delivery {
             return Vec::new();
         };
         let count = part.records.len();
-        let named = !part.trimmed && !bad.is_empty() && bad.iter().all(|index| *index < count);
+        let named = !part.bad_removed && !bad.is_empty() && bad.iter().all(|index| *index < count);
         if count > 1 && named {
             let (dropped, kept): (Vec<_>, Vec<_>) = part
                 .records
@@ -169,7 +169,7 @@ impl Delivery {
                 .partition(|(index, _)| bad.binary_search(index).is_ok());
             if !kept.is_empty() {
                 let kept = Part {
-                    trimmed: true,
+                    bad_removed: true,
                     ..Part::new(kept.into_iter().map(|(_, record)| record).collect())
                 };
                 self.parts.push_front(kept);
@@ -243,21 +243,21 @@ impl Part {
     fn new(records: Vec<Encoded>) -> Self {
         Self {
             records,
-            trimmed: false,
+            bad_removed: false,
             suspect: false,
         }
     }
 
     fn halve(mut self) -> (Self, Self) {
         let second = self.records.split_off(self.records.len().div_ceil(2));
-        let trimmed = self.trimmed;
+        let bad_removed = self.bad_removed;
         (
             Self {
-                trimmed,
+                bad_removed,
                 ..Self::new(self.records)
             },
             Self {
-                trimmed,
+                bad_removed,
                 ..Self::new(second)
             },
         )

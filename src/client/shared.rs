@@ -21,7 +21,7 @@ use crate::{
     report::{Report, TARGET, logging},
     stats::{DropReason, Stats},
     transport::{Request, Response, Transport, TransportError},
-    worker::{Control, Knocker},
+    worker::{Control, WorkerHandle},
 };
 
 /// What callers and the worker have in common.
@@ -30,7 +30,7 @@ pub(crate) struct Shared {
     pub(crate) process_id: u32,
     pub(crate) queue: Queue,
     pub(crate) report: Report,
-    pub(crate) knocker: Knocker,
+    pub(crate) worker_handle: WorkerHandle,
     pub(crate) transport: Box<dyn Transport>,
     pub(crate) api_key: String,
     /// The URL of each endpoint.
@@ -87,7 +87,7 @@ impl Shared {
         // A record is moved about as little as can be: it is large.
         if let Some(hook) = &self.before_send {
             let Some(changed) = hooks::before_send(self.id, hook, record) else {
-                self.report.turned_away(DropReason::Hook, None);
+                self.report.rejected(DropReason::Hook, None);
                 return Ok(());
             };
             record = changed;
@@ -95,7 +95,7 @@ impl Shared {
         let encoded = match self.encode(&record) {
             Ok(Some(encoded)) => encoded,
             Ok(None) => {
-                self.report.turned_away(DropReason::Hook, None);
+                self.report.rejected(DropReason::Hook, None);
                 return Ok(());
             }
             Err(error) => return reject(TrackErrorKind::Invalid(error), record, None),
@@ -104,14 +104,14 @@ impl Shared {
             // After a fork, nobody is there to make room.
             let in_vain = || self.is_forked();
             self.queue
-                .push_or_wait(encoded, in_vain, || self.knocker.wake())
+                .push_or_wait(encoded, in_vain, || self.worker_handle.wake())
         } else {
             self.queue.push(encoded)
         };
         match pushed {
             Ok(false) => Ok(()),
             Ok(true) => {
-                self.knocker.wake();
+                self.worker_handle.wake();
                 Ok(())
             }
             Err(Refused::Full(back)) => reject(TrackErrorKind::Full, record, Some(back)),
@@ -161,7 +161,7 @@ impl Shared {
         if let Some(failure) = failure {
             return Err(failure);
         }
-        self.report.books().count_beside_queue(1);
+        self.report.counters().count_beside_queue(1);
         self.report.delivered(1);
         Ok(())
     }
@@ -252,11 +252,11 @@ impl Shared {
             (None, None) => {}
         }
         drop(closing);
-        self.knocker.tell(Control::Close);
+        self.worker_handle.send(Control::Close);
     }
 
     /// Shuts the door when the worker has failed.
-    pub(crate) fn shut_the_door(&self) {
+    pub(crate) fn close_intake(&self) {
         let now = Instant::now();
         self.begin_close(now);
     }
@@ -272,12 +272,12 @@ impl Shared {
 
     /// Records that wait for delivery or are in flight, in the queue or on disk.
     pub(crate) fn pending(&self) -> u64 {
-        self.queue.pending() + self.report.books().on_disk()
+        self.queue.pending() + self.report.counters().on_disk()
     }
 
     pub(crate) fn stats(&self) -> Stats {
         self.report
-            .books()
+            .counters()
             .stats(self.queue.accepted(), self.pending())
     }
 }

@@ -25,9 +25,9 @@ fn queue(records: usize, units: usize) -> (Arc<Queue>, Receiver<Encoded>) {
     let (queue, receiver) = Queue::new(Limits {
         records,
         bytes: units.saturating_mul(UNIT),
-        trigger_records: 3,
-        trigger_bytes: 500 * UNIT,
-        urgent_records: 5,
+        wake_at_records: 3,
+        wake_at_bytes: 500 * UNIT,
+        wake_polling_at: 5,
     });
     (Arc::new(queue), receiver)
 }

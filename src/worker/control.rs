@@ -7,7 +7,7 @@ use std::{
 
 use crossbeam_channel::Sender;
 
-use super::post::Answer;
+use super::dispatcher::SendResult;
 
 /// What callers tell the worker.
 pub(crate) enum Control {
@@ -18,48 +18,48 @@ pub(crate) enum Control {
     /// A close has begun: look at its deadline.
     Close,
     /// A request that another thread made has come to its end.
-    Answered(Answer),
+    Completed(SendResult),
 }
 
 /// The callers' end of the control channel.
-pub(crate) struct Knocker {
+pub(crate) struct WorkerHandle {
     control: Sender<Control>,
     /// A wake is on its way. More of them would say nothing new.
     waking: AtomicBool,
     /// Somebody wants everything to be sent, but does not wait for it.
-    hurrying: AtomicBool,
+    flush_requested: AtomicBool,
 }
 
-impl Knocker {
+impl WorkerHandle {
     pub(crate) fn new(control: Sender<Control>) -> Self {
         Self {
             control,
             waking: AtomicBool::new(false),
-            hurrying: AtomicBool::new(false),
+            flush_requested: AtomicBool::new(false),
         }
     }
 
     pub(crate) fn wake(&self) {
         if !self.waking.swap(true, SeqCst) {
-            self.tell(Control::Wake);
+            self.send(Control::Wake);
         }
     }
 
     /// The worker has heard of a wake: the next one is news again. It says so before it looks at the queue, so that no
     /// knock is lost. Says whether somebody hurries.
-    pub(super) fn heard(&self) -> bool {
+    pub(super) fn take_flags(&self) -> bool {
         self.waking.store(false, SeqCst);
-        self.hurrying.swap(false, SeqCst)
+        self.flush_requested.swap(false, SeqCst)
     }
 
     /// Wants what waits to be sent now. However often this is called, the worker hears it once.
-    pub(crate) fn hurry(&self) {
-        self.hurrying.store(true, SeqCst);
+    pub(crate) fn request_flush(&self) {
+        self.flush_requested.store(true, SeqCst);
         self.wake();
     }
 
     /// A worker that is gone has nothing left to do: nobody needs to know.
-    pub(crate) fn tell(&self, control: Control) {
+    pub(crate) fn send(&self, control: Control) {
         let _ = self.control.send(control);
     }
 }

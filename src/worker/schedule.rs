@@ -10,10 +10,10 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
 
 /// How long the worker looks at the queue by itself, without being woken, after a full batch came: while records are that
 /// dense, none of those who track them has to wake anybody.
-const ALERT_PERIOD: Duration = Duration::from_millis(50);
+const POLL_PERIOD: Duration = Duration::from_millis(50);
 
 /// The same where there is a spool, after any record came: it is on disk within this time.
-const ALERT_PERIOD_WITH_SPOOL: Duration = Duration::from_millis(2);
+const POLL_PERIOD_WITH_SPOOL: Duration = Duration::from_millis(2);
 
 /// Where the records are.
 #[derive(Debug, Clone, Copy)]
@@ -24,12 +24,12 @@ pub(crate) struct View {
     /// Callers wait for room in the queue.
     pub(crate) blocked: bool,
     /// The worker holds records that are due, apart from those in flight.
-    pub(crate) in_hand: bool,
+    pub(crate) batched: bool,
     pub(crate) in_flight: bool,
     /// One more request may be in flight.
     pub(crate) has_place: bool,
     /// When the first of the batches in hand has to be given up.
-    pub(crate) last_chance: Option<Instant>,
+    pub(crate) give_up_at: Option<Instant>,
     /// What is on disk, for a client that has a spool.
     pub(crate) spool: Option<SpoolView>,
 }
@@ -43,9 +43,9 @@ pub(crate) struct SpoolView {
     /// Our own are due: enough was gathered, or somebody flushes.
     pub(crate) is_due: bool,
     /// Others left something.
-    pub(crate) has_found: bool,
+    pub(crate) has_orphans: bool,
     /// When to look for more.
-    pub(crate) next_look: Option<Instant>,
+    pub(crate) next_scan: Option<Instant>,
 }
 
 /// The next thing to do.
@@ -56,13 +56,13 @@ pub(crate) enum Step {
     /// Take the next records from the spool; our own that are being gathered only if they are due.
     Load { is_due: bool },
     /// Look for what others left in the spool.
-    Look,
+    ScanSpool,
     /// Attempt a batch.
     Attempt,
     /// Give up the batches that have had their time: the server does not want them now.
     GiveUp,
     /// Listen for control, at most until then.
-    Listen(Option<Instant>),
+    Wait(Option<Instant>),
     /// Drop what is left: nothing can be sent any more before the client has to be closed.
     Abandon,
     /// Nothing is left, and nothing will come.
@@ -71,29 +71,29 @@ pub(crate) enum Step {
 
 pub(crate) struct Schedule {
     flush_interval: Duration,
-    trigger_records: u64,
-    trigger_bytes: usize,
+    wake_at_records: u64,
+    wake_at_bytes: usize,
     /// What waits in the channel arrived no earlier than this.
     since: Option<Instant>,
     /// Nobody has to wake the worker until then.
-    alert_until: Option<Instant>,
-    gate: Gate,
+    poll_until: Option<Instant>,
+    gate: BackoffGate,
     closing: Option<Instant>,
 }
 
 impl Schedule {
     pub(crate) fn new(
         flush_interval: Duration,
-        trigger_records: usize,
-        trigger_bytes: usize,
+        wake_at_records: usize,
+        wake_at_bytes: usize,
     ) -> Self {
         Self {
             flush_interval,
-            trigger_records: trigger_records as u64,
-            trigger_bytes,
+            wake_at_records: wake_at_records as u64,
+            wake_at_bytes,
             since: None,
-            alert_until: None,
-            gate: Gate::default(),
+            poll_until: None,
+            gate: BackoffGate::default(),
             closing: None,
         }
     }
@@ -106,11 +106,11 @@ impl Schedule {
         if view.waiting > 0 && (is_closing || view.spool.is_some()) {
             return Step::Take;
         }
-        let is_busy = view.in_hand || view.in_flight;
-        let is_look_due = spool.next_look.is_some_and(|next| next <= now);
+        let is_busy = view.batched || view.in_flight;
+        let is_scan_due = spool.next_scan.is_some_and(|next| next <= now);
         if let Some(deadline) = self.closing {
             // Who closes with time to spare delivers what others left too: they may all have been in a hurry.
-            let has_left = now < deadline && (spool.has_found || is_look_due);
+            let has_left = now < deadline && (spool.has_orphans || is_scan_due);
             if !is_busy && spool.held == 0 && !spool.is_due && !has_left {
                 return Step::End;
             }
@@ -118,26 +118,23 @@ impl Schedule {
                 return Step::Abandon;
             }
         }
-        let alert_until = self.alert_until.filter(|_| self.is_alert(now));
-        let mut until = earliest(self.closing, alert_until);
-        if view.in_hand {
+        let poll_until = self.poll_until.filter(|_| self.is_polling(now));
+        let mut until = earliest(self.closing, poll_until);
+        if view.batched {
             match self.gate.until() {
                 None if view.has_place => return Step::Attempt,
                 gate => until = earliest(until, gate),
             }
-            if self.gate.servers.is_some() {
-                if view
-                    .last_chance
-                    .is_some_and(|last_chance| last_chance <= now)
-                {
+            if self.gate.retry_after_until.is_some() {
+                if view.give_up_at.is_some_and(|give_up_at| give_up_at <= now) {
                     return Step::GiveUp;
                 }
-                until = earliest(until, view.last_chance);
+                until = earliest(until, view.give_up_at);
             }
         } else if view.waiting + spool.held > 0 {
             let due = after(*self.since.get_or_insert(now), self.flush_interval);
-            let is_enough = view.waiting + spool.held >= self.trigger_records
-                || view.waiting_bytes + spool.held_bytes >= self.trigger_bytes;
+            let is_enough = view.waiting + spool.held >= self.wake_at_records
+                || view.waiting_bytes + spool.held_bytes >= self.wake_at_bytes;
             if is_enough || is_closing || view.blocked || spool.is_due || now >= due {
                 if view.spool.is_none() {
                     return Step::Take;
@@ -151,84 +148,84 @@ impl Schedule {
             self.since = None;
         }
         if !is_busy {
-            if spool.is_due || spool.has_found {
+            if spool.is_due || spool.has_orphans {
                 return Step::Load {
                     is_due: spool.is_due,
                 };
             }
-            if is_look_due {
-                return Step::Look;
+            if is_scan_due {
+                return Step::ScanSpool;
             }
-            until = earliest(until, spool.next_look);
+            until = earliest(until, spool.next_scan);
         }
-        Step::Listen(until)
+        Step::Wait(until)
     }
 
     /// Everything that waited was taken in: whatever waits from here on came later.
-    pub(crate) fn took(&mut self, now: Instant) {
+    pub(crate) fn note_drained(&mut self, now: Instant) {
         self.since = Some(now);
     }
 
     /// So many came, which says how soon more will.
-    pub(crate) fn came(&mut self, count: u64, has_spool: bool, now: Instant) {
+    pub(crate) fn note_arrivals(&mut self, count: u64, has_spool: bool, now: Instant) {
         let (dense, period) = if has_spool {
-            (1, ALERT_PERIOD_WITH_SPOOL)
+            (1, POLL_PERIOD_WITH_SPOOL)
         } else {
-            (self.trigger_records, ALERT_PERIOD)
+            (self.wake_at_records, POLL_PERIOD)
         };
         if count >= dense {
-            self.alert_until = Some(after(now, period));
+            self.poll_until = Some(after(now, period));
         }
     }
 
     /// Whether the worker looks at the queue by itself soon, so that nobody has to wake it.
-    pub(crate) fn is_alert(&self, now: Instant) -> bool {
-        self.alert_until.is_some_and(|until| now < until)
+    pub(crate) fn is_polling(&self, now: Instant) -> bool {
+        self.poll_until.is_some_and(|until| now < until)
     }
 
     /// The server answered with something else than "later". What it asked for in another answer still holds.
     pub(crate) fn succeeded(&mut self) {
-        self.gate.own = None;
-        self.gate.hurried = false;
+        self.gate.backoff_until = None;
+        self.gate.backoff_skipped = false;
     }
 
     /// Whether a failure of a request that began then tells something new: of several that were in flight together, the
     /// first one has shut the gate for all.
-    pub(crate) fn is_news(&self, began: Instant) -> bool {
+    pub(crate) fn starts_backoff(&self, began: Instant) -> bool {
         self.gate.shut_at.is_none_or(|shut_at| began >= shut_at)
     }
 
-    /// Nothing may be sent for a while: for our own delay if this failure is news, or until `last_chance`, and in any case
+    /// Nothing may be sent for a while: for our own delay if this failure is news, or until `give_up_at`, and in any case
     /// for what the server asks for.
     pub(crate) fn failed(
         &mut self,
         now: Instant,
         own_delay: Option<Duration>,
-        at_least: Option<Duration>,
-        last_chance: Option<Instant>,
+        retry_after: Option<Duration>,
+        give_up_at: Option<Instant>,
     ) {
         if let Some(delay) = own_delay {
-            self.gate.own = earliest(Some(after(now, delay)), last_chance);
+            self.gate.backoff_until = earliest(Some(after(now, delay)), give_up_at);
             self.gate.shut_at = Some(now);
         }
-        if let Some(delay) = at_least {
+        if let Some(delay) = retry_after {
             let until = after(now, delay.min(MAX_RETRY_AFTER));
-            self.gate.servers = self.gate.servers.max(Some(until));
+            self.gate.retry_after_until = self.gate.retry_after_until.max(Some(until));
         }
     }
 
     /// Somebody waits: one attempt is made at once, but not against the server's word, and only one for each delay that
     /// runs its course, so that many who flush do not become a storm of retries.
-    pub(crate) fn hurry(&mut self) {
-        if !self.gate.hurried && self.gate.own.take().is_some() {
-            self.gate.hurried = true;
+    pub(crate) fn skip_backoff_once(&mut self) {
+        if !self.gate.backoff_skipped && self.gate.backoff_until.take().is_some() {
+            self.gate.backoff_skipped = true;
         }
     }
 
     /// Send what there is, and end by `deadline`; of several, the latest holds.
     pub(crate) fn close(&mut self, deadline: Instant) {
         if self.closing.is_none() {
-            self.gate.own = None;
+            self.gate.backoff_until = None;
         }
         self.closing = self.closing.max(Some(deadline));
     }
@@ -249,28 +246,28 @@ fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
 
 /// Shut after a failure, for both endpoints: they are one host.
 #[derive(Debug, Default)]
-struct Gate {
+struct BackoffGate {
     /// Our own back-off.
-    own: Option<Instant>,
+    backoff_until: Option<Instant>,
     /// What the server asked for.
-    servers: Option<Instant>,
+    retry_after_until: Option<Instant>,
     /// When our own back-off began.
     shut_at: Option<Instant>,
     /// A back-off was cut short, and none has run its course since.
-    hurried: bool,
+    backoff_skipped: bool,
 }
 
-impl Gate {
+impl BackoffGate {
     fn until(&self) -> Option<Instant> {
-        self.own.max(self.servers)
+        self.backoff_until.max(self.retry_after_until)
     }
 
     fn pass(&mut self, now: Instant) {
-        if self.own.is_some_and(|until| until <= now) {
-            self.own = None;
-            self.hurried = false;
+        if self.backoff_until.is_some_and(|until| until <= now) {
+            self.backoff_until = None;
+            self.backoff_skipped = false;
         }
-        self.servers = self.servers.filter(|until| *until > now);
+        self.retry_after_until = self.retry_after_until.filter(|until| *until > now);
     }
 }
 

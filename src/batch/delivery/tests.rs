@@ -51,7 +51,7 @@ fn deliver(count: usize, server: impl Fn(&[usize]) -> Verdict) -> Fate {
             match effect {
                 Effect::Delivered(records) => fate.delivered.extend(ids(&records)),
                 Effect::Dropped { records, .. } => fate.dropped.extend(ids(&records)),
-                Effect::Wait { .. } => panic!("nothing was put off"),
+                Effect::RetryLater { .. } => panic!("nothing was put off"),
             }
         }
     }
@@ -224,13 +224,13 @@ fn a_batch_is_attempted_once_more_at_its_last_chance_and_then_given_up() {
     for at in [0, 100, 299] {
         let effects = attempt(at);
         assert!(
-            matches!(&effects[..], [Effect::Wait { at_least: None, last_chance }]
-                if *last_chance == Some(start + GIVE_UP_AFTER))
+            matches!(&effects[..], [Effect::RetryLater { retry_after: None, give_up_at }]
+                if *give_up_at == Some(start + GIVE_UP_AFTER))
         );
     }
     let effects = attempt(300);
     assert!(
-        matches!(&effects[..], [Effect::Dropped { reason: DropReason::GaveUp, records, .. }, Effect::Wait { last_chance: None, .. }]
+        matches!(&effects[..], [Effect::Dropped { reason: DropReason::GaveUp, records, .. }, Effect::RetryLater { give_up_at: None, .. }]
         if records.len() == 2)
     );
 }
@@ -246,8 +246,8 @@ fn without_patience_one_attempt_is_all_and_the_next_batch_still_waits() {
                 reason: DropReason::GaveUp,
                 ..
             },
-            Effect::Wait {
-                last_chance: None,
+            Effect::RetryLater {
+                give_up_at: None,
                 ..
             }
         ]
@@ -266,7 +266,7 @@ fn an_answer_gives_a_batch_all_its_patience_again() {
     };
     delivery.apply(invalid, start + minute, GIVE_UP_AFTER);
     let effects = delivery.apply(Verdict::NO_ANSWER, start + 6 * minute, GIVE_UP_AFTER);
-    assert!(matches!(&effects[..], [Effect::Wait { .. }]));
+    assert!(matches!(&effects[..], [Effect::RetryLater { .. }]));
 }
 
 #[test]
@@ -291,7 +291,7 @@ fn the_same_part_is_tried_again_after_a_wait() {
     };
     let effects = delivery.apply(later, Instant::now(), GIVE_UP_AFTER);
     assert!(
-        matches!(&effects[..], [Effect::Wait { at_least: Some(delay), .. }] if *delay == Duration::from_secs(5))
+        matches!(&effects[..], [Effect::RetryLater { retry_after: Some(delay), .. }] if *delay == Duration::from_secs(5))
     );
     assert_eq!(delivery.front().map(ids), Some(vec![0, 1, 2]));
 }

@@ -17,7 +17,7 @@ fn waiting(records: u64) -> View {
 }
 
 const IN_HAND: View = View {
-    in_hand: true,
+    batched: true,
     ..NOTHING
 };
 
@@ -25,26 +25,26 @@ const NOTHING: View = View {
     waiting: 0,
     waiting_bytes: 0,
     blocked: false,
-    in_hand: false,
+    batched: false,
     in_flight: false,
     has_place: true,
-    last_chance: None,
+    give_up_at: None,
     spool: None,
 };
 
 #[test]
 fn nothing_to_do_means_no_wake_up_at_all() {
-    assert_eq!(schedule().next(Instant::now(), NOTHING), Step::Listen(None));
+    assert_eq!(schedule().next(Instant::now(), NOTHING), Step::Wait(None));
 }
 
 #[test]
 fn a_few_records_wait_for_the_interval_counted_from_the_first() {
     let (mut schedule, start) = (schedule(), Instant::now());
     let due = start + INTERVAL;
-    assert_eq!(schedule.next(start, waiting(1)), Step::Listen(Some(due)));
+    assert_eq!(schedule.next(start, waiting(1)), Step::Wait(Some(due)));
     assert_eq!(
         schedule.next(start + SECOND, waiting(2)),
-        Step::Listen(Some(due))
+        Step::Wait(Some(due))
     );
     assert_eq!(schedule.next(due, waiting(2)), Step::Take);
 }
@@ -53,47 +53,47 @@ fn a_few_records_wait_for_the_interval_counted_from_the_first() {
 fn records_that_came_during_a_request_wait_no_longer_than_the_interval_after_it_began() {
     let (mut schedule, start) = (schedule(), Instant::now());
     schedule.next(start, waiting(20));
-    schedule.took(start);
+    schedule.note_drained(start);
     let after_request = start + 4 * SECOND;
     assert_eq!(
         schedule.next(after_request, waiting(3)),
-        Step::Listen(Some(start + INTERVAL))
+        Step::Wait(Some(start + INTERVAL))
     );
 }
 
 #[test]
 fn after_a_full_batch_the_worker_looks_by_itself_for_a_while() {
     let (mut schedule, start) = (schedule(), Instant::now());
-    schedule.came(19, false, start);
-    assert!(!schedule.is_alert(start), "too few");
-    schedule.came(20, false, start);
-    let end = start + ALERT_PERIOD;
-    assert!(schedule.is_alert(start) && !schedule.is_alert(end));
-    assert_eq!(schedule.next(start, NOTHING), Step::Listen(Some(end)));
-    assert_eq!(schedule.next(start, waiting(19)), Step::Listen(Some(end)));
+    schedule.note_arrivals(19, false, start);
+    assert!(!schedule.is_polling(start), "too few");
+    schedule.note_arrivals(20, false, start);
+    let end = start + POLL_PERIOD;
+    assert!(schedule.is_polling(start) && !schedule.is_polling(end));
+    assert_eq!(schedule.next(start, NOTHING), Step::Wait(Some(end)));
+    assert_eq!(schedule.next(start, waiting(19)), Step::Wait(Some(end)));
     assert_eq!(schedule.next(start, waiting(20)), Step::Take);
-    assert_eq!(schedule.next(end, NOTHING), Step::Listen(None));
+    assert_eq!(schedule.next(end, NOTHING), Step::Wait(None));
 }
 
 #[test]
 fn with_a_spool_any_record_makes_the_worker_look_by_itself() {
     let (mut schedule, start) = (schedule(), Instant::now());
-    schedule.came(0, true, start);
-    assert!(!schedule.is_alert(start));
-    schedule.came(1, true, start);
-    assert!(schedule.is_alert(start));
-    assert!(!schedule.is_alert(start + ALERT_PERIOD_WITH_SPOOL));
+    schedule.note_arrivals(0, true, start);
+    assert!(!schedule.is_polling(start));
+    schedule.note_arrivals(1, true, start);
+    assert!(schedule.is_polling(start));
+    assert!(!schedule.is_polling(start + POLL_PERIOD_WITH_SPOOL));
 }
 
 #[test]
 fn a_rest_in_between_starts_the_interval_anew() {
     let (mut schedule, start) = (schedule(), Instant::now());
-    schedule.took(start);
+    schedule.note_drained(start);
     schedule.next(start, NOTHING);
     let later = start + 60 * SECOND;
     assert_eq!(
         schedule.next(later, waiting(1)),
-        Step::Listen(Some(later + INTERVAL))
+        Step::Wait(Some(later + INTERVAL))
     );
 }
 
@@ -119,7 +119,7 @@ fn after_a_failure_nothing_is_sent_until_the_back_off_is_over() {
     schedule.failed(start, Some(SECOND), None, Some(start + 300 * SECOND));
     assert_eq!(
         schedule.next(start, IN_HAND),
-        Step::Listen(Some(start + SECOND))
+        Step::Wait(Some(start + SECOND))
     );
     assert_eq!(schedule.next(start + SECOND, IN_HAND), Step::Attempt);
 }
@@ -127,38 +127,38 @@ fn after_a_failure_nothing_is_sent_until_the_back_off_is_over() {
 #[test]
 fn retry_after_is_a_minimum_up_to_five_minutes() {
     let (mut schedule, start) = (schedule(), Instant::now());
-    let last_chance = start + 300 * SECOND;
-    schedule.failed(start, Some(SECOND), Some(5 * SECOND), Some(last_chance));
+    let give_up_at = start + 300 * SECOND;
+    schedule.failed(start, Some(SECOND), Some(5 * SECOND), Some(give_up_at));
     assert_eq!(
         schedule.next(start, IN_HAND),
-        Step::Listen(Some(start + 5 * SECOND))
+        Step::Wait(Some(start + 5 * SECOND))
     );
-    schedule.failed(start, Some(7 * SECOND), Some(5 * SECOND), Some(last_chance));
+    schedule.failed(start, Some(7 * SECOND), Some(5 * SECOND), Some(give_up_at));
     assert_eq!(
         schedule.next(start, IN_HAND),
-        Step::Listen(Some(start + 7 * SECOND))
+        Step::Wait(Some(start + 7 * SECOND))
     );
-    schedule.failed(start, Some(SECOND), Some(Duration::MAX), Some(last_chance));
+    schedule.failed(start, Some(SECOND), Some(Duration::MAX), Some(give_up_at));
     assert_eq!(
         schedule.next(start, IN_HAND),
-        Step::Listen(Some(start + MAX_RETRY_AFTER))
+        Step::Wait(Some(start + MAX_RETRY_AFTER))
     );
 }
 
 #[test]
 fn what_has_had_its_time_is_given_up_and_not_sent_against_the_servers_word() {
     let (mut schedule, start) = (schedule(), Instant::now());
-    let last_chance = Some(start + SECOND);
-    let in_hand = View {
-        last_chance,
+    let give_up_at = Some(start + SECOND);
+    let batched = View {
+        give_up_at,
         ..IN_HAND
     };
-    schedule.failed(start, Some(SECOND / 4), Some(60 * SECOND), last_chance);
-    assert_eq!(schedule.next(start, in_hand), Step::Listen(last_chance));
-    assert_eq!(schedule.next(start + SECOND, in_hand), Step::GiveUp);
+    schedule.failed(start, Some(SECOND / 4), Some(60 * SECOND), give_up_at);
+    assert_eq!(schedule.next(start, batched), Step::Wait(give_up_at));
+    assert_eq!(schedule.next(start + SECOND, batched), Step::GiveUp);
     assert_eq!(
         schedule.next(start + SECOND, IN_HAND),
-        Step::Listen(Some(start + 60 * SECOND)),
+        Step::Wait(Some(start + 60 * SECOND)),
         "what came later has more time"
     );
 }
@@ -167,7 +167,7 @@ fn what_has_had_its_time_is_given_up_and_not_sent_against_the_servers_word() {
 fn a_flush_cuts_our_own_back_off_short_but_not_what_the_server_asked_for() {
     let (mut schedule, start) = (schedule(), Instant::now());
     schedule.failed(start, Some(9 * SECOND), None, Some(start + 300 * SECOND));
-    schedule.hurry();
+    schedule.skip_backoff_once();
     assert_eq!(schedule.next(start, IN_HAND), Step::Attempt);
 
     schedule.succeeded();
@@ -177,25 +177,25 @@ fn a_flush_cuts_our_own_back_off_short_but_not_what_the_server_asked_for() {
         Some(2 * SECOND),
         Some(start + 300 * SECOND),
     );
-    schedule.hurry();
+    schedule.skip_backoff_once();
     assert_eq!(
         schedule.next(start, IN_HAND),
-        Step::Listen(Some(start + 2 * SECOND))
+        Step::Wait(Some(start + 2 * SECOND))
     );
 }
 
 #[test]
 fn many_flushes_make_one_attempt_for_each_delay_that_runs_its_course() {
     let (mut schedule, start) = (schedule(), Instant::now());
-    let last_chance = start + 300 * SECOND;
+    let give_up_at = start + 300 * SECOND;
     let mut attempts = 0;
-    schedule.failed(start, Some(8 * SECOND), None, Some(last_chance));
+    schedule.failed(start, Some(8 * SECOND), None, Some(give_up_at));
     for millisecond in 0..40_000 {
         let now = start + Duration::from_millis(millisecond);
-        schedule.hurry();
+        schedule.skip_backoff_once();
         if schedule.next(now, IN_HAND) == Step::Attempt {
             attempts += 1;
-            schedule.failed(now, Some(8 * SECOND), None, Some(last_chance));
+            schedule.failed(now, Some(8 * SECOND), None, Some(give_up_at));
         }
     }
     assert!(
@@ -221,14 +221,14 @@ fn closing_takes_what_waits_sends_it_and_ends() {
 #[test]
 fn closing_gives_up_early_when_no_attempt_is_left_in_time() {
     let (mut schedule, start) = (schedule(), Instant::now());
-    let (deadline, last_chance) = (start + 2 * SECOND, start + 300 * SECOND);
+    let (deadline, give_up_at) = (start + 2 * SECOND, start + 300 * SECOND);
     schedule.close(deadline);
-    schedule.failed(start, Some(SECOND), None, Some(last_chance));
+    schedule.failed(start, Some(SECOND), None, Some(give_up_at));
     assert_eq!(
         schedule.next(start, IN_HAND),
-        Step::Listen(Some(start + SECOND))
+        Step::Wait(Some(start + SECOND))
     );
-    schedule.failed(start, Some(SECOND), Some(3_600 * SECOND), Some(last_chance));
+    schedule.failed(start, Some(SECOND), Some(3_600 * SECOND), Some(give_up_at));
     assert_eq!(schedule.next(start, IN_HAND), Step::Abandon);
     assert!(schedule.is_shut_until(deadline));
 }
@@ -254,7 +254,7 @@ fn more_requests_are_made_while_there_are_places_for_them() {
         has_place: false,
         ..flying
     };
-    assert_eq!(schedule.next(now, full), Step::Listen(None));
+    assert_eq!(schedule.next(now, full), Step::Wait(None));
 }
 
 #[test]
@@ -267,35 +267,35 @@ fn closing_waits_for_what_is_in_flight_until_its_deadline() {
         in_flight: true,
         ..NOTHING
     };
-    assert_eq!(schedule.next(start, flying), Step::Listen(Some(deadline)));
+    assert_eq!(schedule.next(start, flying), Step::Wait(Some(deadline)));
     let more = View {
-        in_hand: true,
+        batched: true,
         ..flying
     };
-    assert_eq!(schedule.next(start, more), Step::Listen(Some(deadline)));
+    assert_eq!(schedule.next(start, more), Step::Wait(Some(deadline)));
     assert_eq!(schedule.next(deadline, flying), Step::Abandon);
 }
 
 #[test]
 fn what_one_answer_asks_for_is_not_lifted_by_another() {
     let (mut schedule, start) = (schedule(), Instant::now());
-    let last_chance = Some(start + 300 * SECOND);
-    schedule.failed(start, Some(SECOND), Some(60 * SECOND), last_chance);
-    schedule.failed(start, Some(SECOND), None, last_chance);
+    let give_up_at = Some(start + 300 * SECOND);
+    schedule.failed(start, Some(SECOND), Some(60 * SECOND), give_up_at);
+    schedule.failed(start, Some(SECOND), None, give_up_at);
     schedule.succeeded();
     assert_eq!(
         schedule.next(start + 2 * SECOND, IN_HAND),
-        Step::Listen(Some(start + 60 * SECOND))
+        Step::Wait(Some(start + 60 * SECOND))
     );
 }
 
 #[test]
 fn of_several_failures_in_flight_together_only_the_first_is_news() {
     let (mut schedule, start) = (schedule(), Instant::now());
-    assert!(schedule.is_news(start));
+    assert!(schedule.starts_backoff(start));
     schedule.failed(start + SECOND, Some(SECOND), None, None);
-    assert!(!schedule.is_news(start), "it was in flight already");
-    assert!(schedule.is_news(start + 2 * SECOND));
+    assert!(!schedule.starts_backoff(start), "it was in flight already");
+    assert!(schedule.starts_backoff(start + 2 * SECOND));
 }
 
 /// A client that has a spool, and nothing to do.
@@ -304,8 +304,8 @@ const SPOOLING: View = View {
         held: 0,
         held_bytes: 0,
         is_due: false,
-        has_found: false,
-        next_look: None,
+        has_orphans: false,
+        next_scan: None,
     }),
     ..NOTHING
 };
@@ -330,10 +330,7 @@ const OTHERS: Step = Step::Load { is_due: false };
 
 #[test]
 fn an_empty_spool_means_no_wake_up_at_all() {
-    assert_eq!(
-        schedule().next(Instant::now(), SPOOLING),
-        Step::Listen(None)
-    );
+    assert_eq!(schedule().next(Instant::now(), SPOOLING), Step::Wait(None));
 }
 
 #[test]
@@ -343,13 +340,13 @@ fn records_go_to_the_disk_before_anything_else_is_done() {
         held: 500,
         held_bytes: 5_000,
         is_due: true,
-        has_found: true,
-        next_look: Some(now),
+        has_orphans: true,
+        next_scan: Some(now),
     };
-    for (in_hand, in_flight) in [(false, false), (true, false), (false, true), (true, true)] {
+    for (batched, in_flight) in [(false, false), (true, false), (false, true), (true, true)] {
         let view = View {
             waiting: 1,
-            in_hand,
+            batched,
             in_flight,
             ..with_spool(everything)
         };
@@ -358,7 +355,7 @@ fn records_go_to_the_disk_before_anything_else_is_done() {
     schedule.failed(now, Some(SECOND), Some(60 * SECOND), None);
     let view = View {
         waiting: 1,
-        in_hand: true,
+        batched: true,
         ..SPOOLING
     };
     assert_eq!(schedule.next(now, view), Step::Take, "in a back-off too");
@@ -370,11 +367,11 @@ fn records_go_to_the_disk_before_anything_else_is_done() {
 fn records_on_disk_wait_for_the_interval_counted_from_the_first() {
     let (mut schedule, start) = (schedule(), Instant::now());
     let due = start + INTERVAL;
-    schedule.took(start);
-    assert_eq!(schedule.next(start, holding(1)), Step::Listen(Some(due)));
+    schedule.note_drained(start);
+    assert_eq!(schedule.next(start, holding(1)), Step::Wait(Some(due)));
     assert_eq!(
         schedule.next(start + 9 * SECOND, holding(2)),
-        Step::Listen(Some(due)),
+        Step::Wait(Some(due)),
         "those that follow do not put it off"
     );
     assert_eq!(schedule.next(due, holding(2)), OURS);
@@ -405,10 +402,7 @@ fn enough_on_disk_or_bytes_or_a_flush_are_due_at_once() {
         held_bytes: 999,
         ..SpoolView::default()
     });
-    assert_eq!(
-        schedule().next(now, few),
-        Step::Listen(Some(now + INTERVAL))
-    );
+    assert_eq!(schedule().next(now, few), Step::Wait(Some(now + INTERVAL)));
 }
 
 #[test]
@@ -418,24 +412,24 @@ fn nothing_is_loaded_or_looked_for_while_something_is_in_hand_or_in_flight() {
         held: 500,
         held_bytes: 5_000,
         is_due: true,
-        has_found: true,
-        next_look: Some(now),
+        has_orphans: true,
+        next_scan: Some(now),
     };
-    let in_hand = View {
-        in_hand: true,
+    let batched = View {
+        batched: true,
         ..with_spool(everything)
     };
-    assert_eq!(schedule().next(now, in_hand), Step::Attempt);
+    assert_eq!(schedule().next(now, batched), Step::Attempt);
     let in_flight = View {
         in_flight: true,
         ..with_spool(everything)
     };
-    assert_eq!(schedule().next(now, in_flight), Step::Listen(None));
+    assert_eq!(schedule().next(now, in_flight), Step::Wait(None));
     let mut shut = schedule();
     shut.failed(now, Some(SECOND), None, None);
     assert_eq!(
-        shut.next(now, in_hand),
-        Step::Listen(Some(now + SECOND)),
+        shut.next(now, batched),
+        Step::Wait(Some(now + SECOND)),
         "what is in hand stays there for the back-off"
     );
 }
@@ -446,7 +440,7 @@ fn what_others_left_is_loaded_when_there_is_nothing_else_to_do() {
     let found = |held| {
         with_spool(SpoolView {
             held,
-            has_found: true,
+            has_orphans: true,
             ..SpoolView::default()
         })
     };
@@ -458,25 +452,28 @@ fn what_others_left_is_loaded_when_there_is_nothing_else_to_do() {
 #[test]
 fn it_looks_around_when_it_is_time_and_not_before() {
     let (mut schedule, now) = (schedule(), Instant::now());
-    let looking = |at, held, has_found| {
+    let looking = |at, held, has_orphans| {
         with_spool(SpoolView {
             held,
-            has_found,
-            next_look: Some(at),
+            has_orphans,
+            next_scan: Some(at),
             ..SpoolView::default()
         })
     };
     let later = now + SECOND;
     assert_eq!(
         schedule.next(now, looking(later, 0, false)),
-        Step::Listen(Some(later))
+        Step::Wait(Some(later))
     );
     assert_eq!(
         schedule.next(now, looking(later, 1, false)),
-        Step::Listen(Some(later)),
+        Step::Wait(Some(later)),
         "before the records are due"
     );
-    assert_eq!(schedule.next(later, looking(later, 0, false)), Step::Look);
+    assert_eq!(
+        schedule.next(later, looking(later, 0, false)),
+        Step::ScanSpool
+    );
     assert_eq!(
         schedule.next(later, looking(later, 0, true)),
         OTHERS,
@@ -500,11 +497,11 @@ fn closing_without_time_leaves_on_disk_what_is_there() {
     let (mut schedule, now) = (schedule(), Instant::now());
     schedule.close(now);
     assert_eq!(schedule.next(now, holding(5)), Step::Abandon);
-    let in_hand = View {
-        in_hand: true,
+    let batched = View {
+        batched: true,
         ..SPOOLING
     };
-    assert_eq!(schedule.next(now, in_hand), Step::Abandon);
+    assert_eq!(schedule.next(now, batched), Step::Abandon);
     assert_eq!(schedule.next(now, SPOOLING), Step::End);
 }
 
@@ -521,7 +518,7 @@ fn closing_delivers_what_is_on_disk_and_looks_for_more_until_the_deadline() {
     let (mut schedule, start) = (schedule(), Instant::now());
     schedule.close(start + SECOND);
     let found = SpoolView {
-        has_found: true,
+        has_orphans: true,
         ..SpoolView::default()
     };
     let full = SpoolView {
@@ -529,11 +526,11 @@ fn closing_delivers_what_is_on_disk_and_looks_for_more_until_the_deadline() {
         ..found
     };
     let unknown = SpoolView {
-        next_look: Some(start),
+        next_scan: Some(start),
         ..SpoolView::default()
     };
     let looked = SpoolView {
-        next_look: Some(start + 5 * SECOND),
+        next_scan: Some(start + 5 * SECOND),
         ..SpoolView::default()
     };
     let on_disk = |spool| View {
@@ -543,7 +540,7 @@ fn closing_delivers_what_is_on_disk_and_looks_for_more_until_the_deadline() {
     let load = |is_due| Step::Load { is_due };
     assert_eq!(schedule.next(start, on_disk(full)), load(true));
     assert_eq!(schedule.next(start, on_disk(found)), load(false));
-    assert_eq!(schedule.next(start, on_disk(unknown)), Step::Look);
+    assert_eq!(schedule.next(start, on_disk(unknown)), Step::ScanSpool);
     assert_eq!(schedule.next(start, on_disk(looked)), Step::End);
     let late = start + SECOND;
     assert_eq!(schedule.next(late, on_disk(full)), Step::Abandon);
@@ -568,46 +565,46 @@ proptest! {
                 first_waiting = first_waiting.or(Some(now));
             }
             if event == 0 {
-                schedule.hurry();
+                schedule.skip_backoff_once();
             }
             match schedule.next(now, view) {
                 Step::Take => {
                     prop_assert!(view.waiting > 0);
-                    schedule.took(now);
+                    schedule.note_drained(now);
                     first_waiting = None;
-                    view = View { in_hand: true, ..NOTHING };
+                    view = View { batched: true, ..NOTHING };
                 }
                 Step::Attempt => {
-                    prop_assert!(view.in_hand && now >= shut_until);
+                    prop_assert!(view.batched && now >= shut_until);
                     if event == 1 {
                         let asked = Duration::from_millis(elapsed);
-                        let last_chance = view.last_chance.unwrap_or(now + 3 * SECOND);
-                        view.last_chance = Some(last_chance);
-                        if now >= last_chance {
+                        let give_up_at = view.give_up_at.unwrap_or(now + 3 * SECOND);
+                        view.give_up_at = Some(give_up_at);
+                        if now >= give_up_at {
                             view = View { waiting: view.waiting, ..NOTHING };
                         }
-                        schedule.failed(now, Some(SECOND), Some(asked), view.last_chance);
+                        schedule.failed(now, Some(SECOND), Some(asked), view.give_up_at);
                         shut_until = now + asked;
                     } else {
                         schedule.succeeded();
-                        view.in_hand = event == 2;
-                        view.last_chance = None;
+                        view.batched = event == 2;
+                        view.give_up_at = None;
                     }
                 }
                 Step::GiveUp => {
                     prop_assert!(now < shut_until);
-                    prop_assert!(view.last_chance.is_some_and(|last| last <= now));
+                    prop_assert!(view.give_up_at.is_some_and(|last| last <= now));
                     view = View { waiting: view.waiting, ..NOTHING };
                 }
-                Step::Listen(Some(until)) => {
+                Step::Wait(Some(until)) => {
                     prop_assert!(until > now);
-                    if let (false, Some(first)) = (view.in_hand, first_waiting) {
+                    if let (false, Some(first)) = (view.batched, first_waiting) {
                         prop_assert!(until <= first + INTERVAL);
                     }
                 }
-                Step::Listen(None) => prop_assert!(!view.in_hand && view.waiting == 0),
+                Step::Wait(None) => prop_assert!(!view.batched && view.waiting == 0),
                 Step::Abandon | Step::End => prop_assert!(false, "nobody closed"),
-                Step::Load { .. } | Step::Look => prop_assert!(false, "there is no spool"),
+                Step::Load { .. } | Step::ScanSpool => prop_assert!(false, "there is no spool"),
             }
         }
     }

@@ -8,14 +8,14 @@ use crate::{
     record::{Encoded, Endpoint},
 };
 
-pub(super) struct Lane {
+pub(super) struct EndpointQueue {
     pub(super) endpoint: Endpoint,
     waiting: VecDeque<Encoded>,
     /// Batches that were attempted, and have to be again; oldest first.
-    parked: VecDeque<Batch>,
+    retrying: VecDeque<Batch>,
     /// How many records came in, ever.
     received: u64,
-    /// Where the batches begin that are not done, parked or in flight.
+    /// Where the batches begin that are not done, retrying or in flight.
     unsettled: Vec<u64>,
 }
 
@@ -43,12 +43,12 @@ impl Batch {
 /// A queue that grew beyond this in a burst is given back when it is empty.
 const MAX_KEPT_CAPACITY: usize = 1024;
 
-impl Lane {
+impl EndpointQueue {
     pub(super) fn new(endpoint: Endpoint) -> Self {
         Self {
             endpoint,
             waiting: VecDeque::new(),
-            parked: VecDeque::new(),
+            retrying: VecDeque::new(),
             received: 0,
             unsettled: Vec::new(),
         }
@@ -65,17 +65,17 @@ impl Lane {
 
     /// Whether there is something to attempt, apart from what is in flight.
     pub(super) fn has_work(&self) -> bool {
-        !self.parked.is_empty() || !self.waiting.is_empty()
+        !self.retrying.is_empty() || !self.waiting.is_empty()
     }
 
     /// Whether the next batch is a new one that has room for more than what waits.
     pub(super) fn has_room(&self, limits: BatchLimits) -> bool {
-        self.parked.is_empty() && self.waiting.len() < limits.records
+        self.retrying.is_empty() && self.waiting.len() < limits.records
     }
 
     /// Takes the batch that is to be attempted next: one that was before, or else a new one.
     pub(super) fn next_batch(&mut self, mut limits: BatchLimits) -> Option<Batch> {
-        if let Some(batch) = self.parked.pop_front() {
+        if let Some(batch) = self.retrying.pop_front() {
             return Some(batch);
         }
         // What is on disk outlives an outage, and must not be given up with what is not.
@@ -94,22 +94,22 @@ impl Lane {
     }
 
     /// The batches that were attempted, and have to be again.
-    pub(super) fn parked(&self) -> impl Iterator<Item = &Batch> {
-        self.parked.iter()
+    pub(super) fn retrying(&self) -> impl Iterator<Item = &Batch> {
+        self.retrying.iter()
     }
 
-    /// Takes one of [`parked`](Self::parked).
-    pub(super) fn take_parked(&mut self, index: usize) -> Option<Batch> {
-        self.parked.remove(index)
+    /// Takes one of [`retrying`](Self::retrying).
+    pub(super) fn take_retrying(&mut self, index: usize) -> Option<Batch> {
+        self.retrying.remove(index)
     }
 
     /// Takes a batch back after an attempt, to go on with it or to note its end.
     pub(super) fn put_back(&mut self, batch: Batch) {
         if batch.delivery.front().is_some() {
             let place = self
-                .parked
-                .partition_point(|parked| parked.start < batch.start);
-            self.parked.insert(place, batch);
+                .retrying
+                .partition_point(|retrying| retrying.start < batch.start);
+            self.retrying.insert(place, batch);
         } else {
             self.unsettled.retain(|start| *start != batch.start);
         }
@@ -123,11 +123,11 @@ impl Lane {
 
     /// Takes everything that has no fate yet and is not in flight.
     pub(super) fn take_all(&mut self) -> Vec<Encoded> {
-        let parked = self
-            .parked
+        let retrying = self
+            .retrying
             .drain(..)
             .flat_map(|mut batch| batch.delivery.take_all());
-        let records = parked.chain(self.waiting.drain(..)).collect();
+        let records = retrying.chain(self.waiting.drain(..)).collect();
         self.unsettled.clear();
         records
     }
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn what_is_on_disk_shares_no_batch_with_what_is_not() {
-        let mut lane = Lane::new(Endpoint::Events);
+        let mut lane = EndpointQueue::new(Endpoint::Events);
         for entry in [1, 2, 0, 0, 0, 1] {
             lane.push(Encoded {
                 json: b"{}".as_slice().into(),

@@ -2,19 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Worker, lane::Batch, post::Landed};
+use super::{Worker, dispatcher::Completed, endpoint_queue::Batch};
 use crate::{batch::delivery::Effect, record::Encoded, reply::Verdict, stats::DropReason};
 
 impl Worker {
     /// Applies what came of an attempt.
-    pub(super) fn apply(&mut self, landed: Landed) {
-        let Landed {
+    pub(super) fn apply(&mut self, completed: Completed) {
+        let Completed {
             lane,
             mut batch,
             began,
             bytes,
             verdict,
-        } = landed;
+        } = completed;
         let now = Instant::now();
         if !matches!(verdict, Verdict::Later { .. }) {
             self.backoff.reset();
@@ -33,50 +33,52 @@ impl Worker {
             }
             _ => {}
         }
-        let effects = batch.delivery.apply(verdict, now, self.patience(&batch));
-        self.lanes[lane].put_back(batch);
+        let effects = batch
+            .delivery
+            .apply(verdict, now, self.give_up_after(&batch));
+        self.queues[lane].put_back(batch);
         for effect in effects {
-            self.carry_out(effect, began, now);
+            self.perform(effect, began, now);
         }
     }
 
     /// When it is given up, if it has failed.
-    pub(super) fn last_chance(&self, batch: &Batch) -> Option<Instant> {
-        batch.delivery.last_chance(self.patience(batch))
+    pub(super) fn give_up_at(&self, batch: &Batch) -> Option<Instant> {
+        batch.delivery.give_up_at(self.give_up_after(batch))
     }
 
     fn overdue(&self, lane: usize, now: Instant) -> Option<usize> {
-        let is_overdue = |batch| self.last_chance(batch).is_some_and(|last| last <= now);
-        self.lanes[lane].parked().position(is_overdue)
+        let is_overdue = |batch| self.give_up_at(batch).is_some_and(|last| last <= now);
+        self.queues[lane].retrying().position(is_overdue)
     }
 
     /// Gives up the batches that have had their time.
     pub(super) fn give_up(&mut self, now: Instant) {
-        for lane in 0..self.lanes.len() {
+        for lane in 0..self.queues.len() {
             while let Some(index) = self.overdue(lane, now)
-                && let Some(mut batch) = self.lanes[lane].take_parked(index)
+                && let Some(mut batch) = self.queues[lane].take_retrying(index)
             {
                 let dropped = Effect::Dropped {
                     reason: DropReason::GaveUp,
                     refusal: None,
                     records: batch.delivery.take_all(),
                 };
-                self.lanes[lane].put_back(batch);
-                self.carry_out(dropped, now, now);
+                self.queues[lane].put_back(batch);
+                self.perform(dropped, now, now);
             }
         }
     }
 
     /// How long a batch is tried: what is on disk is safe there until it is too old.
-    fn patience(&self, batch: &Batch) -> Duration {
-        match &self.backlog {
-            Some(backlog) if batch.is_on_disk() && backlog.is_expired() => Duration::ZERO,
+    fn give_up_after(&self, batch: &Batch) -> Duration {
+        match &self.spooler {
+            Some(spooler) if batch.is_on_disk() && spooler.is_expired() => Duration::ZERO,
             Some(_) if batch.is_on_disk() => Duration::MAX,
             _ => self.settings.give_up_after,
         }
     }
 
-    fn carry_out(&mut self, effect: Effect, began: Instant, now: Instant) {
+    fn perform(&mut self, effect: Effect, began: Instant, now: Instant) {
         match effect {
             Effect::Delivered(records) => {
                 self.shared.report.delivered(records.len());
@@ -99,15 +101,16 @@ impl Worker {
                     .dropped(reason, refusal.as_ref(), &records);
                 self.release(&records);
             }
-            Effect::Wait {
-                at_least,
-                last_chance,
+            Effect::RetryLater {
+                retry_after,
+                give_up_at,
             } => {
                 let own_delay = self
                     .schedule
-                    .is_news(began)
+                    .starts_backoff(began)
                     .then(|| self.backoff.next_delay());
-                self.schedule.failed(now, own_delay, at_least, last_chance);
+                self.schedule
+                    .failed(now, own_delay, retry_after, give_up_at);
             }
         }
     }
@@ -118,10 +121,10 @@ impl Worker {
         let (count, bytes) = in_memory.fold((0, 0), |(count, bytes), record| {
             (count + 1, bytes + record.cost())
         });
-        self.in_hand_bytes -= bytes;
+        self.batched_bytes -= bytes;
         self.shared.queue.release(count, bytes);
-        if let (true, Some(backlog)) = (count < records.len(), &mut self.backlog) {
-            backlog.settle(records);
+        if let (true, Some(spooler)) = (count < records.len(), &mut self.spooler) {
+            spooler.settle(records);
         }
     }
 }

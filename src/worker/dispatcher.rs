@@ -9,16 +9,16 @@ use std::{
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use super::{control::Control, lane::Batch};
+use super::{control::Control, endpoint_queue::Batch};
 use crate::{
     batch::write_body, catch_panic::catch_panic, client::Shared, hooks, record::Endpoint,
     reply::Verdict,
 };
 
-pub(super) struct Post {
+pub(super) struct Dispatcher {
     shared: Arc<Shared>,
     /// One place for each request that may be in flight.
-    places: Vec<Option<Flight>>,
+    places: Vec<Option<InFlight>>,
     /// None where the worker makes the requests itself.
     senders: Option<Senders>,
     /// The buffers of bodies that are not in flight.
@@ -26,14 +26,14 @@ pub(super) struct Post {
 }
 
 /// What is in flight.
-struct Flight {
+struct InFlight {
     lane: usize,
     batch: Batch,
     began: Instant,
 }
 
 /// What came of it.
-pub(super) struct Landed {
+pub(super) struct Completed {
     pub(super) lane: usize,
     pub(super) batch: Batch,
     pub(super) began: Instant,
@@ -43,11 +43,11 @@ pub(super) struct Landed {
 }
 
 struct Senders {
-    jobs: Sender<Job>,
+    jobs: Sender<SendJob>,
     threads: Vec<JoinHandle<()>>,
 }
 
-struct Job {
+struct SendJob {
     place: usize,
     endpoint: Endpoint,
     records: usize,
@@ -55,8 +55,8 @@ struct Job {
     deadline: Instant,
 }
 
-/// The answer to a [`Job`], with its buffer.
-pub(crate) struct Answer {
+/// The answer to a [`SendJob`], with its buffer.
+pub(crate) struct SendResult {
     place: usize,
     verdict: Verdict,
     body: Vec<u8>,
@@ -65,7 +65,7 @@ pub(crate) struct Answer {
 /// A buffer that grew beyond this is not kept for the next body.
 const MAX_KEPT_BODY: usize = 256 * 1024;
 
-impl Post {
+impl Dispatcher {
     /// Requests are made one at a time, on the worker's own thread.
     pub(super) fn on_worker(shared: Arc<Shared>) -> Self {
         Self {
@@ -107,7 +107,7 @@ impl Post {
         self.places.iter().all(Option::is_none)
     }
 
-    /// Makes one attempt of the batch. Where a thread of its own makes it, the answer comes as [`Control::Answered`].
+    /// Makes one attempt of the batch. Where a thread of its own makes it, the answer comes as [`Control::Completed`].
     pub(super) fn attempt(
         &mut self,
         lane: usize,
@@ -115,7 +115,7 @@ impl Post {
         batch: Batch,
         began: Instant,
         deadline: Instant,
-    ) -> Option<Landed> {
+    ) -> Option<Completed> {
         let mut body = self.bodies.pop().unwrap_or_default();
         let records = batch.delivery.front().unwrap_or_default();
         write_body(records, &mut body);
@@ -124,7 +124,7 @@ impl Post {
             let verdict = self.shared.attempt(endpoint, records, &body, deadline);
             let bytes = body.len();
             self.keep(body);
-            return Some(Landed {
+            return Some(Completed {
                 lane,
                 batch,
                 began,
@@ -133,8 +133,8 @@ impl Post {
             });
         };
         let place = self.places.iter().position(Option::is_none)?;
-        self.places[place] = Some(Flight { lane, batch, began });
-        let job = Job {
+        self.places[place] = Some(InFlight { lane, batch, began });
+        let job = SendJob {
             place,
             endpoint,
             records,
@@ -147,12 +147,12 @@ impl Post {
     }
 
     /// Takes in what a thread of its own brought back.
-    pub(super) fn land(&mut self, answer: Answer) -> Option<Landed> {
+    pub(super) fn complete(&mut self, answer: SendResult) -> Option<Completed> {
         let bytes = answer.body.len();
         self.keep(answer.body);
-        let Flight { lane, batch, began } = self.places.get_mut(answer.place)?.take()?;
+        let InFlight { lane, batch, began } = self.places.get_mut(answer.place)?.take()?;
         let verdict = answer.verdict;
-        Some(Landed {
+        Some(Completed {
             lane,
             batch,
             began,
@@ -190,13 +190,13 @@ impl Post {
     }
 }
 
-fn send_all(shared: &Shared, jobs: &Receiver<Job>) {
-    hooks::work_for(shared.id);
+fn send_all(shared: &Shared, jobs: &Receiver<SendJob>) {
+    hooks::mark_worker_thread(shared.id);
     for job in jobs {
         // A panic is no answer; without one, the worker would wait for ever.
         let attempt = || shared.attempt(job.endpoint, job.records, &job.body, job.deadline);
         let verdict = catch_panic(attempt).unwrap_or(Verdict::NO_ANSWER);
-        shared.knocker.tell(Control::Answered(Answer {
+        shared.worker_handle.send(Control::Completed(SendResult {
             place: job.place,
             verdict,
             body: job.body,

@@ -9,14 +9,14 @@ use crate::record::Endpoint;
 /// How many records came so far, or met their fate: those of each lane, and those that went to the disk.
 #[derive(Clone, Copy)]
 pub(super) struct Progress {
-    pub(super) lanes: [u64; Endpoint::ALL.len()],
+    pub(super) queues: [u64; Endpoint::ALL.len()],
     pub(super) stored: u64,
 }
 
 impl Progress {
     fn reaches(&self, target: &Self) -> bool {
-        let mut lanes = self.lanes.iter().zip(target.lanes);
-        lanes.all(|(settled, target)| *settled >= target) && self.stored >= target.stored
+        let mut queues = self.queues.iter().zip(target.queues);
+        queues.all(|(settled, target)| *settled >= target) && self.stored >= target.stored
     }
 }
 
@@ -27,9 +27,9 @@ struct Flush {
 }
 
 #[derive(Default)]
-pub(super) struct Flushes(Vec<Flush>);
+pub(super) struct FlushWaiters(Vec<Flush>);
 
-impl Flushes {
+impl FlushWaiters {
     /// Somebody waits until everything that came so far is settled.
     pub(super) fn add(&mut self, deadline: Instant, done: Sender<()>, came: Progress) {
         let target = came;

@@ -18,48 +18,48 @@ use crate::{
     stats::DropReason,
 };
 
-pub(super) struct Backlog {
+pub(super) struct Spooler {
     shared: Arc<Shared>,
     spool: Spool,
     /// How many of those that we stored, from the first on, somebody wants at the server.
-    wanted: u64,
+    flush_target: u64,
     /// What the disk did not take: it is offered once more before it is sent from memory.
-    unstored: Vec<Encoded>,
+    unspooled: Vec<Encoded>,
     /// When the disk failed last, if that was told of and its recovery was not.
     failed_at: Option<Instant>,
     /// When to look for what others left, and how often that was done since something was there.
-    next_look: Option<Instant>,
-    looks: u32,
-    last_look: Instant,
+    next_scan: Option<Instant>,
+    scans: u32,
+    last_scan: Instant,
 }
 
 /// A run that is shorter than this, and closes without time, does not begin what it cannot end: the server would take
 /// what earlier runs left, and the answer would come too late.
-const FIRST_LOOK: Duration = Duration::from_millis(100);
+const FIRST_SCAN_DELAY: Duration = Duration::from_millis(100);
 
 /// Another process that just started may still hold a lock that its parent had, and one that ends leaves what it had:
 /// look again after a second, and a few more times, each after twice the time.
-const FIRST_LOOK_AGAIN: Duration = Duration::from_secs(1);
-const MAX_LOOKS: u32 = 5;
+const RESCAN_DELAY: Duration = Duration::from_secs(1);
+const MAX_SCANS: u32 = 5;
 
 /// A disk that is nearly full takes a small write right after it refused a large one. It is well again when it takes one
 /// so long after the last that it refused.
 const RECOVERY: Duration = Duration::from_secs(1);
 
 /// A client that is at work anyway looks again after this.
-const LOOK_INTERVAL: Duration = Duration::from_secs(60);
+const SCAN_INTERVAL: Duration = Duration::from_secs(60);
 
-impl Backlog {
+impl Spooler {
     pub(super) fn new(shared: Arc<Shared>, spool: Spool, now: Instant) -> Self {
         Self {
             shared,
             spool,
-            wanted: 0,
-            unstored: Vec::new(),
+            flush_target: 0,
+            unspooled: Vec::new(),
             failed_at: None,
-            next_look: Some(now + FIRST_LOOK),
-            looks: 0,
-            last_look: now,
+            next_scan: Some(now + FIRST_SCAN_DELAY),
+            scans: 0,
+            last_scan: now,
         }
     }
 
@@ -68,32 +68,32 @@ impl Backlog {
     }
 
     /// Gathers records, on disk if it takes them.
-    pub(super) fn gather(&mut self, mut records: Vec<Encoded>) {
+    pub(super) fn store_or_hold(&mut self, mut records: Vec<Encoded>) {
         let is_news = !records.is_empty();
         self.store(&mut records);
         if is_news && records.is_empty() {
             // The disk takes records: those of before too.
             self.offer_again();
         }
-        self.unstored.append(&mut records);
+        self.unspooled.append(&mut records);
     }
 
     /// Takes up to so many of the records that the disk does not take, once they were offered again.
-    pub(super) fn take_unstored(&mut self, limit: usize) -> Vec<Encoded> {
+    pub(super) fn take_unspooled(&mut self, limit: usize) -> Vec<Encoded> {
         self.offer_again();
-        let count = self.unstored.len().min(limit);
-        self.unstored.drain(..count).collect()
+        let count = self.unspooled.len().min(limit);
+        self.unspooled.drain(..count).collect()
     }
 
     fn offer_again(&mut self) {
-        let mut records = std::mem::take(&mut self.unstored);
+        let mut records = std::mem::take(&mut self.unspooled);
         self.store(&mut records);
-        self.unstored = records;
+        self.unspooled = records;
     }
 
     /// Whether records are gathered, on disk or because it failed.
     pub(super) fn holds_any(&self) -> bool {
-        self.spool.held().0 > 0 || !self.unstored.is_empty()
+        self.spool.held().0 > 0 || !self.unspooled.is_empty()
     }
 
     /// Puts the records on disk, where they need no place in the queue; those that cannot be stored stay.
@@ -104,23 +104,23 @@ impl Backlog {
         }
         let (count, bytes) = (records.len(), cost(records));
         let stored = self.spool.store(records, SystemTime::now());
-        self.tell(&stored);
+        self.log_disk_state(&stored);
         // First, for some of them may be among those that had to go again.
         let done = count - records.len();
-        self.shared.report.books().count_stored(done as u64);
+        self.shared.report.counters().count_stored(done as u64);
         self.shared.queue.release(done, bytes - cost(records));
         self.count_evicted();
     }
 
     /// What we stored so far is wanted at the server.
-    pub(super) fn want(&mut self) {
-        self.wanted = self.spool.stored();
+    pub(super) fn set_flush_target(&mut self) {
+        self.flush_target = self.spool.stored();
     }
 
     /// The next records to deliver.
     pub(super) fn load(&mut self, is_due: bool, may_recover: bool, now: Instant) -> Vec<Encoded> {
-        if self.next_look.is_none() && now >= self.last_look + LOOK_INTERVAL {
-            self.next_look = Some(now);
+        if self.next_scan.is_none() && now >= self.last_scan + SCAN_INTERVAL {
+            self.next_scan = Some(now);
         }
         while let Some(loaded) = self.next(is_due, may_recover) {
             self.count_loaded(&loaded);
@@ -138,8 +138,8 @@ impl Backlog {
     fn next(&mut self, is_due: bool, may_recover: bool) -> Option<Loaded> {
         let now = SystemTime::now();
         // Who flushes waits for our own alone: they do not go by turns with what others left.
-        let is_wanted = self.spool.settled() < self.wanted;
-        let ours = is_wanted.then(|| self.spool.load(is_due, false, now));
+        let flush_requested = self.spool.settled() < self.flush_target;
+        let ours = flush_requested.then(|| self.spool.load(is_due, false, now));
         ours.flatten()
             .or_else(|| self.spool.load(is_due, may_recover, now))
     }
@@ -153,24 +153,24 @@ impl Backlog {
             .collect();
         self.shared
             .report
-            .books()
+            .counters()
             .count_settled(numbers.len() as u64);
         let written = self.spool.acknowledge(&numbers);
         // A success says nothing of whether there is room for records.
         if written.is_err() {
-            self.tell(&written);
+            self.log_disk_state(&written);
         }
     }
 
     /// Leaves to whoever comes next what is on disk, or gets there now; the rest stays.
     pub(super) fn leave(&mut self, records: &mut Vec<Encoded>) {
-        records.append(&mut self.unstored);
+        records.append(&mut self.unspooled);
         // The disk may have come back since they were tracked.
         self.store(records);
         let left = self.spool.leave(SystemTime::now());
-        let books = self.shared.report.books();
-        books.count_left(left.records);
-        books.count_settled(left.homeless.len() as u64);
+        let counters = self.shared.report.counters();
+        counters.count_left(left.records);
+        counters.count_settled(left.homeless.len() as u64);
         self.shared
             .report
             .dropped(DropReason::CloseTimeout, None, &left.homeless);
@@ -183,37 +183,37 @@ impl Backlog {
     }
 
     /// What is on disk; our own are due if they are wanted, however few they are.
-    pub(super) fn view(&self, is_wanted: bool) -> SpoolView {
+    pub(super) fn view(&self, flush_requested: bool) -> SpoolView {
         let (on_disk, held_bytes) = self.spool.held();
         // The bytes of what is in memory are the queue's.
-        let held = on_disk + self.unstored.len() as u64;
+        let held = on_disk + self.unspooled.len() as u64;
         SpoolView {
             held,
             held_bytes,
-            is_due: self.spool.has_sealed() || is_wanted && held > 0,
-            has_found: self.spool.has_found(),
-            next_look: self.next_look,
+            is_due: self.spool.has_sealed() || flush_requested && held > 0,
+            has_orphans: self.spool.has_found(),
+            next_scan: self.next_scan,
         }
     }
 
     /// There will be no other time to look.
-    pub(super) fn look_now(&mut self, now: Instant) {
-        if self.looks == 0 {
-            self.next_look = Some(now);
+    pub(super) fn scan_now(&mut self, now: Instant) {
+        if self.scans == 0 {
+            self.next_scan = Some(now);
         }
     }
 
     /// Looks for what others left, if it is time.
-    pub(super) fn look(&mut self, now: Instant) {
-        if self.next_look.is_none_or(|next| now < next) {
+    pub(super) fn scan(&mut self, now: Instant) {
+        if self.next_scan.is_none_or(|next| now < next) {
             return;
         }
         // A folder that is not there has nothing in it.
         let _ = self.spool.look_around(SystemTime::now());
-        self.looks += 1;
-        self.last_look = now;
-        let pause = FIRST_LOOK_AGAIN * 2_u32.pow(self.looks.min(MAX_LOOKS) - 1);
-        self.next_look = (self.looks < MAX_LOOKS).then(|| now + pause);
+        self.scans += 1;
+        self.last_scan = now;
+        let pause = RESCAN_DELAY * 2_u32.pow(self.scans.min(MAX_SCANS) - 1);
+        self.next_scan = (self.scans < MAX_SCANS).then(|| now + pause);
     }
 
     /// What had to go to make room is dropped, whoever left it.
@@ -225,7 +225,7 @@ impl Backlog {
                 .dropped(DropReason::SpoolFull, None, &loaded.records);
             self.shared
                 .report
-                .books()
+                .counters()
                 .count_settled(loaded.records.len() as u64);
         }
     }
@@ -234,18 +234,18 @@ impl Backlog {
     fn count_loaded(&self, loaded: &Loaded) {
         if loaded.is_recovered {
             let records = loaded.records.len() as u64 + loaded.missing;
-            self.shared.report.books().count_recovered(records);
+            self.shared.report.counters().count_recovered(records);
         }
         self.count_missing(loaded.missing);
     }
 
     fn count_missing(&self, missing: u64) {
         self.shared.report.lost(DropReason::Corrupted, missing);
-        self.shared.report.books().count_settled(missing);
+        self.shared.report.counters().count_settled(missing);
     }
 
     /// Logs the first failure, and that the disk is well again.
-    fn tell(&mut self, outcome: &io::Result<()>) {
+    fn log_disk_state(&mut self, outcome: &io::Result<()>) {
         let now = Instant::now();
         match (outcome, self.failed_at) {
             (Err(error), failed_at) => {

@@ -3,8 +3,6 @@
 pub(crate) mod backoff;
 pub(crate) mod delivery;
 
-use std::collections::VecDeque;
-
 use crate::record::Encoded;
 
 /// Bounds of one request.
@@ -14,25 +12,31 @@ pub(crate) struct BatchLimits {
     pub(crate) bytes: usize,
 }
 
-/// Takes the next batch off the front: as many as the limits allow, and always one, however large it is.
-pub(crate) fn take_batch(waiting: &mut VecDeque<Encoded>, limits: BatchLimits) -> Vec<Encoded> {
+/// How many of these records the next request carries: as many as the limits allow, and at least one, however large it
+/// is.
+pub(crate) fn batch_length<'a>(
+    waiting: impl Iterator<Item = &'a Encoded>,
+    limits: BatchLimits,
+) -> usize {
     let mut bytes = "[]".len();
     let fits = |record: &&Encoded| {
         bytes += record.json.len() + ",".len();
         // The last record is followed by no comma.
         bytes - ",".len() <= limits.bytes
     };
-    let count = waiting.iter().take(limits.records).take_while(fits).count();
-    waiting.drain(..count.max(1).min(waiting.len())).collect()
+    waiting.take(limits.records).take_while(fits).count().max(1)
 }
 
 /// Writes the body of a request: the records as one JSON array.
-pub(crate) fn write_body(records: &[Encoded], body: &mut Vec<u8>) {
+pub(crate) fn write_body<'a>(
+    records: impl ExactSizeIterator<Item = &'a Encoded> + Clone,
+    body: &mut Vec<u8>,
+) {
     body.clear();
-    let size: usize = records.iter().map(|record| record.json.len()).sum();
+    let size: usize = records.clone().map(|record| record.json.len()).sum();
     body.reserve(size + records.len() + "[]".len());
     body.push(b'[');
-    for (index, record) in records.iter().enumerate() {
+    for (index, record) in records.enumerate() {
         if index > 0 {
             body.push(b',');
         }
@@ -42,8 +46,8 @@ pub(crate) fn write_body(records: &[Encoded], body: &mut Vec<u8>) {
 }
 
 /// What the records take in memory, as the queue's budget counts it.
-pub(crate) fn cost(records: &[Encoded]) -> usize {
-    records.iter().map(Encoded::cost).sum()
+pub(crate) fn cost<'a>(records: impl Iterator<Item = &'a Encoded>) -> usize {
+    records.map(Encoded::cost).sum()
 }
 
 #[cfg(test)]

@@ -4,11 +4,10 @@ mod check;
 
 use std::{
     convert::Infallible,
-    env, fmt,
+    env, fmt, io,
     path::{self, PathBuf},
-    process,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -20,20 +19,24 @@ use serde::Serialize;
 
 use self::check::check_api_key;
 use crate::{
+    accounting::{Accounting, Budget},
     batch::BatchLimits,
-    client::{Shared, Trubrics},
+    client::{ClientParts, Trubrics},
     content::{Content, ContentRules},
+    control::WorkerHandle,
     defaults,
     error::{ConfigError, EventError},
+    exchange::Exchange,
     hooks::{BeforeSend, Dropped, OnDrop},
     http::{HttpSettings, HttpTransport, check_host},
+    intake::Intake,
+    lifecycle::Lifecycle,
     opt_out,
-    queue::{Limits, Overflow, Queue},
-    record::{Endpoint, Properties, Record},
-    report::Report,
+    queue::{Overflow, Queue, WakeLimits},
+    record::{Properties, Record},
     spool::SpoolSettings,
     transport::Transport,
-    worker::{Worker, WorkerHandle, WorkerSettings},
+    worker::{Worker, WorkerParts, WorkerSettings},
 };
 
 /// Tells clients apart where hooks have to know their own.
@@ -446,17 +449,30 @@ impl TrubricsBuilder {
     /// # Errors
     ///
     /// When a setting cannot be used, which the error names, or the thread cannot be started.
-    pub fn build(mut self) -> Result<Trubrics, ConfigError> {
+    pub fn build(self) -> Result<Trubrics, ConfigError> {
+        let Some((client, worker)) = self.prepare()? else {
+            return Ok(Trubrics::disabled());
+        };
+        let (alive, running) = bounded::<Infallible>(0);
+        let thread = thread::Builder::new()
+            .name("trubrics-worker".into())
+            .spawn(move || worker.run(alive))
+            .map_err(not_started)?;
+        Ok(Trubrics::running(client, thread, running))
+    }
+
+    /// Checks all settings and makes a client and its worker; none if the client is disabled.
+    pub(crate) fn prepare(mut self) -> Result<Option<(ClientParts, Worker)>, ConfigError> {
         let api_key = check_api_key(&self.api_key)?;
         let host = check_host(&self.host)?;
         self.check()?;
-        if let Some(error) = self.default_error {
+        if let Some(error) = self.default_error.take() {
             return Err(ConfigError::new(
                 "default_property",
                 format!("is unusable: {error}"),
             ));
         }
-        let transport = match self.transport {
+        let transport = match self.transport.take() {
             Some(transport) => transport,
             None => Box::new(HttpTransport::new(&HttpSettings {
                 host: &host,
@@ -468,47 +484,75 @@ impl TrubricsBuilder {
             })?),
         };
         if self.disabled || (self.respect_opt_out && opt_out::is_asked_for()) {
-            return Ok(Trubrics::disabled());
+            return Ok(None);
         }
+        self.assemble(api_key, &host, transport).map(Some)
+    }
 
-        // A program that changes its directory later has its records where it said.
-        let spool = self.spool.map(path::absolute).transpose();
-        let spool = spool
-            .map_err(|error| ConfigError::new("spool", "is no usable path").caused_by(error))?;
-        let wake_at_records = self.flush_batch_size.min(self.queue_capacity);
-        let (queue, records) = Queue::new(Limits {
-            records: self.queue_capacity,
-            bytes: self.queue_bytes,
-            wake_at_records,
-            wake_at_bytes: self.max_batch_bytes.min(self.queue_bytes.div_ceil(2)),
-            wake_polling_at: self
-                .max_batch_size
-                .min(self.queue_capacity.div_ceil(2))
-                .max(wake_at_records),
-        });
+    /// Connects the parts of a client and its worker.
+    fn assemble(
+        mut self,
+        api_key: String,
+        host: &str,
+        transport: Box<dyn Transport>,
+    ) -> Result<(ClientParts, Worker), ConfigError> {
+        let client = NEXT_CLIENT.fetch_add(1, Ordering::Relaxed);
+        let spool = self.spool_settings()?;
+        let has_spool = spool.is_some();
+        let wake_limits = self.wake_limits();
+        let budget = Budget::new(self.queue_capacity, self.queue_bytes);
+        let accounting = Arc::new(Accounting::new(client, budget, self.on_drop.take()));
+        let (queue, records) = Queue::new(wake_limits, self.queue_bytes, accounting.clone());
+        let (control, commands) = unbounded();
+        let parts = WorkerParts {
+            accounting: accounting.clone(),
+            queue: Arc::new(queue),
+            exchange: Arc::new(Exchange::new(client, transport, api_key, host)),
+            handle: Arc::new(WorkerHandle::new(control)),
+            wake_limits,
+        };
+        let worker = Worker::new(
+            parts.clone(),
+            self.worker_settings(),
+            spool,
+            commands,
+            records,
+        )
+        .map_err(not_started)?;
         let content = ContentRules::new(self.content, self.max_text_bytes, &mut self.defaults);
-        let (control, orders) = unbounded();
-        let id = NEXT_CLIENT.fetch_add(1, Ordering::Relaxed);
-        let shared = Arc::new(Shared {
-            queue,
-            id,
-            process_id: process::id(),
-            report: Report::new(id, self.on_drop),
-            worker_handle: WorkerHandle::new(control),
-            transport,
-            api_key,
-            urls: Endpoint::ALL.map(|endpoint| format!("{host}{}", endpoint.path())),
+        let intake = Intake {
+            client,
+            accounting,
+            queue: parts.queue,
+            worker: parts.handle,
+            lifecycle: Arc::new(Lifecycle::new()),
             overflow: self.overflow,
             defaults: self.defaults,
             before_send: self.before_send,
             content,
+        };
+        let client = ClientParts {
+            intake,
+            exchange: parts.exchange,
             request_timeout: self.request_timeout,
             shutdown_timeout: self.shutdown_timeout,
-            has_spool: spool.is_some(),
-            closing: Mutex::new(None),
-            last_failure: Mutex::new(None),
-        });
-        let settings = WorkerSettings {
+            has_spool,
+        };
+        Ok((client, worker))
+    }
+
+    fn wake_limits(&self) -> WakeLimits {
+        let records = self.flush_batch_size.min(self.queue_capacity);
+        let a_request = self.max_batch_size.min(self.queue_capacity.div_ceil(2));
+        WakeLimits {
+            records,
+            bytes: self.max_batch_bytes.min(self.queue_bytes.div_ceil(2)),
+            records_while_polling: a_request.max(records),
+        }
+    }
+
+    fn worker_settings(&self) -> WorkerSettings {
+        WorkerSettings {
             flush_interval: self.flush_interval,
             batch: BatchLimits {
                 records: self.max_batch_size,
@@ -519,23 +563,52 @@ impl TrubricsBuilder {
             give_up_after: self.give_up_after,
             initial_backoff: self.initial_backoff,
             max_backoff: self.max_backoff,
-            spool: spool.map(|folder| SpoolSettings {
-                folder,
-                max_bytes: self.spool_max_bytes,
-                max_age: self.spool_max_age,
-                sync: self.spool_sync,
-            }),
-        };
-        let not_started =
-            |error| ConfigError::new("worker", "thread could not be started").caused_by(error);
-        let worker = Worker::new(shared.clone(), settings, orders, records).map_err(not_started)?;
-        let (alive, running) = bounded::<Infallible>(0);
-        let thread = thread::Builder::new()
-            .name("trubrics-worker".into())
-            .spawn(move || worker.run(alive))
-            .map_err(not_started)?;
-        Ok(Trubrics::running(shared, thread, running))
+        }
     }
+
+    fn spool_settings(&self) -> Result<Option<SpoolSettings>, ConfigError> {
+        let Some(folder) = &self.spool else {
+            return Ok(None);
+        };
+        // A program that changes its directory later has its records where it said.
+        let folder = path::absolute(folder)
+            .map_err(|error| ConfigError::new("spool", "is not a usable path").caused_by(error))?;
+        Ok(Some(SpoolSettings {
+            folder,
+            max_bytes: self.spool_max_bytes,
+            max_age: self.spool_max_age,
+            sync: self.spool_sync,
+        }))
+    }
+}
+
+impl Trubrics {
+    /// Makes a client with default settings that sends to Trubrics.
+    ///
+    /// # Errors
+    ///
+    /// When the key is empty or not a valid header value, or the worker thread cannot be started.
+    pub fn new(api_key: impl Into<String>) -> Result<Self, ConfigError> {
+        Self::builder(api_key).build()
+    }
+
+    /// Makes a client with the key in `TRUBRICS_API_KEY`, and the host in `TRUBRICS_HOST` if that is set and not empty.
+    ///
+    /// # Errors
+    ///
+    /// When `TRUBRICS_API_KEY` is missing or not Unicode, and as [`new`](Self::new).
+    pub fn from_env() -> Result<Self, ConfigError> {
+        TrubricsBuilder::from_env()?.build()
+    }
+
+    /// Begins the settings of a client.
+    pub fn builder(api_key: impl Into<String>) -> TrubricsBuilder {
+        TrubricsBuilder::new(api_key.into())
+    }
+}
+
+fn not_started(error: io::Error) -> ConfigError {
+    ConfigError::new("worker", "thread could not be started").caused_by(error)
 }
 
 /// Reads an environment variable; an empty one is as good as none.

@@ -17,6 +17,43 @@ pub(crate) fn catch_panic<T>(work: impl FnOnce() -> T) -> Option<T> {
     None
 }
 
+/// A place where a unit test makes the worker panic; see `worker/tests.rs`. Any other build compiles it to nothing.
+#[inline(always)]
+pub(crate) fn panic_point() {
+    #[cfg(test)]
+    injection::reach();
+}
+
+#[cfg(test)]
+pub(crate) mod injection {
+    use std::{cell::Cell, panic::resume_unwind};
+
+    thread_local! {
+        static LEFT: Cell<Option<usize>> = const { Cell::new(None) };
+    }
+
+    /// This thread panics at its panic point of this number, counted from 0.
+    pub(crate) fn panic_at(point: usize) {
+        LEFT.set(Some(point));
+    }
+
+    /// Whether this thread was to panic and has not done so yet.
+    pub(crate) fn is_left() -> bool {
+        LEFT.get().is_some()
+    }
+
+    pub(super) fn reach() {
+        match LEFT.get() {
+            Some(0) => {
+                LEFT.set(None);
+                // Without the panic hook, which would print a line for each.
+                resume_unwind(Box::new("an injected panic"));
+            }
+            left => LEFT.set(left.map(|left| left - 1)),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::panic::panic_any;

@@ -1,8 +1,4 @@
-//! The handle that programs hold: it checks and encodes records, hands them to the worker, and waits for it on request.
-
-mod shared;
-
-pub(crate) use shared::Shared;
+//! The handle that programs hold: it passes records to the intake, and waits for the worker on request.
 
 use std::{
     convert::Infallible,
@@ -15,23 +11,24 @@ use std::{
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
 use crate::{
-    builder::TrubricsBuilder,
+    accounting::Accounting,
+    batch::write_body,
+    control::{Control, WorkerHandle},
     deadline::after,
-    error::{
-        ConfigError, DeliveryError, DeliveryErrorKind, FlushError, TrackError, TrackErrorKind,
-    },
+    error::{DeliveryError, DeliveryErrorKind, FlushError, TrackError},
+    exchange::{Attempt, Exchange},
     hooks,
-    queue::Overflow,
+    intake::Intake,
+    lifecycle::Lifecycle,
     record::Record,
-    stats::{DropReason, Stats},
-    worker::Control,
+    stats::Stats,
 };
 
 /// A client of Trubrics: takes records and returns at once, while one thread delivers them in batches.
 ///
-/// Clones are cheap and share that thread. When the last one is dropped the client is closed as by
-/// [`close`](Self::close), with the time that [`shutdown_timeout`](TrubricsBuilder::shutdown_timeout) allows. A client
-/// in a `static` is never dropped, and `std::process::exit` drops nothing: call `close` there, as the
+/// Clones are cheap and share that thread. When the last handle is dropped the client is closed as by
+/// [`close`](Self::close), with the time that [`shutdown_timeout`](crate::TrubricsBuilder::shutdown_timeout) allows. A
+/// client in a `static` is never dropped, and `std::process::exit` drops nothing: call `close` there, as the
 /// [recipes](crate::_docs::recipes) show.
 ///
 /// ```no_run
@@ -49,29 +46,6 @@ pub struct Trubrics {
 }
 
 impl Trubrics {
-    /// A client with default settings that sends to Trubrics.
-    ///
-    /// # Errors
-    ///
-    /// When the key is empty or no header value, or the worker thread cannot be started.
-    pub fn new(api_key: impl Into<String>) -> Result<Self, ConfigError> {
-        Self::builder(api_key).build()
-    }
-
-    /// A client with the key in `TRUBRICS_API_KEY`, and the host in `TRUBRICS_HOST` if that is set and not empty.
-    ///
-    /// # Errors
-    ///
-    /// When `TRUBRICS_API_KEY` is missing or not Unicode, and as [`new`](Self::new).
-    pub fn from_env() -> Result<Self, ConfigError> {
-        TrubricsBuilder::from_env()?.build()
-    }
-
-    /// Settings for a client.
-    pub fn builder(api_key: impl Into<String>) -> TrubricsBuilder {
-        TrubricsBuilder::new(api_key.into())
-    }
-
     /// A client without thread or socket, whose calls all do nothing and succeed.
     pub fn disabled() -> Self {
         Self { inner: None }
@@ -82,13 +56,13 @@ impl Trubrics {
     }
 
     pub(crate) fn running(
-        shared: Arc<Shared>,
-        worker: JoinHandle<()>,
+        parts: ClientParts,
+        thread: JoinHandle<()>,
         running: Receiver<Infallible>,
     ) -> Self {
         let inner = Inner {
-            shared,
-            worker: Mutex::new(Some(worker)),
+            parts,
+            thread: Mutex::new(Some(thread)),
             running,
         };
         Self {
@@ -98,66 +72,51 @@ impl Trubrics {
 
     /// Takes a record for delivery and returns at once; it does not touch the network, and never fails or panics.
     ///
-    /// When the queue is full the record is dropped, or with [`Overflow::Block`] this waits for room. A record that is
-    /// invalid, or tracked after [`close`](Self::close), is dropped. Every drop is counted in [`stats`](Self::stats)
-    /// and told to [`on_drop`](TrubricsBuilder::on_drop).
+    /// When the queue is full the record is dropped, or with [`Overflow::Block`](crate::Overflow::Block) this waits for
+    /// room. A record that is invalid, or tracked after [`close`](Self::close), is dropped. Every drop is counted in
+    /// [`stats`](Self::stats) and reported to [`on_drop`](crate::TrubricsBuilder::on_drop).
     pub fn track(&self, record: impl Into<Record>) {
-        let Some(inner) = &self.inner else { return };
-        let shared = &inner.shared;
-        let may_wait = shared.overflow == Overflow::Block && !inner.is_inside();
-        if let Err(rejected) = shared.offer(record.into(), may_wait, true) {
-            let reason = match rejected.kind {
-                TrackErrorKind::Full => DropReason::QueueFull,
-                TrackErrorKind::Closed => DropReason::Closed,
-                TrackErrorKind::Invalid(_) => DropReason::Invalid,
-            };
-            shared.report.rejected(reason, rejected.encoded.as_ref());
+        if let Some(inner) = &self.inner {
+            inner.parts.intake.track(record.into());
         }
     }
 
     /// Takes a record for delivery like [`track`](Self::track), or gives it back; it never waits, whatever
-    /// [`Overflow`] says.
+    /// [`Overflow`](crate::Overflow) says.
     ///
-    /// A record that [`before_send`](TrubricsBuilder::before_send) refuses is dropped and counted, and this succeeds.
+    /// A record that [`before_send`](crate::TrubricsBuilder::before_send) refuses is dropped and counted, and this
+    /// succeeds.
     ///
     /// # Errors
     ///
-    /// When the queue is full, the client is closed or the record is invalid. It is then not counted in
+    /// When the queue is full, the client is closed or the record is invalid. The record is then not counted in
     /// [`stats`](Self::stats): it is the caller's again.
     pub fn try_track(&self, record: impl Into<Record>) -> Result<(), TrackError> {
-        let Some(inner) = &self.inner else {
-            return Ok(());
-        };
-        let offered = inner.shared.offer(record.into(), false, false);
-        offered.map_err(|rejected| TrackError::new(rejected.kind, rejected.record))
-    }
-
-    /// Delivers a record on the calling thread, past the queue, and waits for the answer: one attempt, for as long as
-    /// [`request_timeout`](TrubricsBuilder::request_timeout) allows.
-    ///
-    /// # Errors
-    ///
-    /// When the record is invalid or refused, the server does not answer, or the client is closed;
-    /// [`is_transient`](DeliveryError::is_transient) says whether to try again. Such a record is not counted in
-    /// [`stats`](Self::stats). No answer does not mean that the server does not have it.
-    pub fn track_sync(&self, record: impl Into<Record>) -> Result<(), DeliveryError> {
         match &self.inner {
-            // The connections are the parent's: two processes would talk at once on them.
-            Some(inner) if inner.shared.is_forked() => {
-                Err(DeliveryError::new(DeliveryErrorKind::Closed))
-            }
-            Some(inner) => inner
-                .shared
-                .deliver_now(record.into())
-                .map_err(DeliveryError::new),
+            Some(inner) => inner.parts.intake.try_track(record.into()),
             None => Ok(()),
         }
     }
 
-    /// Waits until everything that was tracked before the call is delivered or dropped, at most for `timeout`.
+    /// Delivers a record on the calling thread, past the queue, and waits for the answer: one attempt, for as long as
+    /// [`request_timeout`](crate::TrubricsBuilder::request_timeout) allows.
+    ///
+    /// # Errors
+    ///
+    /// When the record is invalid or refused, the server does not answer, or the client is closed;
+    /// [`is_transient`](DeliveryError::is_transient) says whether to try again. The record is then not counted in
+    /// [`stats`](Self::stats). If there was no answer, the server may still have the record.
+    pub fn track_sync(&self, record: impl Into<Record>) -> Result<(), DeliveryError> {
+        match &self.inner {
+            Some(inner) => inner.track_sync(record.into()).map_err(DeliveryError::new),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until all records that were tracked before the call are delivered or dropped, at most for `timeout`.
     ///
     /// One attempt is made at once, even in a back-off, but not against a `Retry-After` of the server. When no attempt
-    /// is left within the time, it returns early. With `Duration::ZERO` it does not wait, but has everything sent.
+    /// is left within the time, it returns early. With `Duration::ZERO` it does not wait, but has all records sent.
     ///
     /// # Errors
     ///
@@ -173,15 +132,15 @@ impl Trubrics {
 
     /// Flushes, and ends the worker thread; returns within `timeout` whatever the network does.
     ///
-    /// What is not delivered by then is dropped as [`DropReason::CloseTimeout`], and the request in flight is interrupted;
-    /// where that is not possible (a connection that is being made, a transport without
-    /// [`interrupt`](crate::Transport::interrupt)) its thread is let go: if it is the worker's, its records are still
-    /// pending. Later records are dropped as [`DropReason::Closed`]. A second call waits for the same end, and the drop of
-    /// the last handle no longer. `Duration::ZERO` gives up everything at once.
+    /// Records that are not delivered by then are dropped as [`DropReason::CloseTimeout`](crate::DropReason::CloseTimeout),
+    /// and the request in flight is interrupted. If it cannot be interrupted (a connection that is being made, a transport
+    /// without [`interrupt`](crate::Transport::interrupt)), its thread is detached; records held by a detached worker stay
+    /// pending. Later records are dropped as [`DropReason::Closed`](crate::DropReason::Closed). A second call waits for the
+    /// same end, and the drop of the last handle no longer. `Duration::ZERO` gives up all records at once.
     ///
-    /// With a [`spool`](TrubricsBuilder::spool) nothing is dropped: what is not delivered by then waits there for the
-    /// next run, and with `Duration::ZERO` this returns when it is on disk, after a second at the most where the disk
-    /// hangs. In the time that is left, what earlier runs left is delivered too.
+    /// With a [`spool`](crate::TrubricsBuilder::spool) nothing is dropped: records that are not delivered by then stay
+    /// there for the next run. With `Duration::ZERO` this returns when they are on disk, after a second at most if the
+    /// disk hangs. In the time that is left, records of earlier runs are delivered too.
     ///
     /// # Errors
     ///
@@ -193,18 +152,18 @@ impl Trubrics {
         }
     }
 
-    /// Closes it as the drop of its last handle does.
+    /// Closes the client as the drop of its last handle does.
     pub(crate) fn close_in_time(&self) {
         if let Some(inner) = &self.inner {
             inner.close_in_time();
         }
     }
 
-    /// What became of all the records so far; takes no lock.
+    /// Counts what became of all the records so far; takes no lock.
     pub fn stats(&self) -> Stats {
         self.inner
             .as_ref()
-            .map(|inner| inner.shared.stats())
+            .map(|inner| inner.accounting().stats())
             .unwrap_or_default()
     }
 }
@@ -213,85 +172,126 @@ impl fmt::Debug for Trubrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut client = f.debug_struct("Trubrics");
         match &self.inner {
-            Some(inner) => client.field("stats", &inner.shared.stats()),
+            Some(inner) => client.field("stats", &inner.accounting().stats()),
             None => client.field("disabled", &true),
         };
         client.finish_non_exhaustive()
     }
 }
 
+/// What a running client is made of.
+pub(crate) struct ClientParts {
+    pub(crate) intake: Intake,
+    pub(crate) exchange: Arc<Exchange>,
+    pub(crate) request_timeout: Duration,
+    pub(crate) shutdown_timeout: Duration,
+    pub(crate) has_spool: bool,
+}
+
 /// What all handles share; the last one to go closes the client.
 struct Inner {
-    shared: Arc<Shared>,
-    worker: Mutex<Option<JoinHandle<()>>>,
+    parts: ClientParts,
+    thread: Mutex<Option<JoinHandle<()>>>,
     /// Disconnected when the worker has ended.
     running: Receiver<Infallible>,
 }
 
 impl Inner {
+    fn accounting(&self) -> &Accounting {
+        &self.parts.intake.accounting
+    }
+
+    fn lifecycle(&self) -> &Lifecycle {
+        &self.parts.intake.lifecycle
+    }
+
+    fn worker(&self) -> &WorkerHandle {
+        &self.parts.intake.worker
+    }
+
     /// Whether the caller is a hook, the transport or a thread of this client: it would wait for its own end.
     fn is_inside(&self) -> bool {
-        hooks::is_inside(self.shared.id)
+        hooks::is_inside(self.parts.intake.client)
+    }
+
+    fn track_sync(&self, record: Record) -> Result<(), DeliveryErrorKind> {
+        // The connections are the parent's: two processes would write on them at once.
+        if self.lifecycle().is_forked() {
+            return Err(DeliveryErrorKind::Closed);
+        }
+        let encoded = self.parts.intake.prepare(record)?;
+        let mut body = Vec::new();
+        write_body([&encoded].into_iter(), &mut body);
+        self.parts.exchange.attempt_once(Attempt {
+            endpoint: encoded.endpoint,
+            records: 1,
+            body: &body,
+            deadline: after(Instant::now(), self.parts.request_timeout),
+        })?;
+        self.accounting().deliver_directly();
+        Ok(())
     }
 
     fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
-        if self.shared.is_forked() {
-            return self.outcome(false, self.shared.report.counters().reported_drops());
+        let reported = self.accounting().reported_drops();
+        if self.lifecycle().is_forked() {
+            return self.outcome(false, reported);
         }
         if self.is_inside() {
-            return Err(FlushError::in_hook(self.shared.pending()));
+            return Err(FlushError::in_hook(self.accounting().pending()));
         }
         let deadline = after(Instant::now(), timeout);
-        let reported = self.shared.report.counters().reported_drops();
         if timeout.is_zero() {
-            self.shared.worker_handle.request_flush();
+            self.worker().request_flush();
             return self.outcome(false, reported);
         }
         let (done, settled) = bounded(1);
-        self.shared
-            .worker_handle
-            .send(Control::Flush { deadline, done });
+        self.worker().send(Control::Flush { deadline, done });
         let is_settled = settled.recv_deadline(deadline).is_ok();
         self.outcome(is_settled, reported)
     }
 
     fn close(&self, timeout: Duration) -> Result<(), FlushError> {
-        if self.shared.is_forked() {
-            return self.outcome(false, self.shared.report.counters().reported_drops());
+        let reported = self.accounting().reported_drops();
+        if self.lifecycle().is_forked() {
+            return self.outcome(false, reported);
         }
         if self.is_inside() {
-            return Err(FlushError::in_hook(self.shared.pending()));
+            return Err(FlushError::in_hook(self.accounting().pending()));
         }
-        let now = Instant::now();
-        let reported = self.shared.report.counters().reported_drops();
-        let deadline = after(now, timeout);
-        // The worker is to be done a little earlier, so that there is time to interrupt it.
-        let last_call = deadline - INTERRUPT_GRACE.min(timeout / 4);
-        self.shared.begin_close(last_call);
-        if !self.has_ended(last_call) && self.shared.is_last_call(last_call) {
-            self.shared.interrupt();
+        let times = CloseTimes::new(Instant::now(), timeout);
+        self.begin_close(times.interrupt_at);
+        let is_latest = || self.lifecycle().is_latest(times.interrupt_at);
+        if !self.has_ended(times.interrupt_at) && is_latest() {
+            self.parts.exchange.interrupt();
         }
-        // What is not on disk yet is worth a moment more, where the worker has nothing else to do.
-        let grace = if self.shared.has_spool && self.shared.is_last_call(last_call) {
-            SPOOL_GRACE
+        // Records that are not on disk yet are worth a moment more.
+        let deadline = if self.parts.has_spool && is_latest() {
+            times.with_spool
         } else {
-            Duration::ZERO
+            times.deadline
         };
-        if self.has_ended(deadline.max(now + grace)) {
+        if self.has_ended(deadline) {
             self.join();
         }
         self.outcome(false, reported)
     }
 
     fn close_in_time(&self) {
-        let timeout = self.shared.shutdown_timeout;
+        let timeout = self.parts.shutdown_timeout;
         if self.is_inside() {
             // It cannot wait for itself; the worker goes on until it is done.
-            self.shared.begin_close(after(Instant::now(), timeout));
+            self.begin_close(after(Instant::now(), timeout));
         } else {
-            // Nobody is there to be reported; the report has logged what was dropped.
+            // There is no caller to return the error to; the drops are logged.
             let _ = self.close(timeout);
         }
+    }
+
+    fn begin_close(&self, deadline: Instant) {
+        self.lifecycle().begin_close(deadline);
+        self.parts.intake.queue.close();
+        self.worker().send(Control::Close { deadline });
     }
 
     /// Waits for the worker's end.
@@ -300,27 +300,26 @@ impl Inner {
     }
 
     fn join(&self) {
-        let worker = self
-            .worker
+        let thread = self
+            .thread
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        if let Some(worker) = worker {
-            // It caught its panics itself, and has told of them.
-            let _ = worker.join();
+        if let Some(thread) = thread {
+            // The worker catches its panics itself, and reports them.
+            let _ = thread.join();
         }
     }
 
     fn outcome(&self, is_settled: bool, reported: u64) -> Result<(), FlushError> {
-        let pending = self.shared.pending();
-        let counters = self.shared.report.counters();
-        let dropped = counters.dropped();
-        counters.mark_reported(dropped);
-        let is_delivered = (is_settled || pending == 0) && dropped <= reported;
-        if is_delivered {
+        let accounting = self.accounting();
+        let pending = accounting.pending();
+        let dropped = accounting.dropped();
+        accounting.mark_reported(dropped);
+        if (is_settled || pending == 0) && dropped <= reported {
             return Ok(());
         }
-        let cause = self.shared.last_failure().clone();
+        let cause = self.parts.exchange.last_failure();
         Err(FlushError::new(
             pending,
             dropped.saturating_sub(reported),
@@ -329,17 +328,37 @@ impl Inner {
     }
 }
 
-/// How long before its deadline a close interrupts the request in flight: enough for the worker to notice, drop what is
-/// left, and end on a busy machine.
+/// The moments of a close.
+struct CloseTimes {
+    /// When the request in flight is interrupted. The worker is to be done by then.
+    interrupt_at: Instant,
+    deadline: Instant,
+    /// The deadline while the worker writes to the spool.
+    with_spool: Instant,
+}
+
+/// How long before its deadline a close interrupts the request in flight: enough for the worker to notice, drop the
+/// remaining records and end on a busy machine.
 const INTERRUPT_GRACE: Duration = Duration::from_millis(100);
 
-/// How long a close waits for the disk, however little time it was given. It takes a millisecond or two.
+/// How long a close waits for the disk, however little time it was given. It usually takes a millisecond or two.
 const SPOOL_GRACE: Duration = Duration::from_secs(1);
+
+impl CloseTimes {
+    fn new(now: Instant, timeout: Duration) -> Self {
+        let deadline = after(now, timeout);
+        Self {
+            interrupt_at: deadline - INTERRUPT_GRACE.min(timeout / 4),
+            deadline,
+            with_spool: deadline.max(now + SPOOL_GRACE),
+        }
+    }
+}
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // Whoever closed it before gave it its time.
-        if self.shared.closing().is_none() {
+        // An explicit close had its own time.
+        if !self.lifecycle().is_closing() {
             self.close_in_time();
         }
     }

@@ -5,9 +5,9 @@ use std::{cell::Cell, fmt};
 
 use crate::{
     catch_panic::catch_panic,
+    drop_reason::DropReason,
     record::{Encoded, Record},
     reply::Refusal,
-    stats::DropReason,
 };
 
 /// See [`TrubricsBuilder::before_send`](crate::TrubricsBuilder::before_send).

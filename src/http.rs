@@ -37,7 +37,7 @@ use self::{connection::Watch, host::Target, resolver::Names, tls::Trust};
 use crate::transport::{Request, Response, Transport, TransportError};
 use crate::{
     error::ConfigError,
-    report::{TARGET, logging},
+    logging::{TARGET, logging},
 };
 
 /// Load balancers close idle connections after a minute or less; a connection is worth keeping through a burst, and

@@ -69,9 +69,14 @@ mod global;
 mod llm_call;
 mod scope;
 
+mod accounting;
 mod batch;
 mod content;
+mod control;
+mod exchange;
 mod http;
+mod intake;
+mod lifecycle;
 mod queue;
 mod record;
 mod reply;
@@ -83,10 +88,11 @@ mod anonymous_id;
 mod catch_panic;
 mod deadline;
 mod debug_transport;
+mod drop_reason;
 mod error;
 mod hooks;
+mod logging;
 mod opt_out;
-mod report;
 mod stats;
 
 pub mod _docs;
@@ -107,6 +113,7 @@ pub use builder::TrubricsBuilder;
 pub use client::Trubrics;
 pub use content::{Content, Redaction};
 pub use debug_transport::DebugTransport;
+pub use drop_reason::DropReason;
 pub use error::{ConfigError, DeliveryError, EventError, FlushError, TrackError};
 pub use global::{ClientGuard, InitError, flush, global, init, track};
 pub use hooks::Dropped;
@@ -114,7 +121,7 @@ pub use llm_call::{LlmCall, LlmStream, LlmTryStream};
 pub use queue::Overflow;
 pub use record::{Event, LlmEvent, Record, anonymous_id};
 pub use scope::Scope;
-pub use stats::{DropReason, Stats};
+pub use stats::Stats;
 pub use transport::{Request, Response, Transport, TransportError};
 
 /// The code in the README is compiled with the documentation's.

@@ -1,17 +1,20 @@
 //! The bounded hand-over from callers to the worker.
 //!
-//! The channel itself has no bound: the bound is a budget of records and bytes, which everything holds that is waiting,
-//! in a batch or in flight, so that a client at rest costs no memory for what it might hold. Callers never wait here
-//! unless [`Overflow::Block`] asks for it, and say when the worker has to be woken.
+//! The channel itself has no bound. The bound is a [`Budget`] of records and bytes, held by every record that waits, is
+//! in a batch or is in flight, so an idle client costs no memory for records it might hold. Callers never wait here
+//! unless [`Overflow::Block`] asks for it, and learn whether the worker has to be woken.
 
-mod budget;
-
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
+};
 
 use crossbeam_channel::{Receiver, SendError, Sender, unbounded};
 
-use self::budget::Budget;
-use crate::record::{Encoded, RECORD_OVERHEAD};
+use crate::{
+    accounting::{Accounting, Budget, NoBudget, Reservation},
+    record::{Encoded, RECORD_OVERHEAD},
+};
 
 /// What [`track`](crate::Trubrics::track) does when the queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -20,174 +23,169 @@ pub enum Overflow {
     /// Drops the new record and counts it as [`DropReason::QueueFull`](crate::DropReason::QueueFull).
     #[default]
     DropNewest,
-    /// Waits until there is room, however long that takes: for imports, where losing is worse than waiting. Those who
-    /// wait are served in the order in which they came. Inside a hook or a transport nobody waits, for it might be
-    /// for himself: there the record is dropped.
+    /// Waits until there is room, however long that takes: for imports, where waiting is better than losing records.
+    /// Callers that wait are served in the order in which they came. Calls from inside a hook or a transport never
+    /// wait, because they could wait for themselves; there the record is dropped.
     Block,
 }
 
-/// Bounds of the queue, and how much of it the worker is woken for.
+/// When the worker is woken.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
+pub(crate) struct WakeLimits {
+    /// This many records wake a sleeping worker.
     pub(crate) records: usize,
+    /// This many bytes wake the worker.
     pub(crate) bytes: usize,
-    pub(crate) wake_at_records: usize,
-    pub(crate) wake_at_bytes: usize,
-    /// So many wake even a worker that will look by itself soon.
-    pub(crate) wake_polling_at: usize,
+    /// This many records wake even a worker that polls.
+    pub(crate) records_while_polling: usize,
 }
 
-/// Set in `accepted` once the door is shut. Counting and asking are then one step, and none slips in between.
-const CLOSED: u64 = 1 << 63;
-
-/// Set in `taken` while the worker looks at the queue by itself.
+/// Set in `taken` while the worker polls the queue.
 const POLLING: u64 = 1 << 63;
 
 /// No record is smaller: its field names and its timestamp alone take this much.
 const MIN_RECORD_BYTES: usize = 64 + RECORD_OVERHEAD;
 
 pub(crate) struct Queue {
-    limits: Limits,
+    wake_limits: WakeLimits,
+    max_bytes: usize,
     sender: Sender<Encoded>,
-    /// Records let in, ever, and the [`CLOSED`] bit.
-    accepted: AtomicU64,
+    accounting: Arc<Accounting>,
     /// Records that the worker has taken out, ever, and the [`POLLING`] bit.
     taken: AtomicU64,
-    /// The bytes of those that have no fate yet.
+    /// The bytes of the records in memory that the worker has taken out and not settled.
     batched_bytes: AtomicUsize,
-    /// What is waiting, in a batch or in flight.
-    budget: Budget,
 }
 
 /// Why the queue did not take a record, which it gives back.
-pub(crate) enum Refused {
+pub(crate) enum Rejected {
     Full(Encoded),
     Closed(Encoded),
 }
 
+/// Whether the worker has to be woken.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Wake {
+    Needed,
+    NotNeeded,
+}
+
 impl Queue {
-    pub(crate) fn new(limits: Limits) -> (Self, Receiver<Encoded>) {
+    pub(crate) fn new(
+        wake_limits: WakeLimits,
+        max_bytes: usize,
+        accounting: Arc<Accounting>,
+    ) -> (Self, Receiver<Encoded>) {
         let (sender, receiver) = unbounded();
         let queue = Self {
-            limits,
+            wake_limits,
+            max_bytes,
             sender,
-            accepted: AtomicU64::new(0),
+            accounting,
             taken: AtomicU64::new(0),
             batched_bytes: AtomicUsize::new(0),
-            budget: Budget::new(limits.records, limits.bytes),
         };
         (queue, receiver)
     }
 
-    /// Puts a record in, if there is room; says whether the worker must be woken for it.
-    pub(crate) fn push(&self, record: Encoded) -> Result<bool, Refused> {
-        if self.is_closed() {
-            return Err(Refused::Closed(record));
-        }
-        match self.budget.reserve(record.cost()) {
-            Some(before) => self.enter(record, before),
-            None => Err(Refused::Full(record)),
+    /// Puts a record in, if there is room.
+    pub(crate) fn push(&self, record: Encoded) -> Result<Wake, Rejected> {
+        match self.budget().reserve(record.cost()) {
+            Ok(reservation) => self.send(record, reservation),
+            Err(NoBudget::Full) => Err(Rejected::Full(record)),
+            Err(NoBudget::Closed) => Err(Rejected::Closed(record)),
         }
     }
 
-    /// Puts a record in as soon as there is room; refuses it only when the door is shut, or a wait would be `in_vain`.
+    /// Puts a record in as soon as there is room. Refuses it only when the queue is closed or the wait `is_cancelled`.
     /// `wake` is called before a wait.
     pub(crate) fn push_or_wait(
         &self,
         record: Encoded,
-        in_vain: impl Fn() -> bool,
+        is_cancelled: impl Fn() -> bool,
         wake: impl Fn(),
-    ) -> Result<bool, Refused> {
-        let in_vain = || self.is_closed() || in_vain();
-        match self.budget.reserve_or_wait(record.cost(), in_vain, wake) {
-            Some(before) => self.enter(record, before),
-            None => Err(Refused::Closed(record)),
+    ) -> Result<Wake, Rejected> {
+        let budget = self.budget();
+        match budget.reserve_or_wait(record.cost(), is_cancelled, wake) {
+            Ok(reservation) => self.send(record, reservation),
+            Err(_) => Err(Rejected::Closed(record)),
         }
     }
 
-    /// Puts a record in that has its budget.
-    fn enter(&self, record: Encoded, bytes_before: usize) -> Result<bool, Refused> {
+    /// Sends a record that has its budget.
+    fn send(&self, record: Encoded, reservation: Reservation) -> Result<Wake, Rejected> {
         let size = record.cost();
-        // It is counted before it is sent: the worker that sees the count knows that a record is on its way, and the
-        // caller that sees what was taken before knows whether the worker may be asleep. Both are sequentially
-        // consistent, so never do both miss the other.
-        let before = self.accepted.fetch_add(1, SeqCst);
-        if before & CLOSED != 0 {
-            self.accepted.fetch_sub(1, SeqCst);
-            self.release(1, size);
-            return Err(Refused::Closed(record));
-        }
+        // The reservation counted the record before it is sent, so a worker that sees the count knows that a record is
+        // on its way. The caller reads `taken` after that, so it knows whether the worker may be asleep. Both are
+        // sequentially consistent: one of the two always sees the other.
         let taken = self.taken.load(SeqCst);
         if let Err(SendError(record)) = self.sender.send(record) {
-            // Only a worker that failed lets go of the receiver before the door is shut.
-            self.accepted.fetch_sub(1, SeqCst);
-            self.release(1, size);
-            return Err(Refused::Closed(record));
+            // Only a worker that failed drops the receiver before the queue is closed.
+            self.budget().undo(size);
+            return Err(Rejected::Closed(record));
         }
-        let waiting = (before + 1).saturating_sub(taken & !POLLING);
-        let batched = self.batched_bytes.load(SeqCst);
-        let waits = |bytes: usize| bytes.saturating_sub(batched);
-        let trigger = self.limits.wake_at_bytes;
-        let fills = waits(bytes_before) < trigger && waits(bytes_before + size) >= trigger;
-        let should_wake = if taken & POLLING == 0 {
-            waiting <= 1 || waiting == self.limits.wake_at_records as u64
+        let waiting = Budget::distance(reservation.ticket + 1, taken & !POLLING);
+        let limits = self.wake_limits;
+        let is_due = if taken & POLLING == 0 {
+            waiting <= 1 || waiting == limits.records as u64
         } else {
-            waiting == self.limits.wake_polling_at as u64
+            waiting == limits.records_while_polling as u64
         };
-        Ok(should_wake || fills)
+        if is_due || self.fills_a_batch(reservation.bytes_before, size) {
+            Ok(Wake::Needed)
+        } else {
+            Ok(Wake::NotNeeded)
+        }
     }
 
-    /// Gives back the budget of records that came to their end.
-    pub(crate) fn release(&self, records: usize, bytes: usize) {
-        self.budget.release(records, bytes);
+    /// Whether the bytes that wait reach the limit with this record, and not before it.
+    fn fills_a_batch(&self, bytes_before: usize, size: usize) -> bool {
+        let batched = self.batched_bytes.load(SeqCst);
+        let before = bytes_before.saturating_sub(batched);
+        let after = (bytes_before + size).saturating_sub(batched);
+        before < self.wake_limits.bytes && after >= self.wake_limits.bytes
     }
 
-    /// Shuts the door; says how many were let in, if it was this call that shut it.
-    pub(crate) fn close(&self) -> Option<u64> {
-        let before = self.accepted.fetch_or(CLOSED, SeqCst);
-        self.budget.close();
-        (before & CLOSED == 0).then_some(before)
+    /// Refuses records from here on.
+    pub(crate) fn close(&self) {
+        self.budget().close();
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.accepted.load(SeqCst) & CLOSED != 0
+        self.budget().is_closed()
     }
 
-    /// Whether there is no room for even the smallest record. A queue too small for any is never full, only too small.
+    /// Whether there is no room for even the smallest record. A queue that is too small for any record is never full.
     pub(crate) fn is_full(&self) -> bool {
-        let least = MIN_RECORD_BYTES.min(self.limits.bytes);
-        !self.budget.has_room(least)
+        !self.budget().has_room(MIN_RECORD_BYTES.min(self.max_bytes))
     }
 
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.limits
-    }
-
-    /// Records let in, ever.
-    pub(crate) fn accepted(&self) -> u64 {
-        self.accepted.load(SeqCst) & !CLOSED
-    }
-
-    /// Records that hold budget.
-    pub(crate) fn pending(&self) -> u64 {
-        self.budget.records()
-    }
-
-    pub(crate) fn pending_bytes(&self) -> usize {
-        self.budget.bytes()
+    /// The most bytes that one record may cost.
+    pub(crate) fn max_bytes(&self) -> usize {
+        self.max_bytes
     }
 
     pub(crate) fn has_blocked(&self) -> bool {
-        self.budget.has_blocked()
+        self.budget().has_blocked()
     }
 
-    /// The worker has taken so many out, ever, of which these bytes have no fate yet, and looks again by itself if it
-    /// `is_polling`: then callers need not wake it. Says how many are waiting or on their way.
+    /// The bytes of records that the worker has not taken out.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        let batched = self.batched_bytes.load(SeqCst);
+        self.budget().bytes().saturating_sub(batched)
+    }
+
+    /// Publishes how many records the worker has taken out, ever, how many bytes of them it has not settled, and
+    /// whether it polls: then callers need not wake it. Returns how many records wait or are on their way.
     pub(crate) fn set_taken(&self, taken: u64, batched_bytes: usize, is_polling: bool) -> u64 {
-        let alert = if is_polling { POLLING } else { 0 };
+        let polling = if is_polling { POLLING } else { 0 };
         self.batched_bytes.store(batched_bytes, SeqCst);
-        self.taken.store(taken | alert, SeqCst);
-        self.accepted().saturating_sub(taken)
+        self.taken.store(taken | polling, SeqCst);
+        self.budget().accepted_after(taken)
+    }
+
+    fn budget(&self) -> &Budget {
+        self.accounting.budget()
     }
 }
 

@@ -164,6 +164,13 @@ pub(crate) enum Endpoint {
 impl Endpoint {
     pub(crate) const ALL: [Self; 2] = [Self::Events, Self::LlmEvents];
 
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Events => Self::LlmEvents,
+            Self::LlmEvents => Self::Events,
+        }
+    }
+
     pub(crate) fn path(self) -> &'static str {
         match self {
             Self::Events => "/publish_events",

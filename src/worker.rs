@@ -1,14 +1,13 @@
 //! The thread that sees to delivery: it waits until the schedule says otherwise, and performs its steps.
 //!
-//! It listens on the control channel alone. Callers put records into the data channel without waking anybody, and knock
-//! here when the first one waits and when a batch is full; after that it looks by itself for a while.
+//! It receives on the control channel alone. Callers push records onto the data channel, and wake the worker only when
+//! the queue becomes non-empty and when a batch fills. For a while after that the worker polls the queue instead.
 
-mod control;
 mod dispatcher;
 mod endpoint_queue;
 mod flush_waiters;
+mod incoming;
 mod schedule;
-mod settle;
 mod spooler;
 
 use std::{
@@ -21,28 +20,31 @@ use std::{
 use crossbeam_channel::{Receiver, Sender};
 use log::error;
 
-pub(crate) use self::control::{Control, WorkerHandle};
 use self::{
-    dispatcher::Dispatcher,
-    endpoint_queue::EndpointQueue,
+    dispatcher::{Completed, Dispatcher, InFlight},
+    endpoint_queue::{Batch, EndpointQueue},
     flush_waiters::{FlushWaiters, Progress},
+    incoming::Incoming,
     schedule::{Schedule, Step, View},
-    spooler::Spooler,
+    spooler::{Spooler, entries},
 };
 use crate::{
-    batch::backoff::Backoff,
-    batch::{self, BatchLimits},
-    catch_panic::catch_panic,
-    client::Shared,
+    accounting::{Accounting, Outcome, Unsettled},
+    batch::{BatchLimits, backoff::Backoff, cost, delivery::Effect},
+    catch_panic::{catch_panic, panic_point},
+    control::{Control, WorkerHandle},
     deadline::after,
+    drop_reason::DropReason,
+    exchange::Exchange,
     hooks,
+    logging::{TARGET, logging},
+    queue::{Queue, WakeLimits},
     record::{Encoded, Endpoint},
-    report::{TARGET, logging},
+    reply::{Refusal, Verdict},
     spool::{Spool, SpoolSettings},
-    stats::DropReason,
 };
 
-/// How the worker goes about its work.
+/// How the worker delivers.
 #[derive(Debug, Clone)]
 pub(crate) struct WorkerSettings {
     pub(crate) flush_interval: Duration,
@@ -52,90 +54,94 @@ pub(crate) struct WorkerSettings {
     pub(crate) give_up_after: Duration,
     pub(crate) initial_backoff: Duration,
     pub(crate) max_backoff: Duration,
-    pub(crate) spool: Option<SpoolSettings>,
+}
+
+/// What the worker shares with the callers.
+#[derive(Clone)]
+pub(crate) struct WorkerParts {
+    pub(crate) accounting: Arc<Accounting>,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) exchange: Arc<Exchange>,
+    pub(crate) handle: Arc<WorkerHandle>,
+    pub(crate) wake_limits: WakeLimits,
 }
 
 pub(crate) struct Worker {
-    shared: Arc<Shared>,
+    parts: WorkerParts,
     settings: WorkerSettings,
-    /// The bounds of a request, as the server takes it.
+    /// The bounds of a request, as the server accepts them.
     limits: BatchLimits,
     control: Receiver<Control>,
-    records: Receiver<Encoded>,
-    /// How many records were taken out of the channel, ever.
-    taken: u64,
-    /// The bytes of those that were taken and have no fate yet.
+    incoming: Incoming,
+    /// The bytes of the records in memory that were taken and are not settled.
     batched_bytes: usize,
     queues: [EndpointQueue; Endpoint::ALL.len()],
-    /// The lane whose turn it is.
-    next_endpoint: usize,
+    next_endpoint: Endpoint,
     dispatcher: Dispatcher,
     schedule: Schedule,
     backoff: Backoff,
     flush_waiters: FlushWaiters,
     spooler: Option<Spooler>,
-    /// Our records in the spool are wanted at the server, however few they are.
+    /// A flush waits for this client's records in the spool, however few they are.
     flush_requested: bool,
 }
 
 impl Worker {
     pub(crate) fn new(
-        shared: Arc<Shared>,
+        parts: WorkerParts,
         settings: WorkerSettings,
+        spool: Option<SpoolSettings>,
         control: Receiver<Control>,
         records: Receiver<Encoded>,
     ) -> io::Result<Self> {
-        let limits = shared.queue.limits();
-        let schedule = Schedule::new(
-            settings.flush_interval,
-            limits.wake_at_records,
-            limits.wake_at_bytes,
-        );
-        // Records must get to the disk while a request is in flight: it is made by another thread.
-        let dispatcher = match (settings.max_concurrent_requests, &settings.spool) {
-            (1, None) => Dispatcher::on_worker(shared.clone()),
-            (connections, _) => Dispatcher::on_threads(&shared, connections)?,
+        let schedule = Schedule::new(settings.flush_interval, parts.wake_limits);
+        // Records must get to the disk while a request is in flight, so another thread makes it.
+        let exchange = parts.exchange.clone();
+        let dispatcher = match (settings.max_concurrent_requests, &spool) {
+            (1, None) => Dispatcher::on_worker(exchange),
+            (requests, _) => Dispatcher::on_threads(exchange, &parts.handle, requests)?,
         };
-        let spool = settings.spool.clone().map(Spool::new);
-        let spooler = spool.map(|spool| Spooler::new(shared.clone(), spool, Instant::now()));
+        let accounting = || parts.accounting.clone();
+        let spooler = spool
+            .map(Spool::new)
+            .map(|spool| Spooler::new(accounting(), spool, Instant::now()));
         let (seed, _) = uuid::Uuid::new_v4().as_u64_pair();
         Ok(Self {
             backoff: Backoff::new(settings.initial_backoff, settings.max_backoff, seed),
             limits: settings.batch,
             settings,
             control,
-            records,
-            taken: 0,
+            incoming: Incoming::new(records, parts.queue.clone(), accounting()),
             batched_bytes: 0,
-            queues: Endpoint::ALL.map(EndpointQueue::new),
-            next_endpoint: 0,
+            queues: Endpoint::ALL.map(|_| EndpointQueue::new(accounting())),
+            next_endpoint: Endpoint::Events,
             dispatcher,
             schedule,
             flush_waiters: FlushWaiters::default(),
             spooler,
             flush_requested: false,
-            shared,
+            parts,
         })
     }
 
-    /// Works until the client is closed. `_running` is let go at the very end, which is how the closer knows.
+    /// Works until the client is closed. `_running` is dropped at the very end: callers of close wait for that.
     pub(crate) fn run(mut self, _running: Sender<Infallible>) {
-        hooks::mark_worker_thread(self.shared.id);
+        hooks::mark_worker_thread(self.parts.exchange.client());
+        let mut reason = DropReason::CloseTimeout;
         if catch_panic(|| self.work()).is_none() {
             logging(
                 || error!(target: TARGET, "the worker failed: records are dropped from here on"),
             );
-            self.shared.close_intake();
+            self.parts.queue.close();
+            reason = DropReason::Internal;
         }
-        // At the deadline, or after a failure: whatever is left is told of, and none is left behind.
-        let is_closing = self.schedule.closing().is_some();
-        self.abandon(if is_closing {
-            DropReason::CloseTimeout
-        } else {
-            DropReason::Internal
+        let accounting = self.parts.accounting.clone();
+        // Records that a panic keeps from being abandoned are settled when the worker is dropped.
+        let _ = catch_panic(move || {
+            self.abandon(reason);
+            self.dispatcher.end();
         });
-        self.shared.report.end();
-        self.dispatcher.end();
+        accounting.end();
     }
 
     fn work(&mut self) {
@@ -145,7 +151,8 @@ impl Worker {
             }
             let now = Instant::now();
             self.answer_flushes(now);
-            let view = self.view(now);
+            let view = self.publish_and_view(now);
+            panic_point();
             match self.schedule.next(now, view) {
                 Step::Take => self.take(now),
                 Step::Load { is_due } => self.load(is_due, now),
@@ -158,15 +165,16 @@ impl Worker {
                 Step::Wait(until) => self.wait(until),
                 Step::Abandon | Step::End => return,
             }
+            panic_point();
         }
     }
 
     fn wait(&mut self, until: Option<Instant>) {
-        let heard = match until {
+        let control = match until {
             Some(until) => self.control.recv_deadline(until).ok(),
             None => self.control.recv().ok(),
         };
-        if let Some(control) = heard {
+        if let Some(control) = control {
             self.handle(control);
         }
     }
@@ -174,36 +182,30 @@ impl Worker {
     fn handle(&mut self, control: Control) {
         match control {
             Control::Wake => {
-                if self.shared.worker_handle.take_flags() {
+                if self.parts.handle.take_flags() {
                     self.request_flush();
                 }
             }
             Control::Flush { deadline, done } => {
                 self.request_flush();
-                let spool = self.spooler.as_ref().map(Spooler::spool);
-                let came = Progress {
-                    queues: self.queues.each_ref().map(EndpointQueue::received),
-                    stored: spool.map_or(0, Spool::stored),
-                };
-                self.flush_waiters.add(deadline, done, came);
+                let received = self.progress(EndpointQueue::received, Spool::stored);
+                self.flush_waiters.add(deadline, done, received);
             }
-            Control::Close => {
-                if let Some(closing) = self.shared.closing() {
-                    self.schedule.close(closing.deadline);
-                }
+            Control::Close { deadline } => {
+                self.schedule.close(deadline);
                 if let Some(spooler) = &mut self.spooler {
                     spooler.scan_now(Instant::now());
                 }
             }
-            Control::Completed(answer) => {
-                if let Some(completed) = self.dispatcher.complete(answer) {
+            Control::Completed(result) => {
+                if let Some(completed) = self.dispatcher.complete(result) {
                     self.apply(completed);
                 }
             }
         }
     }
 
-    /// Somebody wants to see everything delivered.
+    /// A caller wants all records delivered.
     fn request_flush(&mut self) {
         self.take(Instant::now());
         self.flush_requested = true;
@@ -212,23 +214,33 @@ impl Worker {
         self.schedule.skip_backoff_once();
     }
 
-    fn view(&self, now: Instant) -> View {
-        let queue = &self.shared.queue;
+    fn progress(
+        &self,
+        queue: impl Fn(&EndpointQueue) -> u64,
+        spool: impl Fn(&Spool) -> u64,
+    ) -> Progress {
+        Progress {
+            queues: self.queues.each_ref().map(queue),
+            stored: self
+                .spooler
+                .as_ref()
+                .map_or(0, |spooler| spool(spooler.spool())),
+        }
+    }
+
+    /// Tells the callers' side how far the worker is, and returns where the records are.
+    fn publish_and_view(&self, now: Instant) -> View {
+        let queue = &self.parts.queue;
+        let retrying = self.queues.iter().flat_map(EndpointQueue::retrying);
         View {
-            // From where the worker is no longer alert, callers knock again; what came before is seen here.
-            waiting: queue.set_taken(
-                self.taken,
-                self.batched_bytes,
-                self.schedule.is_polling(now),
-            ),
-            waiting_bytes: queue.pending_bytes().saturating_sub(self.batched_bytes),
+            // From the moment the worker stops polling, callers wake it again. Earlier records are seen here.
+            waiting: self.publish(now),
+            waiting_bytes: queue.waiting_bytes(),
             blocked: queue.has_blocked(),
             batched: self.queues.iter().any(EndpointQueue::has_work),
             in_flight: !self.dispatcher.is_idle(),
-            has_place: !self.dispatcher.is_full(),
-            give_up_at: (self.queues.iter().flat_map(EndpointQueue::retrying))
-                .filter_map(|batch| self.give_up_at(batch))
-                .min(),
+            has_slot: !self.dispatcher.is_full(),
+            give_up_at: retrying.filter_map(|batch| self.give_up_at(batch)).min(),
             spool: self
                 .spooler
                 .as_ref()
@@ -236,40 +248,26 @@ impl Worker {
         }
     }
 
-    /// Takes in everything that waits in the channel: to the disk where there is a spool, or else to its lane.
-    fn take(&mut self, now: Instant) {
-        let mut taken = Vec::new();
-        let is_spooling = self.spooler.is_some();
-        let taken_before = self.taken;
-        while let Ok(record) = self.records.try_recv() {
-            self.taken += 1;
-            if is_spooling {
-                taken.push(record);
-            } else {
-                self.enqueue(record);
-            }
-        }
-        if let Some(closing) = self.shared.closing() {
-            // Nobody gets in any more, but some may be between the door and the channel.
-            while self.taken < closing.accepted
-                && let Ok(record) = self.records.recv()
-            {
-                self.taken += 1;
-                taken.push(record);
-            }
-        }
-        self.schedule
-            .note_arrivals(self.taken - taken_before, is_spooling, now);
+    fn publish(&self, now: Instant) -> u64 {
         let is_polling = self.schedule.is_polling(now);
-        self.shared
+        self.parts
             .queue
-            .set_taken(self.taken, self.batched_bytes, is_polling);
-        if !self.holds_any() {
-            self.schedule.note_drained(now);
-        }
+            .set_taken(self.incoming.taken(), self.batched_bytes, is_polling)
+    }
+
+    /// Takes all records that wait in the channel: to the disk if there is a spool, or else to their queue.
+    fn take(&mut self, now: Instant) {
+        let taken = self.incoming.take(self.schedule.closing().is_some());
+        panic_point();
+        self.schedule
+            .note_arrivals(taken.len() as u64, self.spooler.is_some(), now);
         match &mut self.spooler {
             Some(spooler) => spooler.store_or_hold(taken),
-            None => taken.into_iter().for_each(|record| self.enqueue(record)),
+            None => self.enqueue(taken),
+        }
+        self.publish(now);
+        if !self.holds_any() {
+            self.schedule.note_drained(now);
         }
     }
 
@@ -278,27 +276,30 @@ impl Worker {
         self.spooler.as_ref().is_some_and(Spooler::holds_any)
     }
 
-    /// Takes in hand what the disk does not take: as much as a request carries, or all that somebody wants.
+    /// Queues records that the disk does not take: as many as a request carries, or all of them for a flush.
     fn take_unspooled(&mut self) {
         let limit = match self.flush_requested {
             true => usize::MAX,
             false => self.limits.records,
         };
-        let unspooled = self
-            .spooler
-            .as_mut()
-            .map(|spooler| spooler.take_unspooled(limit));
-        for record in unspooled.into_iter().flatten() {
-            self.enqueue(record);
+        if let Some(spooler) = &mut self.spooler {
+            let unspooled = spooler.take_unspooled(limit);
+            self.enqueue(unspooled);
         }
     }
 
-    fn enqueue(&mut self, record: Encoded) {
-        self.batched_bytes += record.cost();
-        self.queues[record.endpoint as usize].push(record);
+    fn enqueue(&mut self, records: Unsettled) {
+        self.batched_bytes += cost(records.iter());
+        self.distribute(records);
     }
 
-    /// Takes the next records of the spool in hand.
+    fn distribute(&mut self, mut records: Unsettled) {
+        while let Some(record) = records.pop() {
+            self.queue(record.endpoint).push(record);
+        }
+    }
+
+    /// Queues the next records of the spool.
     fn load(&mut self, is_due: bool, now: Instant) {
         let closing = self.schedule.closing();
         let may_recover = closing.is_none_or(|deadline| now < deadline);
@@ -311,10 +312,10 @@ impl Worker {
         let Some(spooler) = &mut self.spooler else {
             return;
         };
-        for record in spooler.load(is_due, may_recover, now) {
-            self.queues[record.endpoint as usize].push(record);
-        }
-        // Full segments and what others left may come first: what is gathered stays due until it is taken.
+        let loaded = spooler.load(is_due, may_recover, now);
+        panic_point();
+        self.distribute(loaded);
+        // Full segments and those of other runs may come first: gathered records stay due until they are loaded.
         if is_due && !self.holds_any() {
             self.flush_requested = false;
             self.schedule.note_drained(now);
@@ -323,27 +324,160 @@ impl Worker {
 
     fn attempt(&mut self, now: Instant) {
         let limits = self.limits;
-        if !self.queues[self.next_endpoint].has_work() {
-            self.next_endpoint = 1 - self.next_endpoint;
+        if !self.queue(self.next_endpoint).has_work() {
+            self.next_endpoint = self.next_endpoint.other();
         }
-        if self.spooler.is_none() && self.queues[self.next_endpoint].has_room(limits) {
-            // There may be more by now, and a full batch costs no more than this one.
+        let endpoint = self.next_endpoint;
+        if self.spooler.is_none() && self.queue(endpoint).has_room(limits) {
+            // More may wait by now, and a full batch costs no more than this one.
             self.take(now);
         }
-        let (turn, lane) = (self.next_endpoint, &mut self.queues[self.next_endpoint]);
-        let Some(batch) = lane.next_batch(limits) else {
+        let Some(batch) = self.queue(endpoint).next_batch(limits) else {
             return;
         };
+        panic_point();
         let mut deadline = after(now, self.settings.request_timeout);
         if let Some(closing) = self.schedule.closing() {
             deadline = deadline.min(closing);
         }
-        self.next_endpoint = 1 - turn;
-        if let Some(completed) = self
-            .dispatcher
-            .attempt(turn, lane.endpoint, batch, now, deadline)
-        {
+        self.next_endpoint = endpoint.other();
+        let flight = InFlight {
+            endpoint,
+            batch,
+            began: now,
+        };
+        if let Some(completed) = self.dispatcher.attempt(flight, deadline) {
+            panic_point();
             self.apply(completed);
+        }
+    }
+
+    fn queue(&mut self, endpoint: Endpoint) -> &mut EndpointQueue {
+        &mut self.queues[endpoint as usize]
+    }
+
+    /// Applies what came of an attempt.
+    fn apply(&mut self, completed: Completed) {
+        let Completed {
+            flight,
+            bytes,
+            verdict,
+        } = completed;
+        let InFlight {
+            endpoint,
+            mut batch,
+            began,
+        } = flight;
+        let now = Instant::now();
+        if !matches!(verdict, Verdict::Later { .. }) {
+            self.backoff.reset();
+            self.schedule.succeeded();
+        }
+        self.adjust_limits(&batch, bytes, &verdict);
+        let effects = batch
+            .delivery
+            .apply(verdict, now, self.give_up_after(&batch));
+        self.queue(endpoint).put_back(batch);
+        panic_point();
+        for effect in effects {
+            self.perform(effect, began, now);
+        }
+    }
+
+    fn adjust_limits(&mut self, batch: &Batch, bytes: usize, verdict: &Verdict) {
+        match verdict {
+            // A body of this size will be too large again.
+            Verdict::TooLarge { .. } if batch.records() > 1 => {
+                self.limits.bytes = self.limits.bytes.min(bytes / 2);
+            }
+            // The server may have changed its mind, or have meant a single large record. Small batches prove nothing.
+            Verdict::Delivered if bytes > self.limits.bytes / 2 => {
+                let step = self.limits.bytes / 8 + 1;
+                let grown = self.limits.bytes.saturating_add(step);
+                self.limits.bytes = grown.min(self.settings.batch.bytes);
+            }
+            _ => {}
+        }
+    }
+
+    /// When the batch is given up, if it has failed.
+    fn give_up_at(&self, batch: &Batch) -> Option<Instant> {
+        batch.delivery.give_up_at(self.give_up_after(batch))
+    }
+
+    /// How long a batch is tried. Records on disk are safe there until they are too old.
+    fn give_up_after(&self, batch: &Batch) -> Duration {
+        match &self.spooler {
+            Some(spooler) if batch.is_on_disk() && spooler.is_expired() => Duration::ZERO,
+            Some(_) if batch.is_on_disk() => Duration::MAX,
+            _ => self.settings.give_up_after,
+        }
+    }
+
+    /// Gives up the batches whose time has passed.
+    fn give_up(&mut self, now: Instant) {
+        for endpoint in Endpoint::ALL {
+            while let Some(index) = self.overdue(endpoint, now)
+                && let Some(mut batch) = self.queue(endpoint).take_retrying(index)
+            {
+                let effects = batch.delivery.drop_all(DropReason::GaveUp, None);
+                self.queue(endpoint).put_back(batch);
+                for effect in effects {
+                    self.perform(effect, now, now);
+                }
+            }
+        }
+    }
+
+    fn overdue(&self, endpoint: Endpoint, now: Instant) -> Option<usize> {
+        let is_overdue = |batch| self.give_up_at(batch).is_some_and(|at| at <= now);
+        self.queues[endpoint as usize]
+            .retrying()
+            .position(is_overdue)
+    }
+
+    fn perform(&mut self, effect: Effect, began: Instant, now: Instant) {
+        match effect {
+            Effect::Delivered(records) => self.settle(records, Outcome::Delivered),
+            Effect::Dropped {
+                reason,
+                refusal,
+                records,
+            } => self.drop_records(records, reason, refusal.as_ref()),
+            Effect::RetryLater {
+                retry_after,
+                give_up_at,
+            } => {
+                let own_delay = self
+                    .schedule
+                    .starts_backoff(began)
+                    .then(|| self.backoff.next_delay());
+                self.schedule
+                    .failed(now, own_delay, retry_after, give_up_at);
+            }
+        }
+    }
+
+    fn drop_records(&mut self, records: Unsettled, reason: DropReason, refusal: Option<&Refusal>) {
+        let is_expired =
+            reason == DropReason::GaveUp && records.iter().all(|record| record.entry > 0);
+        let reason = if is_expired {
+            DropReason::Expired
+        } else {
+            reason
+        };
+        self.settle(records, Outcome::Dropped(reason, refusal));
+    }
+
+    /// Settles records, in the accounting and in the spool.
+    fn settle(&mut self, records: Unsettled, outcome: Outcome<'_>) {
+        let in_memory = records.iter().filter(|record| record.entry == 0);
+        self.batched_bytes -= cost(in_memory);
+        let entries = entries(records.iter());
+        records.settle(outcome);
+        panic_point();
+        if let (false, Some(spooler)) = (entries.is_empty(), &mut self.spooler) {
+            spooler.acknowledge(&entries);
         }
     }
 
@@ -351,30 +485,32 @@ impl Worker {
         if self.flush_waiters.is_empty() {
             return;
         }
-        let spool = self.spooler.as_ref().map(Spooler::spool);
-        let settled = Progress {
-            queues: self.queues.each_ref().map(EndpointQueue::settled),
-            stored: spool.map_or(0, Spool::settled),
-        };
+        let settled = self.progress(EndpointQueue::settled, Spool::settled);
         let (dispatcher, schedule) = (&self.dispatcher, &self.schedule);
         let is_hopeless = |deadline| dispatcher.is_idle() && schedule.is_shut_until(deadline);
         self.flush_waiters.answer(&settled, now, is_hopeless);
     }
 
-    /// Leaves on disk what is there, and drops everything else: here, in flight and in the channel.
+    /// Leaves records on disk there, and drops all others: batched, in flight and in the channel.
     fn abandon(&mut self, reason: DropReason) {
         self.take(Instant::now());
-        let in_flight: Vec<_> = self.dispatcher.recall().collect();
-        let mut left: Vec<_> = in_flight
-            .into_iter()
-            .flat_map(|mut batch| batch.delivery.take_all())
-            .collect();
-        left.extend(self.queues.iter_mut().flat_map(EndpointQueue::take_all));
-        left.retain(|record| record.entry == 0);
+        let mut left = Unsettled::new(self.parts.accounting.clone());
+        for mut batch in self.dispatcher.recall() {
+            if let Some(records) = batch.delivery.take_all() {
+                left.append(records);
+            }
+        }
+        for queue in &mut self.queues {
+            left.append(queue.take_all());
+        }
+        panic_point();
+        left.keep_unspooled();
         if let Some(spooler) = &mut self.spooler {
             spooler.leave(&mut left);
         }
-        self.shared.report.dropped(reason, None, &left);
-        self.shared.queue.release(left.len(), batch::cost(&left));
+        left.settle(Outcome::Dropped(reason, None));
     }
 }
+
+#[cfg(test)]
+mod tests;

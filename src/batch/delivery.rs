@@ -1,8 +1,8 @@
-//! One batch's fate: from its first attempt until each of its records is delivered or dropped.
+//! One batch on its way: from its first attempt until each of its records is delivered or dropped.
 //!
-//! Pure: the worker attempts the records at the [`front`](Delivery::front) and brings the verdict, which is turned into
-//! effects. A refused batch is taken apart here until only its bad records are dropped; what was accepted is never sent
-//! again.
+//! Deterministic, without I/O: the worker attempts the records at the [`front`](Delivery::front) and brings the verdict,
+//! which is turned into effects. A refused batch is taken apart here until only its bad records are dropped. Accepted
+//! records are never sent again.
 
 use std::{
     collections::VecDeque,
@@ -10,19 +10,20 @@ use std::{
 };
 
 use crate::{
+    accounting::Unsettled,
     deadline::after,
-    record::Encoded,
+    drop_reason::DropReason,
     reply::{Refusal, Verdict},
-    stats::DropReason,
 };
 
-/// How often one batch may be split to find its bad records. Each split leads to two requests at the most.
+/// How often one batch may be split to find its bad records. Each split leads to at most two requests.
 const MAX_SPLITS: u32 = 64;
 
-/// How often in a row without a single record accepted: a batch of nothing but bad records costs 33 requests, not 199.
+/// How many splits in a row may pass without an accepted record. A batch of nothing but bad records then costs 33
+/// requests instead of 199.
 const MAX_FRUITLESS_SPLITS: u32 = 16;
 
-/// A batch on its way, in the parts that it was taken apart into; the front one is attempted next.
+/// A batch on its way, in the parts that it was taken apart into. The front part is attempted next.
 pub(crate) struct Delivery {
     parts: VecDeque<Part>,
     splits: u32,
@@ -31,24 +32,23 @@ pub(crate) struct Delivery {
 }
 
 struct Part {
-    records: Vec<Encoded>,
+    records: Unsettled,
     /// The server named bad records of this part, and they are gone.
     bad_removed: bool,
-    /// The second half of a refused whole, of which the first half is right before it: if that one is accepted, this
-    /// one is to blame, and need not be refused once more to be taken apart.
+    /// Second half of a refused part. If its first half is accepted, the bad record must be in here, so it is split
+    /// without being sent again.
     suspect: bool,
 }
 
 /// What came of an attempt.
 pub(crate) enum Effect {
-    Delivered(Vec<Encoded>),
+    Delivered(Unsettled),
     Dropped {
         reason: DropReason,
         refusal: Option<Refusal>,
-        records: Vec<Encoded>,
+        records: Unsettled,
     },
-    /// Wait for the back-off, but no longer than until `give_up_at`, when the batch is attempted once more before it is
-    /// given up; and in any case as long as the server asks for.
+    /// Wait for the back-off, but at least as long as the server asks for. The last attempt is at `give_up_at`.
     RetryLater {
         retry_after: Option<Duration>,
         give_up_at: Option<Instant>,
@@ -56,7 +56,7 @@ pub(crate) enum Effect {
 }
 
 impl Delivery {
-    pub(crate) fn new(records: Vec<Encoded>) -> Self {
+    pub(crate) fn new(records: Unsettled) -> Self {
         Self {
             parts: VecDeque::from([Part::new(records)]),
             splits: 0,
@@ -66,22 +66,28 @@ impl Delivery {
     }
 
     /// The records to attempt next; none when the batch is done.
-    pub(crate) fn front(&self) -> Option<&[Encoded]> {
-        self.parts.front().map(|part| part.records.as_slice())
+    pub(crate) fn front(&self) -> Option<&Unsettled> {
+        self.parts.front().map(|part| &part.records)
     }
 
-    /// Takes everything that has no fate yet.
-    pub(crate) fn take_all(&mut self) -> Vec<Encoded> {
-        self.parts.drain(..).flat_map(|part| part.records).collect()
+    /// Takes all records that are not settled.
+    pub(crate) fn take_all(&mut self) -> Option<Unsettled> {
+        self.parts
+            .drain(..)
+            .map(|part| part.records)
+            .reduce(|mut all, part| {
+                all.append(part);
+                all
+            })
     }
 
-    /// When it is given up, if it has failed: what is attempted then is attempted for the last time.
+    /// When the batch is given up, if it has failed. An attempt at that time is the last one.
     pub(crate) fn give_up_at(&self, give_up_after: Duration) -> Option<Instant> {
         self.first_failure
             .map(|first_failure| after(first_failure, give_up_after))
     }
 
-    /// Applies what an attempt of the front part led to.
+    /// Applies the verdict on an attempt of the front part.
     pub(crate) fn apply(
         &mut self,
         verdict: Verdict,
@@ -89,7 +95,7 @@ impl Delivery {
         give_up_after: Duration,
     ) -> Vec<Effect> {
         if !matches!(verdict, Verdict::Later { .. }) {
-            // The server is there: what fails next, fails for the first time.
+            // The server answered: a later failure is the first of its own.
             self.first_failure = None;
         }
         match verdict {
@@ -99,11 +105,9 @@ impl Delivery {
             Verdict::Delivered => self.accept(),
             Verdict::Invalid { bad, refusal } => self.drop_bad(&bad, refusal),
             Verdict::TooLarge { refusal } => self.halve_or_drop(refusal),
-            Verdict::Unauthorized { refusal } => vec![Effect::Dropped {
-                reason: DropReason::Unauthorized,
-                refusal: Some(refusal),
-                records: self.take_all(),
-            }],
+            Verdict::Unauthorized { refusal } => {
+                self.drop_all(DropReason::Unauthorized, Some(refusal))
+            }
             Verdict::Refused { refusal } => self.drop_front(DropReason::Rejected, refusal),
         }
     }
@@ -124,19 +128,23 @@ impl Delivery {
                 give_up_at,
             }];
         }
-        let dropped = Effect::Dropped {
-            reason: DropReason::GaveUp,
+        let mut effects = self.drop_all(DropReason::GaveUp, refusal);
+        // The next batch has to wait all the same.
+        effects.push(Effect::RetryLater {
+            retry_after,
+            give_up_at: None,
+        });
+        effects
+    }
+
+    /// Drops all records that are not settled.
+    pub(crate) fn drop_all(&mut self, reason: DropReason, refusal: Option<Refusal>) -> Vec<Effect> {
+        let dropped = self.take_all().map(|records| Effect::Dropped {
+            reason,
             refusal,
-            records: self.take_all(),
-        };
-        // The next batch is no reason to come back any sooner.
-        vec![
-            dropped,
-            Effect::RetryLater {
-                retry_after,
-                give_up_at: None,
-            },
-        ]
+            records,
+        });
+        dropped.into_iter().collect()
     }
 
     fn accept(&mut self) -> Vec<Effect> {
@@ -162,19 +170,15 @@ impl Delivery {
         let count = part.records.len();
         let named = !part.bad_removed && !bad.is_empty() && bad.iter().all(|index| *index < count);
         if count > 1 && named {
-            let (dropped, kept): (Vec<_>, Vec<_>) = part
-                .records
-                .into_iter()
-                .enumerate()
-                .partition(|(index, _)| bad.binary_search(index).is_ok());
+            let is_bad = |index| bad.binary_search(&index).is_ok();
+            let (dropped, kept) = part.records.partition(is_bad);
             if !kept.is_empty() {
-                let kept = Part {
+                self.parts.push_front(Part {
                     bad_removed: true,
-                    ..Part::new(kept.into_iter().map(|(_, record)| record).collect())
-                };
-                self.parts.push_front(kept);
+                    ..Part::new(kept)
+                });
             }
-            part.records = dropped.into_iter().map(|(_, record)| record).collect();
+            part.records = dropped;
         } else if count > 1 && self.may_split() {
             self.split(part, true);
             return Vec::new();
@@ -202,18 +206,15 @@ impl Delivery {
     }
 
     fn drop_front(&mut self, reason: DropReason, refusal: Refusal) -> Vec<Effect> {
-        let records = self
-            .pop_refused()
-            .map(|part| part.records)
-            .unwrap_or_default();
-        vec![Effect::Dropped {
+        let dropped = self.pop_refused().map(|part| Effect::Dropped {
             reason,
             refusal: Some(refusal),
-            records,
-        }]
+            records: part.records,
+        });
+        dropped.into_iter().collect()
     }
 
-    /// Takes the front part off after a refusal, which explains that of the whole: its other half is no suspect.
+    /// Takes the front part off after a refusal. It explains the refusal of the whole, so its other half is not a suspect.
     fn pop_refused(&mut self) -> Option<Part> {
         let part = self.parts.pop_front();
         if let Some(next) = self.parts.front_mut() {
@@ -226,7 +227,7 @@ impl Delivery {
         self.splits < MAX_SPLITS && self.fruitless_splits < MAX_FRUITLESS_SPLITS
     }
 
-    /// Puts the halves of a part in front. Of one that holds a bad record, the second half is a suspect.
+    /// Puts the halves of a part in front. If the part holds a bad record, the second half is a suspect.
     fn split(&mut self, part: Part, is_bad: bool) {
         self.splits += 1;
         self.fruitless_splits += 1;
@@ -240,7 +241,7 @@ impl Delivery {
 }
 
 impl Part {
-    fn new(records: Vec<Encoded>) -> Self {
+    fn new(records: Unsettled) -> Self {
         Self {
             records,
             bad_removed: false,
@@ -249,18 +250,13 @@ impl Part {
     }
 
     fn halve(mut self) -> (Self, Self) {
-        let second = self.records.split_off(self.records.len().div_ceil(2));
+        let first = self.records.take_first(self.records.len().div_ceil(2));
         let bad_removed = self.bad_removed;
-        (
-            Self {
-                bad_removed,
-                ..Self::new(self.records)
-            },
-            Self {
-                bad_removed,
-                ..Self::new(second)
-            },
-        )
+        let half = |records| Self {
+            bad_removed,
+            ..Self::new(records)
+        };
+        (half(first), half(self.records))
     }
 }
 

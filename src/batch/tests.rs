@@ -1,7 +1,14 @@
 use proptest::prelude::*;
 
+use std::collections::VecDeque;
+
 use super::*;
 use crate::record::Endpoint;
+
+fn take_batch(waiting: &mut VecDeque<Encoded>, limits: BatchLimits) -> Vec<Encoded> {
+    let length = batch_length(waiting.iter(), limits);
+    waiting.drain(..length.min(waiting.len())).collect()
+}
 
 fn record(size: usize) -> Encoded {
     Encoded {
@@ -49,7 +56,7 @@ proptest! {
         let mut body = Vec::new();
         while !waiting.is_empty() {
             let batch = take_batch(&mut waiting, limits);
-            write_body(&batch, &mut body);
+            write_body(batch.iter(), &mut body);
             prop_assert!(!batch.is_empty() && batch.len() <= records);
             prop_assert!(body.len() <= bytes || batch.len() == 1);
             prop_assert_eq!(body.len(), batch.iter().map(|record| record.json.len()).sum::<usize>() + batch.len() - 1 + 2);

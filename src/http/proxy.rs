@@ -8,7 +8,7 @@ use ureq::{Proxy, ProxyProtocol};
 use super::{host::Target, tls};
 use crate::{
     error::ConfigError,
-    report::{TARGET, logging},
+    logging::{TARGET, logging},
 };
 
 /// The proxy for this server, if any. This machine is never reached through one.

@@ -22,18 +22,19 @@ fn record(units: usize) -> Encoded {
 }
 
 fn queue(records: usize, units: usize) -> (Arc<Queue>, Receiver<Encoded>) {
-    let (queue, receiver) = Queue::new(Limits {
-        records,
-        bytes: units.saturating_mul(UNIT),
-        wake_at_records: 3,
-        wake_at_bytes: 500 * UNIT,
-        wake_polling_at: 5,
-    });
+    let bytes = units.saturating_mul(UNIT);
+    let accounting = Arc::new(Accounting::new(0, Budget::new(records, bytes), None));
+    let limits = WakeLimits {
+        records: 3,
+        bytes: 500 * UNIT,
+        records_while_polling: 5,
+    };
+    let (queue, receiver) = Queue::new(limits, bytes, accounting);
     (Arc::new(queue), receiver)
 }
 
-fn is_woken(pushed: Result<bool, Refused>) -> bool {
-    pushed.unwrap_or_else(|_| panic!("there is room"))
+fn is_woken(pushed: Result<Wake, Rejected>) -> bool {
+    pushed.unwrap_or_else(|_| panic!("there is room")) == Wake::Needed
 }
 
 #[test]
@@ -85,45 +86,55 @@ fn the_worker_is_woken_when_the_bytes_of_a_batch_are_reached() {
 fn the_bounds_hold_exactly_and_a_record_that_does_not_fit_leaves_no_trace() {
     let (queue, _receiver) = queue(2, 200);
     assert!(queue.push(record(90)).is_ok());
-    assert!(matches!(queue.push(record(111)), Err(Refused::Full(_))));
+    assert!(matches!(queue.push(record(111)), Err(Rejected::Full(_))));
     assert!(queue.push(record(110)).is_ok());
     assert!(
-        matches!(queue.push(record(1)), Err(Refused::Full(_))),
+        matches!(queue.push(record(1)), Err(Rejected::Full(_))),
         "it is full in bytes"
     );
-    queue.release(1, 110 * UNIT);
+    queue.budget().release(1, 110 * UNIT);
     assert!(queue.push(record(1)).is_ok());
     assert!(
-        matches!(queue.push(record(1)), Err(Refused::Full(_))),
+        matches!(queue.push(record(1)), Err(Rejected::Full(_))),
         "two records are all"
     );
     assert_eq!(
-        (queue.pending(), queue.pending_bytes(), queue.accepted()),
+        (
+            queue.budget().records(),
+            queue.budget().bytes(),
+            queue.budget().accepted()
+        ),
         (2, 91 * UNIT, 3)
     );
-    queue.release(2, 91 * UNIT);
-    assert_eq!((queue.pending(), queue.pending_bytes()), (0, 0));
+    queue.budget().release(2, 91 * UNIT);
+    assert_eq!((queue.budget().records(), queue.budget().bytes()), (0, 0));
 }
 
 #[test]
 fn bounds_that_cannot_be_counted_are_none() {
     let (queue, _receiver) = queue(usize::MAX, usize::MAX);
     assert!(queue.push(record(1_000)).is_ok());
-    assert_eq!((queue.pending(), queue.pending_bytes()), (1, 1_000 * UNIT));
+    assert_eq!(
+        (queue.budget().records(), queue.budget().bytes()),
+        (1, 1_000 * UNIT)
+    );
 }
 
 #[test]
 fn a_closed_queue_says_that_it_is_closed_even_when_it_is_full() {
     let (queue, _receiver) = queue(1, 100);
     assert!(queue.push(record(1)).is_ok());
-    assert_eq!(queue.close(), Some(1));
-    assert_eq!(queue.close(), None, "it was closed before");
-    assert!(matches!(queue.push(record(1)), Err(Refused::Closed(_))));
+    queue.close();
+    queue.close();
+    assert!(matches!(queue.push(record(1)), Err(Rejected::Closed(_))));
     assert!(matches!(
         queue.push_or_wait(record(1), || false, || ()),
-        Err(Refused::Closed(_))
+        Err(Rejected::Closed(_))
     ));
-    assert_eq!((queue.accepted(), queue.pending()), (1, 1));
+    assert_eq!(
+        (queue.budget().accepted(), queue.budget().records()),
+        (1, 1)
+    );
 }
 
 #[test]
@@ -173,15 +184,15 @@ fn those_who_wait_are_served_in_their_turn_and_small_ones_do_not_pass_a_large_on
         })
         .collect();
     for _ in 0..8 {
-        queue.release(1, 100 * UNIT);
+        queue.budget().release(1, 100 * UNIT);
     }
     assert_eq!(
-        queue.pending(),
+        queue.budget().records(),
         2,
         "there is room for the small ones, but it is not their turn"
     );
     for _ in 0..2 {
-        queue.release(1, 100 * UNIT);
+        queue.budget().release(1, 100 * UNIT);
     }
     for caller in callers {
         caller.join().expect("no panic");
@@ -221,10 +232,39 @@ fn callers_that_wait_and_callers_that_try_share_the_room_and_none_is_forgotten()
     while found < 2 * EACH {
         let record = receiver.recv_timeout(LONG).expect("a caller goes on");
         found += usize::from(record.cost() != 900 * UNIT);
-        queue.release(1, record.cost());
+        queue.budget().release(1, record.cost());
     }
     queue.close();
     for caller in callers.into_iter().chain([trier]) {
         caller.join().expect("no panic");
     }
+}
+
+#[test]
+fn counts_of_records_go_on_when_the_bits_that_hold_them_start_again() {
+    let budget = Budget::new(10, 1_000);
+    let near_the_end = (1_u64 << 27) - 2;
+    budget.accept_for_tests(near_the_end);
+    let tickets: Vec<_> = (0..4)
+        .map(|_| budget.reserve(10).expect("there is room").ticket)
+        .collect();
+    let ahead: Vec<_> = tickets
+        .iter()
+        .map(|ticket| Budget::distance(ticket + 1, near_the_end))
+        .collect();
+    assert_eq!(ahead, [1, 2, 3, 4]);
+    assert_eq!(
+        Budget::distance(near_the_end, near_the_end + 3),
+        0,
+        "behind"
+    );
+    assert_eq!((budget.records(), budget.bytes()), (4, 40));
+    assert_eq!(budget.accepted(), near_the_end + 4);
+    assert!(!budget.is_closed());
+    budget.close();
+    budget.undo(10);
+    budget.release(3, 30);
+    assert_eq!((budget.records(), budget.bytes()), (0, 0));
+    assert_eq!(budget.accepted(), near_the_end + 3);
+    assert!(budget.is_closed(), "neither the count nor an undo opens it");
 }

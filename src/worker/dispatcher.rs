@@ -1,4 +1,4 @@
-//! Who makes the requests: the worker itself, or threads of their own where it has to stay awake meanwhile.
+//! Who makes the requests: the worker itself, or threads of their own while the worker has to stay responsive.
 
 use std::{
     io,
@@ -9,34 +9,36 @@ use std::{
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use super::{control::Control, endpoint_queue::Batch};
+use super::endpoint_queue::Batch;
 use crate::{
-    batch::write_body, catch_panic::catch_panic, client::Shared, hooks, record::Endpoint,
+    catch_panic::catch_panic,
+    control::{Control, SendResult, WorkerHandle},
+    exchange::{Attempt, Exchange},
+    hooks,
+    record::Endpoint,
     reply::Verdict,
 };
 
 pub(super) struct Dispatcher {
-    shared: Arc<Shared>,
+    exchange: Arc<Exchange>,
     /// One place for each request that may be in flight.
-    places: Vec<Option<InFlight>>,
-    /// None where the worker makes the requests itself.
+    slots: Vec<Option<InFlight>>,
+    /// None if the worker makes the requests itself.
     senders: Option<Senders>,
     /// The buffers of bodies that are not in flight.
     bodies: Vec<Vec<u8>>,
 }
 
-/// What is in flight.
-struct InFlight {
-    lane: usize,
-    batch: Batch,
-    began: Instant,
-}
-
-/// What came of it.
-pub(super) struct Completed {
-    pub(super) lane: usize,
+/// A batch in flight.
+pub(super) struct InFlight {
+    pub(super) endpoint: Endpoint,
     pub(super) batch: Batch,
     pub(super) began: Instant,
+}
+
+/// A batch that came back.
+pub(super) struct Completed {
+    pub(super) flight: InFlight,
     /// The size of the body.
     pub(super) bytes: usize,
     pub(super) verdict: Verdict,
@@ -48,18 +50,11 @@ struct Senders {
 }
 
 struct SendJob {
-    place: usize,
+    slot: usize,
     endpoint: Endpoint,
     records: usize,
     body: Vec<u8>,
     deadline: Instant,
-}
-
-/// The answer to a [`SendJob`], with its buffer.
-pub(crate) struct SendResult {
-    place: usize,
-    verdict: Verdict,
-    body: Vec<u8>,
 }
 
 /// A buffer that grew beyond this is not kept for the next body.
@@ -67,114 +62,106 @@ const MAX_KEPT_BODY: usize = 256 * 1024;
 
 impl Dispatcher {
     /// Requests are made one at a time, on the worker's own thread.
-    pub(super) fn on_worker(shared: Arc<Shared>) -> Self {
+    pub(super) fn on_worker(exchange: Arc<Exchange>) -> Self {
         Self {
-            shared,
-            places: vec![None],
+            exchange,
+            slots: vec![None],
             senders: None,
             bodies: Vec::new(),
         }
     }
 
-    /// Up to `max_concurrent_requests` requests are in flight, each on a thread of its own, while the worker goes on.
+    /// Up to this many requests are in flight, each on a thread of its own, while the worker goes on.
     pub(super) fn on_threads(
-        shared: &Arc<Shared>,
+        exchange: Arc<Exchange>,
+        worker: &Arc<WorkerHandle>,
         max_concurrent_requests: usize,
     ) -> io::Result<Self> {
         let (jobs, next) = unbounded();
         let spawn = |_| {
-            let (shared, next) = (shared.clone(), next.clone());
+            let (exchange, worker, next) = (exchange.clone(), worker.clone(), next.clone());
             thread::Builder::new()
                 .name("trubrics-sender".into())
-                .spawn(move || send_all(&shared, &next))
+                .spawn(move || send_all(&exchange, &worker, &next))
         };
         let threads = (0..max_concurrent_requests)
             .map(spawn)
             .collect::<io::Result<_>>()?;
         Ok(Self {
-            shared: shared.clone(),
-            places: (0..max_concurrent_requests).map(|_| None).collect(),
+            exchange,
+            slots: (0..max_concurrent_requests).map(|_| None).collect(),
             senders: Some(Senders { jobs, threads }),
             bodies: Vec::new(),
         })
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.places.iter().all(Option::is_some)
+        self.slots.iter().all(Option::is_some)
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.places.iter().all(Option::is_none)
+        self.slots.iter().all(Option::is_none)
     }
 
-    /// Makes one attempt of the batch. Where a thread of its own makes it, the answer comes as [`Control::Completed`].
-    pub(super) fn attempt(
-        &mut self,
-        lane: usize,
-        endpoint: Endpoint,
-        batch: Batch,
-        began: Instant,
-        deadline: Instant,
-    ) -> Option<Completed> {
+    /// Makes one attempt of the batch. If a sender thread makes it, the result arrives as [`Control::Completed`].
+    pub(super) fn attempt(&mut self, flight: InFlight, deadline: Instant) -> Option<Completed> {
         let mut body = self.bodies.pop().unwrap_or_default();
-        let records = batch.delivery.front().unwrap_or_default();
-        write_body(records, &mut body);
-        let records = records.len();
+        let records = flight.batch.write_body(&mut body);
+        let endpoint = flight.endpoint;
         let Some(senders) = &self.senders else {
-            let verdict = self.shared.attempt(endpoint, records, &body, deadline);
+            let verdict = self.exchange.attempt(Attempt {
+                endpoint,
+                records,
+                body: &body,
+                deadline,
+            });
             let bytes = body.len();
             self.keep(body);
             return Some(Completed {
-                lane,
-                batch,
-                began,
+                flight,
                 bytes,
                 verdict,
             });
         };
-        let place = self.places.iter().position(Option::is_none)?;
-        self.places[place] = Some(InFlight { lane, batch, began });
-        let job = SendJob {
-            place,
+        let slot = self.slots.iter().position(Option::is_none)?;
+        self.slots[slot] = Some(flight);
+        // The threads live as long as this end of the channel.
+        let _ = senders.jobs.send(SendJob {
+            slot,
             endpoint,
             records,
             body,
             deadline,
-        };
-        // The threads live as long as this end does.
-        let _ = senders.jobs.send(job);
+        });
         None
     }
 
-    /// Takes in what a thread of its own brought back.
-    pub(super) fn complete(&mut self, answer: SendResult) -> Option<Completed> {
-        let bytes = answer.body.len();
-        self.keep(answer.body);
-        let InFlight { lane, batch, began } = self.places.get_mut(answer.place)?.take()?;
-        let verdict = answer.verdict;
+    /// Takes the result of a sender thread in.
+    pub(super) fn complete(&mut self, result: SendResult) -> Option<Completed> {
+        let bytes = result.body.len();
+        self.keep(result.body);
+        let flight = self.slots.get_mut(result.slot)?.take()?;
         Some(Completed {
-            lane,
-            batch,
-            began,
+            flight,
             bytes,
-            verdict,
+            verdict: result.verdict,
         })
     }
 
-    /// Takes back what is in flight, for nobody will wait for its answer.
+    /// Takes the batches in flight back without waiting for their answers.
     pub(super) fn recall(&mut self) -> impl Iterator<Item = Batch> {
         if let (false, Some(senders)) = (self.is_idle(), &mut self.senders) {
-            // Some of them are in a request: they end after it, by themselves.
+            // Some threads are in a request: all of them end by themselves after it.
             senders.threads.clear();
         }
-        self.places
+        self.slots
             .iter_mut()
-            .filter_map(|place| place.take().map(|flight| flight.batch))
+            .filter_map(|slot| slot.take().map(|flight| flight.batch))
     }
 
-    /// Lets the threads end, and waits for those that have nothing to do.
-    pub(super) fn end(self) {
-        if let Some(Senders { jobs, threads }) = self.senders {
+    /// Ends the threads, and waits for those that have nothing to do.
+    pub(super) fn end(&mut self) {
+        if let Some(Senders { jobs, threads }) = self.senders.take() {
             drop(jobs);
             for thread in threads {
                 // A panic of the transport was caught where it happened.
@@ -190,14 +177,21 @@ impl Dispatcher {
     }
 }
 
-fn send_all(shared: &Shared, jobs: &Receiver<SendJob>) {
-    hooks::mark_worker_thread(shared.id);
+fn send_all(exchange: &Exchange, worker: &WorkerHandle, jobs: &Receiver<SendJob>) {
+    hooks::mark_worker_thread(exchange.client());
     for job in jobs {
-        // A panic is no answer; without one, the worker would wait for ever.
-        let attempt = || shared.attempt(job.endpoint, job.records, &job.body, job.deadline);
+        let attempt = || {
+            exchange.attempt(Attempt {
+                endpoint: job.endpoint,
+                records: job.records,
+                body: &job.body,
+                deadline: job.deadline,
+            })
+        };
+        // Without a result, the worker would wait forever: a panic counts as a missing answer.
         let verdict = catch_panic(attempt).unwrap_or(Verdict::NO_ANSWER);
-        shared.worker_handle.send(Control::Completed(SendResult {
-            place: job.place,
+        worker.send(Control::Completed(SendResult {
+            slot: job.slot,
             verdict,
             body: job.body,
         }));

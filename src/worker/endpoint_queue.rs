@@ -1,33 +1,32 @@
-//! The records of one endpoint between the channel and the end of their fate, in their order.
+//! The records of one endpoint between the channel and their outcome, in their order.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
-    batch::delivery::Delivery,
-    batch::{BatchLimits, take_batch},
-    record::{Encoded, Endpoint},
+    accounting::{Accounting, Unsettled},
+    batch::{BatchLimits, batch_length, delivery::Delivery, write_body},
+    record::Encoded,
 };
 
 pub(super) struct EndpointQueue {
-    pub(super) endpoint: Endpoint,
-    waiting: VecDeque<Encoded>,
-    /// Batches that were attempted, and have to be again; oldest first.
+    waiting: Unsettled,
+    /// Batches that were attempted, and have to be attempted again; oldest first.
     retrying: VecDeque<Batch>,
     /// How many records came in, ever.
     received: u64,
-    /// Where the batches begin that are not done, retrying or in flight.
+    /// The starts of the batches that are not done, retrying or in flight.
     unsettled: Vec<u64>,
 }
 
 /// A batch on its way.
 pub(super) struct Batch {
-    /// How many records of its lane came before it.
+    /// How many records of its endpoint came before it.
     start: u64,
     pub(super) delivery: Delivery,
 }
 
 impl Batch {
-    /// Whether what was attempted last is in the spool.
+    /// Whether the records of the next attempt are in the spool.
     pub(super) fn is_on_disk(&self) -> bool {
         self.delivery
             .front()
@@ -36,7 +35,16 @@ impl Batch {
 
     /// How many records the next attempt carries.
     pub(super) fn records(&self) -> usize {
-        self.delivery.front().map_or(0, <[Encoded]>::len)
+        self.delivery.front().map_or(0, Unsettled::len)
+    }
+
+    /// Writes the body of the next attempt, and returns how many records are in it.
+    pub(super) fn write_body(&self, body: &mut Vec<u8>) -> usize {
+        match self.delivery.front() {
+            Some(front) => write_body(front.iter(), body),
+            None => write_body([].into_iter(), body),
+        }
+        self.records()
     }
 }
 
@@ -44,10 +52,9 @@ impl Batch {
 const MAX_KEPT_CAPACITY: usize = 1024;
 
 impl EndpointQueue {
-    pub(super) fn new(endpoint: Endpoint) -> Self {
+    pub(super) fn new(accounting: Arc<Accounting>) -> Self {
         Self {
-            endpoint,
-            waiting: VecDeque::new(),
+            waiting: Unsettled::new(accounting),
             retrying: VecDeque::new(),
             received: 0,
             unsettled: Vec::new(),
@@ -56,44 +63,43 @@ impl EndpointQueue {
 
     pub(super) fn push(&mut self, record: Encoded) {
         self.received += 1;
-        self.waiting.push_back(record);
+        self.waiting.push(record);
     }
 
     pub(super) fn received(&self) -> u64 {
         self.received
     }
 
-    /// Whether there is something to attempt, apart from what is in flight.
+    /// Whether there is a batch to attempt, apart from those in flight.
     pub(super) fn has_work(&self) -> bool {
         !self.retrying.is_empty() || !self.waiting.is_empty()
     }
 
-    /// Whether the next batch is a new one that has room for more than what waits.
+    /// Whether the next batch is a new one that has room for more records than wait.
     pub(super) fn has_room(&self, limits: BatchLimits) -> bool {
         self.retrying.is_empty() && self.waiting.len() < limits.records
     }
 
-    /// Takes the batch that is to be attempted next: one that was before, or else a new one.
+    /// Takes the batch to attempt next: the oldest that is retrying, or else a new one.
     pub(super) fn next_batch(&mut self, mut limits: BatchLimits) -> Option<Batch> {
         if let Some(batch) = self.retrying.pop_front() {
             return Some(batch);
         }
-        // What is on disk outlives an outage, and must not be given up with what is not.
-        let is_on_disk = self.waiting.front()?.entry > 0;
+        // Records on disk outlive an outage, and must not be given up together with others.
+        let is_on_disk = self.waiting.first()?.entry > 0;
         let alike = self.waiting.iter().take(limits.records);
         limits.records = alike
             .take_while(|record| (record.entry > 0) == is_on_disk)
             .count();
         let start = self.received - self.waiting.len() as u64;
-        let delivery = Delivery::new(take_batch(&mut self.waiting, limits));
+        let length = batch_length(self.waiting.iter(), limits);
+        let delivery = Delivery::new(self.waiting.take_first(length));
         self.unsettled.push(start);
-        if self.waiting.is_empty() && self.waiting.capacity() > MAX_KEPT_CAPACITY {
-            self.waiting = VecDeque::new();
-        }
+        self.waiting.shrink_to(MAX_KEPT_CAPACITY);
         Some(Batch { start, delivery })
     }
 
-    /// The batches that were attempted, and have to be again.
+    /// The batches that were attempted, and have to be attempted again.
     pub(super) fn retrying(&self) -> impl Iterator<Item = &Batch> {
         self.retrying.iter()
     }
@@ -115,33 +121,36 @@ impl EndpointQueue {
         }
     }
 
-    /// How many records from the first on have met their fate, counted in whole batches.
+    /// How many records from the first on are settled, counted in whole batches.
     pub(super) fn settled(&self) -> u64 {
         let waiting = self.received - self.waiting.len() as u64;
         self.unsettled.iter().copied().min().unwrap_or(waiting)
     }
 
-    /// Takes everything that has no fate yet and is not in flight.
-    pub(super) fn take_all(&mut self) -> Vec<Encoded> {
-        let retrying = self
-            .retrying
-            .drain(..)
-            .flat_map(|mut batch| batch.delivery.take_all());
-        let records = retrying.chain(self.waiting.drain(..)).collect();
+    /// Takes all records that are not settled and not in flight.
+    pub(super) fn take_all(&mut self) -> Unsettled {
+        let mut all = self.waiting.take_first(0);
+        for mut batch in self.retrying.drain(..) {
+            if let Some(records) = batch.delivery.take_all() {
+                all.append(records);
+            }
+        }
+        all.append(self.waiting.take());
         self.unsettled.clear();
-        records
+        all
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Endpoint;
 
     #[test]
-    fn what_is_on_disk_shares_no_batch_with_what_is_not() {
-        let mut lane = EndpointQueue::new(Endpoint::Events);
+    fn records_on_disk_share_no_batch_with_records_in_memory() {
+        let mut queue = EndpointQueue::new(Accounting::for_tests());
         for entry in [1, 2, 0, 0, 0, 1] {
-            lane.push(Encoded {
+            queue.push(Encoded {
                 json: b"{}".as_slice().into(),
                 endpoint: Endpoint::Events,
                 entry,
@@ -151,7 +160,7 @@ mod tests {
             records: 100,
             bytes: 1_000,
         };
-        let batches = std::iter::from_fn(|| lane.next_batch(limits));
+        let batches = std::iter::from_fn(|| queue.next_batch(limits));
         let sizes: Vec<_> = batches
             .map(|batch| (batch.records(), batch.is_on_disk()))
             .collect();

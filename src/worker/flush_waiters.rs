@@ -1,4 +1,4 @@
-//! Who waits for the end of which records.
+//! Which callers wait for the outcome of which records.
 
 use std::time::Instant;
 
@@ -6,7 +6,7 @@ use crossbeam_channel::Sender;
 
 use crate::record::Endpoint;
 
-/// How many records came so far, or met their fate: those of each lane, and those that went to the disk.
+/// How many records were received so far, or settled: those of each endpoint's queue, and those that went to the disk.
 #[derive(Clone, Copy)]
 pub(super) struct Progress {
     pub(super) queues: [u64; Endpoint::ALL.len()],
@@ -20,39 +20,38 @@ impl Progress {
     }
 }
 
-struct Flush {
+struct FlushWaiter {
     deadline: Instant,
     done: Sender<()>,
     target: Progress,
 }
 
 #[derive(Default)]
-pub(super) struct FlushWaiters(Vec<Flush>);
+pub(super) struct FlushWaiters(Vec<FlushWaiter>);
 
 impl FlushWaiters {
-    /// Somebody waits until everything that came so far is settled.
-    pub(super) fn add(&mut self, deadline: Instant, done: Sender<()>, came: Progress) {
-        let target = came;
-        self.0.push(Flush {
+    /// A caller waits until all records received so far are settled.
+    pub(super) fn add(&mut self, deadline: Instant, done: Sender<()>, received: Progress) {
+        self.0.push(FlushWaiter {
             deadline,
             done,
-            target,
+            target: received,
         });
     }
 
-    /// Answers those who have what they wait for, and lets go of those who will not have it in time.
+    /// Answers callers whose records are settled, and drops those whose records will not be settled in time.
     pub(super) fn answer(
         &mut self,
         settled: &Progress,
         now: Instant,
         is_hopeless: impl Fn(Instant) -> bool,
     ) {
-        self.0.retain(|flush| {
-            let is_done = settled.reaches(&flush.target);
+        self.0.retain(|waiter| {
+            let is_done = settled.reaches(&waiter.target);
             if is_done {
-                let _ = flush.done.try_send(());
+                let _ = waiter.done.try_send(());
             }
-            !is_done && now < flush.deadline && !is_hopeless(flush.deadline)
+            !is_done && now < waiter.deadline && !is_hopeless(waiter.deadline)
         });
     }
 

@@ -1,18 +1,19 @@
-//! What the worker does next. Pure: `now` is an argument, and nothing here sends, waits or reads a clock.
+//! What the worker does next. Deterministic, without I/O: `now` is an argument, and nothing here sends, waits or reads a
+//! clock.
 
 use std::time::{Duration, Instant};
 
-use crate::deadline::after;
+use crate::{deadline::after, queue::WakeLimits};
 
-/// The most that a server may have us wait: what waits behind has to be tried again some time. Five minutes are what a
-/// batch is given in all by default.
+/// The longest `Retry-After` that is respected: waiting records have to be tried again some time. Five minutes are the
+/// default of `give_up_after`.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
 
-/// How long the worker looks at the queue by itself, without being woken, after a full batch came: while records are that
-/// dense, none of those who track them has to wake anybody.
+/// How long the worker polls the queue after a full batch was taken. While records are that dense, no caller has to wake
+/// it.
 const POLL_PERIOD: Duration = Duration::from_millis(50);
 
-/// The same where there is a spool, after any record came: it is on disk within this time.
+/// The same with a spool, after any record was taken: it is on disk within this time.
 const POLL_PERIOD_WITH_SPOOL: Duration = Duration::from_millis(2);
 
 /// Where the records are.
@@ -23,74 +24,68 @@ pub(crate) struct View {
     pub(crate) waiting_bytes: usize,
     /// Callers wait for room in the queue.
     pub(crate) blocked: bool,
-    /// The worker holds records that are due, apart from those in flight.
+    /// The worker holds records to send, apart from those in flight.
     pub(crate) batched: bool,
     pub(crate) in_flight: bool,
     /// One more request may be in flight.
-    pub(crate) has_place: bool,
-    /// When the first of the batches in hand has to be given up.
+    pub(crate) has_slot: bool,
+    /// When the first of the retrying batches has to be given up.
     pub(crate) give_up_at: Option<Instant>,
     /// What is on disk, for a client that has a spool.
     pub(crate) spool: Option<SpoolView>,
 }
 
-/// What is on disk and not in hand.
+/// The records on disk that are not batched.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct SpoolView {
-    /// Our own that are being gathered, and their bytes.
+    /// This client's records that are being gathered, and their bytes.
     pub(crate) held: u64,
     pub(crate) held_bytes: usize,
-    /// Our own are due: enough was gathered, or somebody flushes.
+    /// This client's records are due: enough were gathered, or a flush was requested.
     pub(crate) is_due: bool,
-    /// Others left something.
+    /// Other runs left segments.
     pub(crate) has_orphans: bool,
-    /// When to look for more.
+    /// When to scan for more of them.
     pub(crate) next_scan: Option<Instant>,
 }
 
 /// The next thing to do.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Step {
-    /// Take in everything that waits in the channel: it is due.
+    /// Take all records that wait in the channel: they are due.
     Take,
-    /// Take the next records from the spool; our own that are being gathered only if they are due.
+    /// Load the next records from the spool. This client's gathered records are loaded only if they are due.
     Load { is_due: bool },
-    /// Look for what others left in the spool.
+    /// Scan the spool for segments of other runs.
     ScanSpool,
     /// Attempt a batch.
     Attempt,
-    /// Give up the batches that have had their time: the server does not want them now.
+    /// Give up the batches whose time has passed, because the server asked for a later attempt.
     GiveUp,
-    /// Listen for control, at most until then.
+    /// Wait for a control message, at most until then.
     Wait(Option<Instant>),
-    /// Drop what is left: nothing can be sent any more before the client has to be closed.
+    /// Drop the remaining records: none can be sent before the client has to be closed.
     Abandon,
-    /// Nothing is left, and nothing will come.
+    /// No records are left, and none will come.
     End,
 }
 
 pub(crate) struct Schedule {
     flush_interval: Duration,
-    wake_at_records: u64,
-    wake_at_bytes: usize,
-    /// What waits in the channel arrived no earlier than this.
+    wake_limits: WakeLimits,
+    /// The records that wait in the channel arrived no earlier than this.
     since: Option<Instant>,
-    /// Nobody has to wake the worker until then.
+    /// The worker polls until then.
     poll_until: Option<Instant>,
     gate: BackoffGate,
     closing: Option<Instant>,
 }
 
 impl Schedule {
-    pub(crate) fn new(
-        flush_interval: Duration,
-        wake_at_records: usize,
-        wake_at_bytes: usize,
-    ) -> Self {
+    pub(crate) fn new(flush_interval: Duration, wake_limits: WakeLimits) -> Self {
         Self {
             flush_interval,
-            wake_at_records: wake_at_records as u64,
-            wake_at_bytes,
+            wake_limits,
             since: None,
             poll_until: None,
             gate: BackoffGate::default(),
@@ -100,103 +95,162 @@ impl Schedule {
 
     pub(crate) fn next(&mut self, now: Instant, view: View) -> Step {
         self.gate.pass(now);
-        let spool = view.spool.unwrap_or_default();
-        let is_closing = self.closing.is_some();
-        // With a spool, records are on disk before anything else is done.
-        if view.waiting > 0 && (is_closing || view.spool.is_some()) {
-            return Step::Take;
+        if let Some(step) = self.take_first(&view) {
+            return step;
         }
-        let is_busy = view.batched || view.in_flight;
-        let is_scan_due = spool.next_scan.is_some_and(|next| next <= now);
-        if let Some(deadline) = self.closing {
-            // Who closes with time to spare delivers what others left too: they may all have been in a hurry.
-            let has_left = now < deadline && (spool.has_orphans || is_scan_due);
-            if !is_busy && spool.held == 0 && !spool.is_due && !has_left {
-                return Step::End;
-            }
-            if now >= deadline || !view.in_flight && self.is_shut_until(deadline) {
-                return Step::Abandon;
-            }
+        if let Some(step) = self.end_of_closing(now, &view) {
+            return step;
         }
         let poll_until = self.poll_until.filter(|_| self.is_polling(now));
         let mut until = earliest(self.closing, poll_until);
-        if view.batched {
-            match self.gate.until() {
-                None if view.has_place => return Step::Attempt,
-                gate => until = earliest(until, gate),
-            }
-            if self.gate.retry_after_until.is_some() {
-                if view.give_up_at.is_some_and(|give_up_at| give_up_at <= now) {
-                    return Step::GiveUp;
-                }
-                until = earliest(until, view.give_up_at);
-            }
-        } else if view.waiting + spool.held > 0 {
-            let due = after(*self.since.get_or_insert(now), self.flush_interval);
-            let is_enough = view.waiting + spool.held >= self.wake_at_records
-                || view.waiting_bytes + spool.held_bytes >= self.wake_at_bytes;
-            if is_enough || is_closing || view.blocked || spool.is_due || now >= due {
-                if view.spool.is_none() {
-                    return Step::Take;
-                } else if !is_busy {
-                    return Step::Load { is_due: true };
-                }
-            } else {
-                until = earliest(until, Some(due));
-            }
-        } else {
-            self.since = None;
-        }
-        if !is_busy {
-            if spool.is_due || spool.has_orphans {
-                return Step::Load {
-                    is_due: spool.is_due,
-                };
-            }
-            if is_scan_due {
-                return Step::ScanSpool;
-            }
-            until = earliest(until, spool.next_scan);
-        }
-        Step::Wait(until)
+        let step = match &view.spool {
+            None => self.next_in_memory(now, &view, &mut until),
+            Some(spool) => self.next_spooled(now, &view, spool, &mut until),
+        };
+        step.unwrap_or(Step::Wait(until))
     }
 
-    /// Everything that waited was taken in: whatever waits from here on came later.
+    /// With a spool, records are on disk before anything else is done. A client that closes takes all records.
+    fn take_first(&self, view: &View) -> Option<Step> {
+        let has_priority = self.closing.is_some() || view.spool.is_some();
+        (view.waiting > 0 && has_priority).then_some(Step::Take)
+    }
+
+    /// Whether a client that closes has nothing more to do.
+    fn end_of_closing(&self, now: Instant, view: &View) -> Option<Step> {
+        let deadline = self.closing?;
+        let spool = view.spool.unwrap_or_default();
+        // A close that has time to spare delivers the records of other runs too: they may never have had time.
+        let has_orphans = spool.has_orphans || spool.is_scan_due(now);
+        let is_done = !view.is_busy()
+            && spool.held == 0
+            && !spool.is_due
+            && (now >= deadline || !has_orphans);
+        if is_done {
+            return Some(Step::End);
+        }
+        let is_hopeless = !view.in_flight && self.is_shut_until(deadline);
+        (now >= deadline || is_hopeless).then_some(Step::Abandon)
+    }
+
+    fn next_in_memory(
+        &mut self,
+        now: Instant,
+        view: &View,
+        until: &mut Option<Instant>,
+    ) -> Option<Step> {
+        if view.batched {
+            return self.next_attempt(now, view, until);
+        }
+        if view.waiting == 0 {
+            self.since = None;
+            return None;
+        }
+        self.is_gathered(now, view, view.waiting, view.waiting_bytes, until)
+            .then_some(Step::Take)
+    }
+
+    fn next_spooled(
+        &mut self,
+        now: Instant,
+        view: &View,
+        spool: &SpoolView,
+        until: &mut Option<Instant>,
+    ) -> Option<Step> {
+        let mut is_due = spool.is_due;
+        if view.batched {
+            if let Some(step) = self.next_attempt(now, view, until) {
+                return Some(step);
+            }
+        } else if spool.held == 0 {
+            self.since = None;
+        } else {
+            let bytes = view.waiting_bytes + spool.held_bytes;
+            is_due |= self.is_gathered(now, view, spool.held, bytes, until);
+        }
+        if view.is_busy() {
+            return None;
+        }
+        if is_due || spool.has_orphans {
+            return Some(Step::Load { is_due });
+        }
+        if spool.is_scan_due(now) {
+            return Some(Step::ScanSpool);
+        }
+        *until = earliest(*until, spool.next_scan);
+        None
+    }
+
+    /// The next attempt of batched records, if the back-off allows one.
+    fn next_attempt(&self, now: Instant, view: &View, until: &mut Option<Instant>) -> Option<Step> {
+        match self.gate.until() {
+            None if view.has_slot => return Some(Step::Attempt),
+            gate => *until = earliest(*until, gate),
+        }
+        if self.gate.retry_after_until.is_some() {
+            if view.give_up_at.is_some_and(|give_up_at| give_up_at <= now) {
+                return Some(Step::GiveUp);
+            }
+            *until = earliest(*until, view.give_up_at);
+        }
+        None
+    }
+
+    /// Whether this many records are enough for a request, or have waited long enough.
+    fn is_gathered(
+        &mut self,
+        now: Instant,
+        view: &View,
+        records: u64,
+        bytes: usize,
+        until: &mut Option<Instant>,
+    ) -> bool {
+        let due = after(*self.since.get_or_insert(now), self.flush_interval);
+        let limits = self.wake_limits;
+        let is_enough = records >= limits.records as u64 || bytes >= limits.bytes;
+        if is_enough || self.closing.is_some() || view.blocked || now >= due {
+            return true;
+        }
+        *until = earliest(*until, Some(due));
+        false
+    }
+
+    /// All waiting records were taken: later ones arrive from here on.
     pub(crate) fn note_drained(&mut self, now: Instant) {
         self.since = Some(now);
     }
 
-    /// So many came, which says how soon more will.
+    /// This many records arrived at once. If they are dense, the worker polls for a while.
     pub(crate) fn note_arrivals(&mut self, count: u64, has_spool: bool, now: Instant) {
         let (dense, period) = if has_spool {
             (1, POLL_PERIOD_WITH_SPOOL)
         } else {
-            (self.wake_at_records, POLL_PERIOD)
+            (self.wake_limits.records as u64, POLL_PERIOD)
         };
         if count >= dense {
             self.poll_until = Some(after(now, period));
         }
     }
 
-    /// Whether the worker looks at the queue by itself soon, so that nobody has to wake it.
+    /// Whether the worker polls the queue, so that callers do not have to wake it.
     pub(crate) fn is_polling(&self, now: Instant) -> bool {
         self.poll_until.is_some_and(|until| now < until)
     }
 
-    /// The server answered with something else than "later". What it asked for in another answer still holds.
+    /// The server answered with something other than "later". A `Retry-After` of another answer still holds.
     pub(crate) fn succeeded(&mut self) {
         self.gate.backoff_until = None;
         self.gate.backoff_skipped = false;
     }
 
-    /// Whether a failure of a request that began then tells something new: of several that were in flight together, the
-    /// first one has shut the gate for all.
+    /// Whether this failure should start a new back-off. Requests that were already in flight when the current one
+    /// started do not extend it.
     pub(crate) fn starts_backoff(&self, began: Instant) -> bool {
         self.gate.shut_at.is_none_or(|shut_at| began >= shut_at)
     }
 
-    /// Nothing may be sent for a while: for our own delay if this failure is news, or until `give_up_at`, and in any case
-    /// for what the server asks for.
+    /// Nothing is sent for a while: for the client's own delay, at most until `give_up_at`, and in any case for as long as
+    /// the server asks for.
     pub(crate) fn failed(
         &mut self,
         now: Instant,
@@ -214,15 +268,15 @@ impl Schedule {
         }
     }
 
-    /// Somebody waits: one attempt is made at once, but not against the server's word, and only one for each delay that
-    /// runs its course, so that many who flush do not become a storm of retries.
+    /// A caller waits: one attempt is made at once, but not against a `Retry-After`. Each delay that runs its course
+    /// allows one such attempt, so that many flushes do not become a storm of retries.
     pub(crate) fn skip_backoff_once(&mut self) {
         if !self.gate.backoff_skipped && self.gate.backoff_until.take().is_some() {
             self.gate.backoff_skipped = true;
         }
     }
 
-    /// Send what there is, and end by `deadline`; of several, the latest holds.
+    /// Send the remaining records, and end by `deadline`; of several deadlines, the latest holds.
     pub(crate) fn close(&mut self, deadline: Instant) {
         if self.closing.is_none() {
             self.gate.backoff_until = None;
@@ -244,14 +298,26 @@ fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     [one, other].into_iter().flatten().min()
 }
 
-/// Shut after a failure, for both endpoints: they are one host.
+impl View {
+    fn is_busy(&self) -> bool {
+        self.batched || self.in_flight
+    }
+}
+
+impl SpoolView {
+    fn is_scan_due(&self, now: Instant) -> bool {
+        self.next_scan.is_some_and(|next| next <= now)
+    }
+}
+
+/// Shut after a failure, for both endpoints, because they are one host.
 #[derive(Debug, Default)]
 struct BackoffGate {
-    /// Our own back-off.
+    /// The client's own back-off.
     backoff_until: Option<Instant>,
-    /// What the server asked for.
+    /// The delay that the server asked for.
     retry_after_until: Option<Instant>,
-    /// When our own back-off began.
+    /// When the client's own back-off began.
     shut_at: Option<Instant>,
     /// A back-off was cut short, and none has run its course since.
     backoff_skipped: bool,

@@ -1,4 +1,5 @@
-//! The spool as the worker uses it: counts what goes there and comes from there, and does without when the disk fails.
+//! The spool as the worker drives it: accounts for the records that go there and come from there, and holds them in
+//! memory while the disk fails.
 
 use std::{
     io,
@@ -10,52 +11,52 @@ use log::warn;
 
 use super::schedule::SpoolView;
 use crate::{
+    accounting::{Accounting, Outcome, Unsettled},
     batch::cost,
-    client::Shared,
+    drop_reason::DropReason,
+    logging::{TARGET, logging},
     record::Encoded,
-    report::{TARGET, logging},
     spool::{Loaded, Spool},
-    stats::DropReason,
 };
 
 pub(super) struct Spooler {
-    shared: Arc<Shared>,
+    accounting: Arc<Accounting>,
     spool: Spool,
-    /// How many of those that we stored, from the first on, somebody wants at the server.
+    /// A flush waits for this many of the records that this client stored, counted from the first one.
     flush_target: u64,
-    /// What the disk did not take: it is offered once more before it is sent from memory.
-    unspooled: Vec<Encoded>,
-    /// When the disk failed last, if that was told of and its recovery was not.
+    /// Records that the disk did not take. They are offered once more before they are sent from memory.
+    unspooled: Unsettled,
+    /// When the disk failed last, if the failure was logged and the recovery was not.
     failed_at: Option<Instant>,
-    /// When to look for what others left, and how often that was done since something was there.
+    /// When to scan for segments of other runs, and how often that was done since one was found.
     next_scan: Option<Instant>,
     scans: u32,
     last_scan: Instant,
 }
 
-/// A run that is shorter than this, and closes without time, does not begin what it cannot end: the server would take
-/// what earlier runs left, and the answer would come too late.
+/// Wait this long before recovering segments of earlier runs: a process that exits at once would send them, miss the
+/// response, and cause duplicates.
 const FIRST_SCAN_DELAY: Duration = Duration::from_millis(100);
 
-/// Another process that just started may still hold a lock that its parent had, and one that ends leaves what it had:
-/// look again after a second, and a few more times, each after twice the time.
+/// Another process may hold a lock for a moment after its start, and leaves its segments when it ends: scan again after
+/// this delay, then a few more times, each after twice the time.
 const RESCAN_DELAY: Duration = Duration::from_secs(1);
 const MAX_SCANS: u32 = 5;
 
-/// A disk that is nearly full takes a small write right after it refused a large one. It is well again when it takes one
-/// so long after the last that it refused.
+/// A disk that is nearly full takes a small write right after it refused a large one. It has recovered when it takes a
+/// write this long after the last failure.
 const RECOVERY: Duration = Duration::from_secs(1);
 
-/// A client that is at work anyway looks again after this.
+/// A client that is delivering scans again after this.
 const SCAN_INTERVAL: Duration = Duration::from_secs(60);
 
 impl Spooler {
-    pub(super) fn new(shared: Arc<Shared>, spool: Spool, now: Instant) -> Self {
+    pub(super) fn new(accounting: Arc<Accounting>, spool: Spool, now: Instant) -> Self {
         Self {
-            shared,
+            unspooled: Unsettled::new(accounting.clone()),
+            accounting,
             spool,
             flush_target: 0,
-            unspooled: Vec::new(),
             failed_at: None,
             next_scan: Some(now + FIRST_SCAN_DELAY),
             scans: 0,
@@ -67,125 +68,111 @@ impl Spooler {
         &self.spool
     }
 
-    /// Gathers records, on disk if it takes them.
-    pub(super) fn store_or_hold(&mut self, mut records: Vec<Encoded>) {
-        let is_news = !records.is_empty();
+    /// Stores records, or holds those that the disk does not take.
+    pub(super) fn store_or_hold(&mut self, mut records: Unsettled) {
+        let is_new = !records.is_empty();
         self.store(&mut records);
-        if is_news && records.is_empty() {
-            // The disk takes records: those of before too.
+        if is_new && records.is_empty() {
+            // The disk takes records again: earlier ones too.
             self.offer_again();
         }
-        self.unspooled.append(&mut records);
+        self.unspooled.append(records);
     }
 
-    /// Takes up to so many of the records that the disk does not take, once they were offered again.
-    pub(super) fn take_unspooled(&mut self, limit: usize) -> Vec<Encoded> {
+    /// Offers the records that the disk did not take once more, and takes up to this many of the rest.
+    pub(super) fn take_unspooled(&mut self, limit: usize) -> Unsettled {
         self.offer_again();
-        let count = self.unspooled.len().min(limit);
-        self.unspooled.drain(..count).collect()
+        self.unspooled.take_first(limit)
     }
 
     fn offer_again(&mut self) {
-        let mut records = std::mem::take(&mut self.unspooled);
+        let mut records = self.unspooled.take();
         self.store(&mut records);
         self.unspooled = records;
     }
 
-    /// Whether records are gathered, on disk or because it failed.
+    /// Whether records are gathered, on disk or in memory because the disk failed.
     pub(super) fn holds_any(&self) -> bool {
         self.spool.held().0 > 0 || !self.unspooled.is_empty()
     }
 
-    /// Puts the records on disk, where they need no place in the queue; those that cannot be stored stay.
-    fn store(&mut self, records: &mut Vec<Encoded>) {
+    /// Puts the records on disk, where they need no budget. Those that cannot be stored stay.
+    fn store(&mut self, records: &mut Unsettled) {
         if records.is_empty() {
-            // The disk has proved nothing.
+            // An empty write would say nothing about the disk.
             return;
         }
-        let (count, bytes) = (records.len(), cost(records));
-        let stored = self.spool.store(records, SystemTime::now());
+        let (count, bytes) = (records.len(), cost(records.iter()));
+        let stored = records.lend(|records| self.spool.store(records, SystemTime::now()));
         self.log_disk_state(&stored);
-        // First, for some of them may be among those that had to go again.
-        let done = count - records.len();
-        self.shared.report.counters().count_stored(done as u64);
-        self.shared.queue.release(done, bytes - cost(records));
-        self.count_evicted();
+        // Before the evicted records are counted: some of these may be among them.
+        let stored_bytes = bytes - cost(records.iter());
+        self.accounting
+            .move_to_disk(count - records.len(), stored_bytes);
+        self.settle_evicted();
     }
 
-    /// What we stored so far is wanted at the server.
+    /// A flush waits for all records stored so far.
     pub(super) fn set_flush_target(&mut self) {
         self.flush_target = self.spool.stored();
     }
 
     /// The next records to deliver.
-    pub(super) fn load(&mut self, is_due: bool, may_recover: bool, now: Instant) -> Vec<Encoded> {
+    pub(super) fn load(&mut self, is_due: bool, may_recover: bool, now: Instant) -> Unsettled {
         if self.next_scan.is_none() && now >= self.last_scan + SCAN_INTERVAL {
             self.next_scan = Some(now);
         }
         while let Some(loaded) = self.next(is_due, may_recover) {
             self.count_loaded(&loaded);
             if !loaded.is_expired {
-                return loaded.records;
+                return Unsettled::of(loaded.records, self.accounting.clone());
             }
-            self.shared
-                .report
-                .dropped(DropReason::Expired, None, &loaded.records);
-            self.settle(&loaded.records);
+            let outcome = Outcome::Dropped(DropReason::Expired, None);
+            self.accounting.settle(&loaded.records, outcome);
+            self.acknowledge(&entries(loaded.records.iter()));
         }
-        Vec::new()
+        Unsettled::new(self.accounting.clone())
     }
 
     fn next(&mut self, is_due: bool, may_recover: bool) -> Option<Loaded> {
         let now = SystemTime::now();
-        // Who flushes waits for our own alone: they do not go by turns with what others left.
-        let flush_requested = self.spool.settled() < self.flush_target;
-        let ours = flush_requested.then(|| self.spool.load(is_due, false, now));
+        // A flush waits for this client's records alone: they do not take turns with those of other runs.
+        let is_flushing = self.spool.settled() < self.flush_target;
+        let ours = is_flushing.then(|| self.spool.load(is_due, false, now));
         ours.flatten()
             .or_else(|| self.spool.load(is_due, may_recover, now))
     }
 
-    /// The records have met their fate, and were counted.
-    pub(super) fn settle(&mut self, records: &[Encoded]) {
-        let numbers: Vec<_> = records
-            .iter()
-            .map(|record| record.entry)
-            .filter(|entry| *entry > 0)
-            .collect();
-        self.shared
-            .report
-            .counters()
-            .count_settled(numbers.len() as u64);
-        let written = self.spool.acknowledge(&numbers);
-        // A success says nothing of whether there is room for records.
+    /// Writes down that these records are settled.
+    pub(super) fn acknowledge(&mut self, entries: &[u32]) {
+        let written = self.spool.acknowledge(entries);
+        // A success does not say whether there is room for records.
         if written.is_err() {
             self.log_disk_state(&written);
         }
     }
 
-    /// Leaves to whoever comes next what is on disk, or gets there now; the rest stays.
-    pub(super) fn leave(&mut self, records: &mut Vec<Encoded>) {
-        records.append(&mut self.unspooled);
-        // The disk may have come back since they were tracked.
+    /// Leaves the records that are on disk, or can be put there now, to the next run. The rest stays in `records`.
+    pub(super) fn leave(&mut self, records: &mut Unsettled) {
+        records.append(self.unspooled.take());
+        // The disk may have recovered since they were tracked.
         self.store(records);
         let left = self.spool.leave(SystemTime::now());
-        let counters = self.shared.report.counters();
-        counters.count_left(left.records);
-        counters.count_settled(left.homeless.len() as u64);
-        self.shared
-            .report
-            .dropped(DropReason::CloseTimeout, None, &left.homeless);
+        self.accounting.leave_in_spool(left.records);
+        let outcome = Outcome::Dropped(DropReason::CloseTimeout, None);
+        self.accounting.settle(&left.homeless, outcome);
         self.count_missing(left.missing);
-        self.count_evicted();
+        self.settle_evicted();
     }
 
     pub(super) fn is_expired(&self) -> bool {
         self.spool.is_expired(SystemTime::now())
     }
 
-    /// What is on disk; our own are due if they are wanted, however few they are.
+    /// What is on disk. This client's records are due if a flush was requested, however few they are.
     pub(super) fn view(&self, flush_requested: bool) -> SpoolView {
         let (on_disk, held_bytes) = self.spool.held();
-        // The bytes of what is in memory are the queue's.
+        // The bytes of records in memory are counted by the queue.
         let held = on_disk + self.unspooled.len() as u64;
         SpoolView {
             held,
@@ -196,19 +183,19 @@ impl Spooler {
         }
     }
 
-    /// There will be no other time to look.
+    /// Scans as soon as possible if that was not done yet: the client is closing.
     pub(super) fn scan_now(&mut self, now: Instant) {
         if self.scans == 0 {
             self.next_scan = Some(now);
         }
     }
 
-    /// Looks for what others left, if it is time.
+    /// Scans for segments of other runs, if it is time.
     pub(super) fn scan(&mut self, now: Instant) {
         if self.next_scan.is_none_or(|next| now < next) {
             return;
         }
-        // A folder that is not there has nothing in it.
+        // A folder that does not exist holds no segments.
         let _ = self.spool.look_around(SystemTime::now());
         self.scans += 1;
         self.last_scan = now;
@@ -216,35 +203,29 @@ impl Spooler {
         self.next_scan = (self.scans < MAX_SCANS).then(|| now + pause);
     }
 
-    /// What had to go to make room is dropped, whoever left it.
-    fn count_evicted(&mut self) {
+    /// Drops the records that were evicted to make room.
+    fn settle_evicted(&mut self) {
         for loaded in self.spool.take_evicted() {
             self.count_loaded(&loaded);
-            self.shared
-                .report
-                .dropped(DropReason::SpoolFull, None, &loaded.records);
-            self.shared
-                .report
-                .counters()
-                .count_settled(loaded.records.len() as u64);
+            let outcome = Outcome::Dropped(DropReason::SpoolFull, None);
+            self.accounting.settle(&loaded.records, outcome);
         }
     }
 
-    /// What others left is ours from here on, and what cannot be read is lost.
+    /// Records of other runs become this client's, and those that cannot be read are lost.
     fn count_loaded(&self, loaded: &Loaded) {
         if loaded.is_recovered {
             let records = loaded.records.len() as u64 + loaded.missing;
-            self.shared.report.counters().count_recovered(records);
+            self.accounting.recover(records);
         }
         self.count_missing(loaded.missing);
     }
 
     fn count_missing(&self, missing: u64) {
-        self.shared.report.lost(DropReason::Corrupted, missing);
-        self.shared.report.counters().count_settled(missing);
+        self.accounting.lose_on_disk(DropReason::Corrupted, missing);
     }
 
-    /// Logs the first failure, and that the disk is well again.
+    /// Logs the first failure, and the recovery.
     fn log_disk_state(&mut self, outcome: &io::Result<()>) {
         let now = Instant::now();
         match (outcome, self.failed_at) {
@@ -263,4 +244,12 @@ impl Spooler {
             _ => {}
         }
     }
+}
+
+/// The places in the spool of those records that are there.
+pub(super) fn entries<'a>(records: impl Iterator<Item = &'a Encoded>) -> Vec<u32> {
+    records
+        .map(|record| record.entry)
+        .filter(|entry| *entry > 0)
+        .collect()
 }

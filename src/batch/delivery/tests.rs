@@ -1,20 +1,23 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::record::Endpoint;
+use crate::{
+    accounting::tests::unsettled,
+    record::{Encoded, Endpoint},
+};
 
 const GIVE_UP_AFTER: Duration = Duration::from_secs(300);
 
-fn records(count: usize) -> Vec<Encoded> {
+fn records(count: usize) -> Unsettled {
     let record = |id: usize| Encoded {
         json: id.to_string().into_bytes().into(),
         endpoint: Endpoint::Events,
         entry: 0,
     };
-    (0..count).map(record).collect()
+    unsettled((0..count).map(record))
 }
 
-fn ids(records: &[Encoded]) -> Vec<usize> {
+fn ids(records: &Unsettled) -> Vec<usize> {
     let id = |record: &Encoded| {
         std::str::from_utf8(&record.json)
             .expect("UTF-8")

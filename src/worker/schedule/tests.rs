@@ -6,7 +6,12 @@ const INTERVAL: Duration = Duration::from_secs(10);
 const SECOND: Duration = Duration::from_secs(1);
 
 fn schedule() -> Schedule {
-    Schedule::new(INTERVAL, 20, 1_000)
+    let limits = WakeLimits {
+        records: 20,
+        bytes: 1_000,
+        records_while_polling: 100,
+    };
+    Schedule::new(INTERVAL, limits)
 }
 
 fn waiting(records: u64) -> View {
@@ -27,7 +32,7 @@ const NOTHING: View = View {
     blocked: false,
     batched: false,
     in_flight: false,
-    has_place: true,
+    has_slot: true,
     give_up_at: None,
     spool: None,
 };
@@ -251,7 +256,7 @@ fn more_requests_are_made_while_there_are_places_for_them() {
     };
     assert_eq!(schedule.next(now, flying), Step::Attempt);
     let full = View {
-        has_place: false,
+        has_slot: false,
         ..flying
     };
     assert_eq!(schedule.next(now, full), Step::Wait(None));

@@ -1,0 +1,215 @@
+//! The one owner of what became of each record: the queue's budget, the counters, `on_drop` and the log of drops.
+//!
+//! Every record that `track` is given ends as delivered, dropped or left in the spool, or is still pending. A record
+//! enters by a reservation in the [`Budget`], may move to the disk, and is settled once. The worker holds records as
+//! [`Unsettled`], which settles them even when it panics.
+
+mod budget;
+mod counters;
+mod episode;
+mod unsettled;
+
+use std::{
+    slice,
+    sync::atomic::{
+        AtomicBool,
+        Ordering::{Relaxed, SeqCst},
+    },
+    time::Instant,
+};
+
+use log::{error, warn};
+
+pub(crate) use self::{
+    budget::{Budget, NoBudget, Reservation},
+    unsettled::Unsettled,
+};
+use self::{counters::Counters, episode::Episode};
+use crate::{
+    drop_reason::DropReason,
+    hooks::{self, ClientId, Dropped, OnDrop},
+    logging::{TARGET, logging},
+    record::Encoded,
+    reply::Refusal,
+    stats::Stats,
+};
+
+pub(crate) struct Accounting {
+    client: ClientId,
+    budget: Budget,
+    counters: Counters,
+    on_drop: Option<OnDrop>,
+    drops: Episode,
+    is_key_refused: AtomicBool,
+}
+
+/// How records end.
+#[derive(Clone, Copy)]
+pub(crate) enum Outcome<'a> {
+    Delivered,
+    Dropped(DropReason, Option<&'a Refusal>),
+}
+
+impl Accounting {
+    pub(crate) fn new(client: ClientId, budget: Budget, on_drop: Option<OnDrop>) -> Self {
+        Self {
+            client,
+            budget,
+            counters: Counters::default(),
+            on_drop,
+            drops: Episode::new(Instant::now()),
+            is_key_refused: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Whether dropped records are shown to `on_drop`.
+    pub(crate) fn shows_records(&self) -> bool {
+        self.on_drop.is_some()
+    }
+
+    /// A tracked record is dropped before it entered the queue. Its JSON is there if it was encoded.
+    pub(crate) fn reject(&self, reason: DropReason, record: Option<&Encoded>) {
+        self.counters.count_beside_queue();
+        let records = record.map(slice::from_ref).unwrap_or_default();
+        self.drop_records(reason, None, 1, records);
+    }
+
+    /// A record was delivered on the caller's own thread, without entering the queue.
+    pub(crate) fn deliver_directly(&self) {
+        self.counters.count_beside_queue();
+        self.deliver(1);
+    }
+
+    /// Records of the queue are on disk, and need no budget there.
+    pub(crate) fn move_to_disk(&self, records: usize, bytes: usize) {
+        self.counters.add_on_disk(records as u64);
+        self.budget.release(records, bytes);
+    }
+
+    /// Records that another run left in the spool are this client's to deliver.
+    pub(crate) fn recover(&self, records: u64) {
+        self.counters.count_recovered(records);
+        self.counters.add_on_disk(records);
+    }
+
+    /// Records in the spool cannot be read any more, or not be shown.
+    pub(crate) fn lose_on_disk(&self, reason: DropReason, records: u64) {
+        self.drop_records(reason, None, records, &[]);
+        self.counters.remove_on_disk(records);
+    }
+
+    /// Records stay in the spool for the next run.
+    pub(crate) fn leave_in_spool(&self, records: u64) {
+        self.counters.count_left_in_spool(records);
+        self.counters.remove_on_disk(records);
+    }
+
+    /// Records come to their end, and what they held is released: their budget, or their place on disk.
+    pub(crate) fn settle(&self, records: &[Encoded], outcome: Outcome<'_>) {
+        match outcome {
+            Outcome::Delivered => self.deliver(records.len() as u64),
+            Outcome::Dropped(reason, refusal) => {
+                self.drop_records(reason, refusal, records.len() as u64, records);
+            }
+        }
+        let (mut in_memory, mut bytes) = (0, 0);
+        for record in records.iter().filter(|record| record.entry == 0) {
+            in_memory += 1;
+            bytes += record.cost();
+        }
+        self.counters
+            .remove_on_disk((records.len() - in_memory) as u64);
+        if in_memory > 0 {
+            self.budget.release(in_memory, bytes);
+        }
+    }
+
+    /// The client has ended, and an episode of drops ends with it. Records that are still counted on disk have their
+    /// files, although the worker does not know them any more.
+    pub(crate) fn end(&self) {
+        self.leave_in_spool(self.counters.on_disk());
+        self.log_total(self.drops.end());
+    }
+
+    /// Records that wait for delivery or are in flight, in memory or on disk.
+    pub(crate) fn pending(&self) -> u64 {
+        self.budget.records() + self.counters.on_disk()
+    }
+
+    pub(crate) fn dropped(&self) -> u64 {
+        self.counters.dropped()
+    }
+
+    /// How many drops a flush has reported; a flush asks when it begins.
+    pub(crate) fn reported_drops(&self) -> u64 {
+        self.counters.reported_drops()
+    }
+
+    pub(crate) fn mark_reported(&self, dropped: u64) {
+        self.counters.mark_reported(dropped);
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.counters.stats(self.budget.accepted(), self.pending())
+    }
+
+    fn deliver(&self, records: u64) {
+        self.counters.count_delivered(records);
+        self.is_key_refused.store(false, Relaxed);
+        self.log_total(self.drops.end_if_quiet(Instant::now()));
+    }
+
+    fn drop_records(
+        &self,
+        reason: DropReason,
+        refusal: Option<&Refusal>,
+        count: u64,
+        records: &[Encoded],
+    ) {
+        if count == 0 {
+            return;
+        }
+        let is_first = self.drops.add(Instant::now(), || self.dropped());
+        self.counters.count_dropped(reason, count);
+        self.log_drop(reason, refusal, is_first);
+        if let Some(hook) = &self.on_drop {
+            let dropped = Dropped {
+                reason,
+                refusal,
+                count: usize::try_from(count).unwrap_or(usize::MAX),
+                records,
+            };
+            hooks::on_drop(self.client, hook, &dropped);
+        }
+    }
+
+    /// Logs the first drop of an episode, and a refused key once until something is delivered.
+    fn log_drop(&self, reason: DropReason, refusal: Option<&Refusal>, is_first: bool) {
+        let status = refusal
+            .map(|refusal| format!(" (status {})", refusal.status))
+            .unwrap_or_default();
+        if reason != DropReason::Unauthorized {
+            if is_first {
+                logging(|| warn!(target: TARGET, "dropping records: {reason}{status}"));
+            }
+        } else if !self.is_key_refused.swap(true, SeqCst) {
+            logging(
+                || error!(target: TARGET, "the server refuses the API key{status}: records are dropped"),
+            );
+        }
+    }
+
+    fn log_total(&self, dropped_before: Option<u64>) {
+        if let Some(before) = dropped_before {
+            let total = self.dropped().saturating_sub(before);
+            logging(|| warn!(target: TARGET, "records dropped in all: {total}"));
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

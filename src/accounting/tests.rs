@@ -1,0 +1,21 @@
+use std::sync::Arc;
+
+use super::*;
+
+impl Accounting {
+    /// With room for whatever a test puts in.
+    pub(crate) fn for_tests() -> Arc<Self> {
+        Arc::new(Self::new(0, Budget::new(usize::MAX, usize::MAX), None))
+    }
+}
+
+/// Records as a worker holds them, each with its budget.
+pub(crate) fn unsettled(records: impl IntoIterator<Item = Encoded>) -> Unsettled {
+    let accounting = Accounting::for_tests();
+    let records: Vec<_> = records.into_iter().collect();
+    for record in &records {
+        let reserved = accounting.budget().reserve(record.cost());
+        assert!(reserved.is_ok(), "there is room");
+    }
+    Unsettled::of(records, accounting)
+}

@@ -1,0 +1,130 @@
+//! One attempt over the transport: the request, its log line, and what its answer means.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use log::{Level, debug, log_enabled};
+use time::OffsetDateTime;
+
+use crate::{
+    error::{DeliveryError, DeliveryErrorKind},
+    hooks::{self, ClientId},
+    logging::{TARGET, logging},
+    record::Endpoint,
+    reply::{Verdict, judge},
+    transport::{Request, Response, Transport, TransportError},
+};
+
+/// Makes the requests of one client, for the worker and for callers of `track_sync`.
+pub(crate) struct Exchange {
+    client: ClientId,
+    transport: Box<dyn Transport>,
+    api_key: String,
+    /// The URL of each endpoint.
+    urls: [String; Endpoint::ALL.len()],
+    last_failure: Mutex<Option<Arc<DeliveryError>>>,
+}
+
+/// What an attempt sends.
+#[derive(Clone, Copy)]
+pub(crate) struct Attempt<'a> {
+    pub(crate) endpoint: Endpoint,
+    /// How many records are in the body.
+    pub(crate) records: usize,
+    pub(crate) body: &'a [u8],
+    pub(crate) deadline: Instant,
+}
+
+impl Exchange {
+    /// `host` is the URL before the path of each endpoint.
+    pub(crate) fn new(
+        client: ClientId,
+        transport: Box<dyn Transport>,
+        api_key: String,
+        host: &str,
+    ) -> Self {
+        Self {
+            client,
+            transport,
+            api_key,
+            urls: Endpoint::ALL.map(|endpoint| format!("{host}{}", endpoint.path())),
+            last_failure: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn client(&self) -> ClientId {
+        self.client
+    }
+
+    /// Makes one attempt for the worker, and keeps the reason if it fails.
+    pub(crate) fn attempt(&self, attempt: Attempt<'_>) -> Verdict {
+        let (verdict, failure) = self.exchange(attempt);
+        *self.last_failure_slot() = failure.map(DeliveryError::new).map(Arc::new);
+        verdict
+    }
+
+    /// Makes one attempt for a caller.
+    pub(crate) fn attempt_once(&self, attempt: Attempt<'_>) -> Result<(), DeliveryErrorKind> {
+        let (_, failure) = self.exchange(attempt);
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// Why the worker's last attempt failed, if it did.
+    pub(crate) fn last_failure(&self) -> Option<Arc<DeliveryError>> {
+        self.last_failure_slot().clone()
+    }
+
+    /// Breaks off the requests that are under way, for good.
+    pub(crate) fn interrupt(&self) {
+        let _ = hooks::transport(self.client, || self.transport.interrupt());
+    }
+
+    /// One request and its answer: what it means, and why it is not a success.
+    fn exchange(&self, attempt: Attempt<'_>) -> (Verdict, Option<DeliveryErrorKind>) {
+        let answer = match self.send(attempt) {
+            Ok(answer) => answer,
+            Err(error) => return (Verdict::NO_ANSWER, Some(DeliveryErrorKind::NoAnswer(error))),
+        };
+        let verdict = judge(&answer, OffsetDateTime::now_utc(), &self.api_key);
+        let refusal = verdict.refusal();
+        let failure = refusal.map(|(refusal, is_transient)| DeliveryErrorKind::Answer {
+            refusal: refusal.clone(),
+            is_transient,
+        });
+        (verdict, failure)
+    }
+
+    /// Calls the transport. A panic of it counts as a missing answer.
+    fn send(&self, attempt: Attempt<'_>) -> Result<Response, TransportError> {
+        let Attempt {
+            endpoint,
+            records,
+            body,
+            deadline,
+        } = attempt;
+        let start = Instant::now();
+        let request = Request::new(&self.urls[endpoint as usize], &self.api_key, body, deadline);
+        let answer = hooks::transport(self.client, || self.transport.send(&request))
+            .unwrap_or_else(|| Err(TransportError::new("the transport panicked")));
+        logging(|| {
+            if log_enabled!(target: TARGET, Level::Debug) {
+                let outcome = match &answer {
+                    Ok(answer) => format!("status {}", answer.status()),
+                    Err(error) => error.cause_text(),
+                };
+                let (path, bytes, time) =
+                    (endpoint.path(), body.len(), start.elapsed().as_millis());
+                debug!(target: TARGET, "{path} (records: {records}, bytes: {bytes}): {outcome} after {time} ms");
+            }
+        });
+        answer
+    }
+
+    fn last_failure_slot(&self) -> MutexGuard<'_, Option<Arc<DeliveryError>>> {
+        self.last_failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}

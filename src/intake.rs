@@ -1,0 +1,159 @@
+//! The callers' side of the queue: `before_send`, content rules, check, encode, queue.
+
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+
+use crate::{
+    accounting::Accounting,
+    content::ContentRules,
+    control::WorkerHandle,
+    drop_reason::DropReason,
+    error::{DeliveryErrorKind, EventError, TrackError, TrackErrorKind},
+    hooks::{self, BeforeSend, ClientId},
+    lifecycle::Lifecycle,
+    queue::{Overflow, Queue, Rejected, Wake},
+    record::{Encoded, Properties, RECORD_OVERHEAD, Record},
+};
+
+/// Takes the records of callers.
+pub(crate) struct Intake {
+    pub(crate) client: ClientId,
+    pub(crate) accounting: Arc<Accounting>,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) worker: Arc<WorkerHandle>,
+    pub(crate) lifecycle: Arc<Lifecycle>,
+    pub(crate) overflow: Overflow,
+    pub(crate) defaults: Properties,
+    pub(crate) before_send: Option<BeforeSend>,
+    pub(crate) content: Option<ContentRules>,
+}
+
+/// What happens to a record for which there is no room.
+#[derive(Clone, Copy, PartialEq)]
+enum WhenFull {
+    /// Its caller gets it back.
+    GiveBack,
+    Drop,
+    /// Its caller waits for room.
+    Wait,
+}
+
+/// A record that was not taken.
+struct NotTaken {
+    kind: TrackErrorKind,
+    record: Record,
+    encoded: Option<Encoded>,
+}
+
+impl Intake {
+    /// Takes a record, or drops it and counts the drop.
+    pub(crate) fn track(&self, record: Record) {
+        let may_wait = self.overflow == Overflow::Block && !hooks::is_inside(self.client);
+        let when_full = if may_wait {
+            WhenFull::Wait
+        } else {
+            WhenFull::Drop
+        };
+        if let Err(not_taken) = self.offer(record, when_full) {
+            let reason = match not_taken.kind {
+                TrackErrorKind::Full => DropReason::QueueFull,
+                TrackErrorKind::Closed => DropReason::Closed,
+                TrackErrorKind::Invalid(_) => DropReason::Invalid,
+            };
+            self.accounting.reject(reason, not_taken.encoded.as_ref());
+        }
+    }
+
+    /// Takes a record, or gives it back.
+    pub(crate) fn try_track(&self, record: Record) -> Result<(), TrackError> {
+        self.offer(record, WhenFull::GiveBack)
+            .map_err(|not_taken| TrackError::new(not_taken.kind, not_taken.record))
+    }
+
+    /// The record as it is sent, for a caller that sends it past the queue.
+    pub(crate) fn prepare(&self, record: Record) -> Result<Encoded, DeliveryErrorKind> {
+        if self.queue.is_closed() {
+            return Err(DeliveryErrorKind::Closed);
+        }
+        let record = match &self.before_send {
+            Some(hook) => hooks::before_send(self.client, hook, record),
+            None => Some(record),
+        };
+        let record = record.ok_or(DeliveryErrorKind::Hook)?;
+        let encoded = self.encode(&record).map_err(DeliveryErrorKind::Invalid)?;
+        encoded.ok_or(DeliveryErrorKind::Hook)
+    }
+
+    /// Checks, encodes and queues a record. One that will be dropped is encoded all the same if `on_drop` shows it.
+    fn offer(&self, mut record: Record, when_full: WhenFull) -> Result<(), Box<NotTaken>> {
+        let reject = |kind, record, encoded| {
+            Err(Box::new(NotTaken {
+                kind,
+                record,
+                encoded,
+            }))
+        };
+        let is_shown = when_full != WhenFull::GiveBack && self.accounting.shows_records();
+        if !is_shown && self.queue.is_closed() {
+            return reject(TrackErrorKind::Closed, record, None);
+        }
+        if !is_shown && when_full != WhenFull::Wait && self.queue.is_full() {
+            return reject(TrackErrorKind::Full, record, None);
+        }
+        // A record is large, so it is moved as little as possible.
+        if let Some(hook) = &self.before_send {
+            let Some(changed) = hooks::before_send(self.client, hook, record) else {
+                self.accounting.reject(DropReason::Hook, None);
+                return Ok(());
+            };
+            record = changed;
+        }
+        let encoded = match self.encode(&record) {
+            Ok(Some(encoded)) => encoded,
+            Ok(None) => {
+                self.accounting.reject(DropReason::Hook, None);
+                return Ok(());
+            }
+            Err(error) => return reject(TrackErrorKind::Invalid(error), record, None),
+        };
+        let pushed = if when_full == WhenFull::Wait {
+            // After a fork, no thread of this process makes room.
+            let is_cancelled = || self.lifecycle.is_forked();
+            let wake = || self.worker.wake();
+            self.queue.push_or_wait(encoded, is_cancelled, wake)
+        } else {
+            self.queue.push(encoded)
+        };
+        match pushed {
+            Ok(Wake::NotNeeded) => Ok(()),
+            Ok(Wake::Needed) => {
+                self.worker.wake();
+                Ok(())
+            }
+            Err(Rejected::Full(back)) => reject(TrackErrorKind::Full, record, Some(back)),
+            Err(Rejected::Closed(back)) => reject(TrackErrorKind::Closed, record, Some(back)),
+        }
+    }
+
+    /// The record as it is sent; none if the program's own redaction failed.
+    fn encode(&self, record: &Record) -> Result<Option<Encoded>, EventError> {
+        let now = OffsetDateTime::now_utc();
+        let encoded = match &self.content {
+            None => record.encode(&self.defaults, now)?,
+            Some(rules) => match rules.apply(self.client, record) {
+                None => return Ok(None),
+                Some(record) => record.encode(&self.defaults, now)?,
+            },
+        };
+        let (size, max) = (encoded.json.len(), self.queue.max_bytes());
+        if encoded.cost() > max {
+            let problem = format!(
+                "is {size} bytes of JSON: queue_bytes allows {}",
+                max.saturating_sub(RECORD_OVERHEAD)
+            );
+            return Err(EventError::new("record", problem));
+        }
+        Ok(Some(encoded))
+    }
+}

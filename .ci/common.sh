@@ -5,11 +5,13 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # The examples and the tests use servers on this machine, whatever the caller's environment says.
 unset TRUBRICS_API_KEY TRUBRICS_HOST TRUBRICS_MOCK_HOST TRUBRICS_DISABLED DO_NOT_TRACK CLI_TOOL_NO_TELEMETRY
 export CARGO_TERM_COLOR=never
+# cargo-deny and cargo-public-api are there, also where cargo itself is in another folder.
+export PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-# `.ci/run` sets both: the folder for what the closing lines are made of, and the second in which it started.
+# `.ci/run` sets both: the folder for the output of tests and the list of skipped checks, and the second of its start.
 gate=${GATE:-$scratch}
 started=${GATE_STARTED:-$(date +%s)}
 

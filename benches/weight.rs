@@ -1,4 +1,5 @@
-//! What the crate adds to a program: crates in the tree, seconds of a clean release build, bytes of the stripped program.
+//! What the crate adds to a program: crates in the tree, seconds of a clean release build, and bytes of the stripped
+//! program.
 //!
 //! `cargo bench --bench weight` builds each program anew, one after the other, in `target/weight`; the dependencies are
 //! those of this repository's `Cargo.lock`. `-- crates` only counts the crates.

@@ -17,8 +17,8 @@ const CHILD: &str = "TRUBRICS_TEST_TRACED";
 /// The name of a file that is not there: to ask for it is a system call that shows in the trace.
 const MARK: &str = "/trubrics-mark";
 
-/// A call that wakes the worker makes one: the first of a batch and the one that makes it full, at the most. Where records
-/// are as dense as here, the worker looks by itself.
+/// A call that wakes the worker makes one system call. At most two calls for each batch do: the first one and the one
+/// that fills it. With records as dense as here, the worker polls instead.
 #[test]
 fn a_paced_caller_makes_a_system_call_for_one_record_in_ten_at_the_most() {
     if let Ok(url) = env::var(CHILD) {

@@ -22,8 +22,8 @@ pub(crate) fn is_this_with(limits: &str, module: &str, test: &str) -> bool {
     run(command, module, test)
 }
 
-/// As [`is_this`], in a process that this other program starts. Where it cannot start any, the test is left out, and says
-/// why.
+/// As [`is_this`], in a process that another program starts. If that program cannot start a process, the test prints
+/// why and is left out.
 #[cfg(target_os = "linux")]
 #[track_caller]
 pub(crate) fn is_this_under(starter: &[&str], module: &str, test: &str) -> bool {

@@ -1,19 +1,19 @@
 //! Storms of processes that share a spool and die by `SIGKILL`.
 //!
-//! What a process promises before it may be killed: a record that was seen in the folder as a whole line. It is then in
-//! the kernel's hands, which a kill does not touch. The process looks for its own records there after it tracked them,
-//! and tells its parent over a pipe how many it has seen; nothing is a matter of milliseconds. Until it has told of all,
-//! its own records are not due for delivery, so that none leaves the folder unseen; or they were delivered by a flush
-//! that succeeded, which is as good. What others left, it delivers meanwhile.
+//! A process promises a record when it has read that record in the folder as a whole line. The record is then in the
+//! kernel's hands, where a kill cannot reach it. After each `track`, the process looks for its own records in the
+//! folder and reports over a pipe how many it has read; nothing depends on milliseconds. Its own records are not due
+//! for delivery until it has reported all of them, so none leaves the folder unread. A record that a successful `flush`
+//! delivered counts as promised, too. Meanwhile the process delivers the records that earlier processes left.
 //!
-//! The parent kills it at a random moment after that (storms of promises) or at any moment at all (storms of surprise,
-//! where only what was told is promised). In the end one client delivers what is left. Then the server must have every
-//! record that was promised, and nothing that was not tracked. A kill may fall between the server's answer and the
-//! acknowledgement on disk; then that one batch, and nothing else, comes twice. Such batches are counted: there may be
-//! no more of them than kills.
+//! The parent kills the process at a random moment after the report (storms of promises), or at any moment (storms of
+//! surprise, where only reported records are promised). At the end, one client delivers the remaining records. The
+//! server must then have every promised record, and none that was not tracked. A kill between the server's answer and
+//! the acknowledgement on disk delivers that one batch twice. The test counts such batches: there may be no more of
+//! them than kills.
 //!
-//! `TRUBRICS_KILLS=full` runs them in the size that is worth a figure, `TRUBRICS_KILLS_SEED=<n>` with other moments. These
-//! are chosen from the few milliseconds in which a process delivers, or from `TRUBRICS_KILLS_WITHIN=<milliseconds>`:
+//! `TRUBRICS_KILLS=full` runs the storms in the size that gives figures. `TRUBRICS_KILLS_SEED=<n>` chooses other
+//! moments, from the few milliseconds in which a process delivers, or from `TRUBRICS_KILLS_WITHIN=<milliseconds>`:
 //!
 //! ```sh
 //! TRUBRICS_KILLS=full cargo test --release --test integration kills:: -- --nocapture --test-threads 1

@@ -8,11 +8,11 @@ use crate::child::{self, tell};
 
 const MIB: f64 = 1024.0 * 1024.0;
 
-/// What the client may take beside the JSON that its queue may hold.
+/// The most bytes that the client may take beside the JSON that its queue may hold.
 const SLACK: usize = 4 * 1024 * 1024;
 
-/// What each record may take beside its JSON: 32 bytes in the channel, up to twice 24 in the worker's hands after a flush,
-/// and the allocator's own share.
+/// The most bytes that a record may take beside its JSON: 32 in the channel, up to twice 24 in the worker after a
+/// flush, and the allocator's share.
 const BESIDE_JSON: usize = 96;
 
 const TRACKED: u64 = 1_000_000;
@@ -28,8 +28,8 @@ fn resident_bytes() -> usize {
         * 1024
 }
 
-/// Tracks a million records with so much text in each against a server that accepts connections and says nothing; by how
-/// much that makes the process grow.
+/// Tracks a million records, each with `text` bytes of text, for a server that accepts connections and never answers.
+/// Returns by how many bytes the process grows.
 #[track_caller]
 fn grow(text: usize) -> usize {
     let black_hole = TcpListener::bind("127.0.0.1:0").expect("a free port");

@@ -1,4 +1,5 @@
-//! Each test runs this program again as the program of one recipe, in a process of its own that ends as the recipe says.
+//! Each test runs this program again as the program of one recipe. It is a process of its own that ends as the recipe
+//! says.
 
 /// A program that forks.
 #[cfg(unix)]

@@ -28,8 +28,8 @@ fn event() -> Event {
 
 /// Runs while the process cannot start another thread.
 fn without_threads(what: impl FnOnce()) {
-    // Far more than a client needs, but less than a thread's stack: what has to be allocated has room. The stacks that use
-    // up the rest are small, so that no place for a large one is left over.
+    // Far more than a client needs for its allocations, but less than a thread's stack. The stacks that use up the rest
+    // are small, so that there is no space left for a large one.
     let reserve = vec![1_u8; 16 << 20];
     thread::scope(|scope| {
         let (let_go, held) = crossbeam_channel::bounded::<()>(0);

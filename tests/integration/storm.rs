@@ -1,7 +1,8 @@
-//! The fault storm: many threads use a client while its server fails in every way there is. At its end the callers'
-//! notes, `on_drop`, the server's record and `stats()` agree to the event.
+//! The fault storm: many threads use a client while its server fails in every known way. At the end, the callers'
+//! notes, the calls of `on_drop`, the server's list of records and `stats()` must agree for every single event.
 //!
-//! A seed decides the settings, the faults and what each thread does; the threads' timing is the machine's. A long storm:
+//! A seed decides the settings, the faults and the calls of each thread. It does not decide the timing of the threads.
+//! A long storm:
 //!
 //! ```text
 //! TRUBRICS_STORM_SEEDS=20 TRUBRICS_STORM_STEPS=10000 cargo test --release --test integration storm:: -- --nocapture

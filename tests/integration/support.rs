@@ -1,5 +1,5 @@
-//! What the modules share: a client for a server, a deadline that is only an upper bound, a transport made of a closure, a
-//! built example.
+//! Helpers of the modules: a client for a server, a deadline that is only an upper bound, a transport made of a
+//! closure, and a built example.
 
 use std::{
     env,

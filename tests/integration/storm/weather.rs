@@ -1,7 +1,8 @@
 //! What the server does to the client during a storm, and the client's settings.
 //!
-//! No fault is ambiguous: what gets no answer, or an answer that is no HTTP, is not recorded by the server, and what is
-//! recorded gets its status line far within the time-out. So a record that arrives twice is always a fault of the client.
+//! No fault is ambiguous. The server does not record a request that gets no answer, or an answer that is not HTTP. A
+//! request that it records gets its status line far within the time-out. So a record that arrives twice is always a
+//! fault of the client.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering::SeqCst},

@@ -5,17 +5,18 @@
 
 use std::fmt;
 
-use serde::de::value::MapAccessDeserializer;
 use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
+    value::MapAccessDeserializer,
 };
 use serde_json::Value;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::complaint::Complaint;
-use super::rules::Endpoint;
-use super::schema::{EVENT, Field, LLM_EVENT, Schema};
+use super::{
+    complaint::Complaint,
+    rules::Endpoint,
+    schema::{EVENT, Field, LLM_EVENT, Schema},
+};
 
 const MAX_RECORDS: usize = 100;
 

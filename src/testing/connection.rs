@@ -1,15 +1,19 @@
 //! Serves one connection: request in, judgement, answer out, until one side ends it.
 
-use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
-use std::sync::Arc;
-use std::time::Duration;
+use std::{
+    io::{self, Read, Write},
+    net::{Shutdown, TcpStream},
+    sync::Arc,
+    time::Duration,
+};
 
-use super::ReceivedRequest;
-use super::reading::{Reader, Unreadable};
-use super::reply::Kind;
-use super::rules::Answer;
-use super::shared::Shared;
+use super::{
+    ReceivedRequest,
+    reading::{Reader, Unreadable},
+    reply::Kind,
+    rules::Answer,
+    shared::Shared,
+};
 
 pub(super) fn serve(shared: &Shared, stream: &TcpStream, number: u64) {
     // Without it a small answer may wait for the acknowledgement of the one before.

@@ -3,12 +3,14 @@
 //! Closing a socket with unread bytes resets it and eats the answer, so even a body that is
 //! refused is read first.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::{
+    io::{self, BufRead, BufReader, Read, Write},
+    net::TcpStream,
+};
 
 use super::received::Head;
 
-// One read takes a whole request of usual size.
+/// One read takes a whole request of usual size.
 const BUFFER: usize = 64 * 1024;
 const MAX_HEAD: u64 = 64 * 1024;
 const MAX_HEADERS: usize = 100;

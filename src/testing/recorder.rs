@@ -1,14 +1,14 @@
-use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{fmt, sync::Arc, time::Duration};
 
 use serde_json::Value;
 
-use super::received::Head;
-use super::rules::Endpoint;
-use super::server::PREFIX;
-use super::shared::Shared;
-use super::{API_KEY, ReceivedRequest, Reply, WaitError};
+use super::{
+    API_KEY, ReceivedRequest, Reply, WaitError,
+    received::Head,
+    rules::Endpoint,
+    server::PREFIX,
+    shared::{IsBad, Shared},
+};
 use crate::{Request, Response, Transport, TransportError};
 
 /// A transport that keeps what it is given, and judges it as [`Server`](super::Server) does: no socket, no thread.
@@ -51,7 +51,7 @@ impl Recorder {
 
     /// As [`Server::refuse`](super::Server::refuse).
     pub fn refuse(&self, is_bad: impl Fn(&Value) -> bool + Send + Sync + 'static) {
-        let is_bad: super::shared::IsBad = Arc::new(is_bad);
+        let is_bad: IsBad = Arc::new(is_bad);
         let former = self.shared.lock().settings.is_bad.replace(is_bad);
         drop(former);
     }

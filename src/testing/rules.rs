@@ -4,11 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde_json::{Value, json};
 
-use super::ReceivedRequest;
-use super::check;
-use super::complaint::Complaint;
-use super::server::PREFIX;
-use super::shared::Settings;
+use super::{ReceivedRequest, check, complaint::Complaint, server::PREFIX, shared::Settings};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Endpoint {

@@ -1,15 +1,18 @@
-use std::fmt;
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::{
+    fmt, io,
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
 
 use serde_json::Value;
 
-use super::rules::Endpoint;
-use super::shared::Shared;
-use super::{API_KEY, ReceivedRequest, Reply, WaitError, connection};
+use super::{
+    API_KEY, ReceivedRequest, Reply, WaitError, connection,
+    rules::Endpoint,
+    shared::{IsBad, Shared},
+};
 
 /// Longest request body that a server takes, in bytes, unless [`Server::body_limit`] says otherwise.
 ///
@@ -19,10 +22,10 @@ pub const DEFAULT_BODY_LIMIT: usize = 16 * 1024 * 1024;
 /// The path in front of both endpoints, as on the real service.
 pub(super) const PREFIX: &str = "/api/ingestion";
 
-// Only bounds how long a drop may take on a machine without a working loopback interface.
+/// Only bounds how long a drop may take on a machine without a working loopback interface.
 const WAKE_TIMEOUT: Duration = Duration::from_secs(1);
 
-// A full descriptor table would otherwise make the accepting thread spin.
+/// A full descriptor table would otherwise make the accepting thread spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 /// An ingestion server on `127.0.0.1`, at a port that was free unless it was asked for.
@@ -106,7 +109,7 @@ impl Server {
     /// that are otherwise in order, on a thread of the server. If it panics, the request gets a 500.
     pub fn refuse(&self, is_bad: impl Fn(&Value) -> bool + Send + Sync + 'static) {
         // The former condition is dropped outside the lock: it is the user's, and may own anything.
-        let is_bad: super::shared::IsBad = Arc::new(is_bad);
+        let is_bad: IsBad = Arc::new(is_bad);
         let former = self.shared.lock().settings.is_bad.replace(is_bad);
         drop(former);
     }

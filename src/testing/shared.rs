@@ -1,15 +1,19 @@
-use std::collections::{HashMap, VecDeque};
-use std::error::Error;
-use std::fmt;
-use std::net::{Shutdown, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::{
+    collections::{HashMap, VecDeque},
+    error::Error,
+    fmt,
+    net::{Shutdown, TcpStream},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use serde_json::Value;
 
-use super::reply::Kind;
-use super::rules::{self, Accepted, Answer, Endpoint};
-use super::{DEFAULT_BODY_LIMIT, ReceivedRequest, Reply};
+use super::{
+    DEFAULT_BODY_LIMIT, ReceivedRequest, Reply,
+    reply::Kind,
+    rules::{self, Accepted, Answer, Endpoint},
+};
 
 /// The user's own condition for a bad record.
 pub(super) type IsBad = Arc<dyn Fn(&Value) -> bool + Send + Sync>;

@@ -1,5 +1,7 @@
-use std::net::Shutdown;
-use std::time::{Duration, Instant};
+use std::{
+    net::Shutdown,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 

@@ -1,7 +1,9 @@
 use std::time::Duration;
 
-use crate::testing::{API_KEY, Recorder, Reply};
-use crate::{Event, LlmEvent, Trubrics};
+use crate::{
+    Event, LlmEvent, Trubrics,
+    testing::{API_KEY, Recorder, Reply},
+};
 
 const LONG: Duration = Duration::from_secs(30);
 

@@ -1,8 +1,7 @@
 use serde_json::{Value, json};
 
 use super::{Client, Server, chunked, complaint, event, llm_event, post, says, with, without};
-use crate::testing::check::check;
-use crate::testing::rules::Endpoint;
+use crate::testing::{check::check, rules::Endpoint};
 
 #[test]
 fn a_record_out_of_order_is_named_by_index_and_field() {

@@ -64,12 +64,12 @@ mod server;
 mod shared;
 
 mod connection;
-mod reading;
+mod request_reader;
 mod rules;
 
 mod check;
-mod complaint;
 mod schema;
+mod validation_error;
 
 mod received;
 mod reply;

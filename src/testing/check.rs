@@ -13,31 +13,31 @@ use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
-    complaint::Complaint,
     rules::Endpoint,
     schema::{EVENT, Field, LLM_EVENT, Schema},
+    validation_error::ValidationError,
 };
 
 const MAX_RECORDS: usize = 100;
 
 /// How many records the body holds, if each of them is in order.
-pub(super) fn check(endpoint: Endpoint, body: &[u8]) -> Result<usize, Vec<Complaint>> {
+pub(super) fn check(endpoint: Endpoint, body: &[u8]) -> Result<usize, Vec<ValidationError>> {
     let schema = match endpoint {
         Endpoint::Events => Schema::Array(&Schema::Record(EVENT)),
         Endpoint::LlmEvents => Schema::Array(&Schema::Record(LLM_EVENT)),
     };
     let text = str::from_utf8(body).map_err(|error| vec![no_json(error.valid_up_to())])?;
-    let mut complaints = Vec::new();
-    match parse(schema, text, &mut complaints) {
-        Ok(Some(records)) if complaints.is_empty() => Ok(records),
-        Ok(_) => Err(complaints),
+    let mut errors = Vec::new();
+    match parse(schema, text, &mut errors) {
+        Ok(Some(records)) if errors.is_empty() => Ok(records),
+        Ok(_) => Err(errors),
         Err(error) => Err(vec![no_json(offset(text, &error))]),
     }
 }
 
 /// As FastAPI has it, the place is an offset in the text here, not the index of a record.
-fn no_json(offset: usize) -> Complaint {
-    Complaint::new("JSON decode error", "json_invalid").within(offset)
+fn no_json(offset: usize) -> ValidationError {
+    ValidationError::new("JSON decode error", "json_invalid").within(offset)
 }
 
 /// How many items the body holds, if it is a JSON array; whether they are in order is no matter.
@@ -49,10 +49,10 @@ pub(super) fn count(body: &[u8]) -> Option<usize> {
 fn parse(
     schema: Schema,
     text: &str,
-    complaints: &mut Vec<Complaint>,
+    errors: &mut Vec<ValidationError>,
 ) -> serde_json::Result<Option<usize>> {
     let mut parser = serde_json::Deserializer::from_str(text);
-    let items = Check { schema, complaints }.deserialize(&mut parser)?;
+    let items = Check { schema, errors }.deserialize(&mut parser)?;
     parser.end()?;
     Ok(items)
 }
@@ -71,7 +71,7 @@ fn offset(text: &str, error: &serde_json::Error) -> usize {
 /// Its result is the number of items, if the value is an array where one is wanted.
 struct Check<'c> {
     schema: Schema,
-    complaints: &'c mut Vec<Complaint>,
+    errors: &'c mut Vec<ValidationError>,
 }
 
 impl Check<'_> {
@@ -79,14 +79,14 @@ impl Check<'_> {
     fn inside<'i>(&'i mut self, schema: Schema) -> Check<'i> {
         Check {
             schema,
-            complaints: self.complaints,
+            errors: self.errors,
         }
     }
 
-    /// Marks what was found since there were `before` complaints as found at `place`.
+    /// Marks what was found since there were `before` errors as found at `place`.
     fn place_since(&mut self, before: usize, place: impl Into<Value> + Copy) {
-        for complaint in self.complaints.iter_mut().skip(before) {
-            complaint.push(place);
+        for error in self.errors.iter_mut().skip(before) {
+            error.push(place);
         }
     }
 
@@ -107,7 +107,7 @@ impl Check<'_> {
             ),
             Schema::Array(_) => ("Input should be a valid list", "list_type"),
         };
-        self.complaints.push(Complaint::new(message, kind));
+        self.errors.push(ValidationError::new(message, kind));
         None
     }
 
@@ -164,7 +164,7 @@ impl<'de> Visitor<'de> for Check<'_> {
             Schema::Text | Schema::FilledText | Schema::Timestamp => return Ok(None),
             _ => return Ok(self.wants(false)),
         };
-        self.complaints.push(Complaint::new(message, kind));
+        self.errors.push(ValidationError::new(message, kind));
         Ok(None)
     }
 
@@ -178,7 +178,7 @@ impl<'de> Visitor<'de> for Check<'_> {
         };
         let mut count = 0;
         loop {
-            let before = self.complaints.len();
+            let before = self.errors.len();
             if items.next_element_seed(self.inside(*item))?.is_none() {
                 break;
             }
@@ -186,19 +186,19 @@ impl<'de> Visitor<'de> for Check<'_> {
             count += 1;
         }
         let length = match count {
-            0 => Complaint::new(
+            0 => ValidationError::new(
                 "List should have at least 1 item after validation, not 0",
                 "too_short",
             ),
             1..=MAX_RECORDS => return Ok(Some(count)),
-            _ => Complaint::new(
+            _ => ValidationError::new(
                 format!(
                     "List should have at most {MAX_RECORDS} items after validation, not {count}"
                 ),
                 "too_long",
             ),
         };
-        *self.complaints = vec![length];
+        *self.errors = vec![length];
         Ok(Some(count))
     }
 
@@ -232,34 +232,35 @@ impl Check<'_> {
         fields: &'static [Field],
         mut entries: A,
     ) -> Result<(), A::Error> {
-        let first = self.complaints.len();
+        let first = self.errors.len();
         let mut seen = 0_u32;
         while let Some(key) = entries.next_key_seed(Key(fields))? {
             let (index, field) = match key {
                 Named::Known(index, field) => (index, field),
                 Named::Unknown(name) => {
                     entries.next_value_seed(self.inside(Schema::Anything))?;
-                    let extra = Complaint::new("Extra inputs are not permitted", "extra_forbidden");
-                    self.complaints.push(extra.within(name));
+                    let extra =
+                        ValidationError::new("Extra inputs are not permitted", "extra_forbidden");
+                    self.errors.push(extra.within(name));
                     continue;
                 }
             };
             let bit = 1 << index;
             if seen & bit != 0 {
                 // Of a name given twice, the last value counts.
-                let mut ours = self.complaints.split_off(first);
-                ours.retain(|complaint| !complaint.is_about(field.name));
-                self.complaints.append(&mut ours);
+                let mut ours = self.errors.split_off(first);
+                ours.retain(|error| !error.is_about(field.name));
+                self.errors.append(&mut ours);
             }
             seen |= bit;
-            let before = self.complaints.len();
+            let before = self.errors.len();
             entries.next_value_seed(self.inside(field.schema))?;
             self.place_since(before, field.name);
         }
         for (index, field) in fields.iter().enumerate() {
             if field.required && seen & (1 << index) == 0 {
-                let missing = Complaint::new("Field required", "missing");
-                self.complaints.push(missing.within(field.name));
+                let missing = ValidationError::new("Field required", "missing");
+                self.errors.push(missing.within(field.name));
             }
         }
         Ok(())

@@ -9,8 +9,8 @@ use std::{
 
 use super::{
     ReceivedRequest,
-    reading::{Reader, Unreadable},
     reply::Kind,
+    request_reader::{ReadError, RequestReader},
     rules::Answer,
     shared::Shared,
 };
@@ -18,12 +18,12 @@ use super::{
 pub(super) fn serve(shared: &Shared, stream: &TcpStream, number: u64) {
     // Without it a small answer may wait for the acknowledgement of the one before.
     let _ = stream.set_nodelay(true);
-    let mut reader = Reader::new(stream);
+    let mut reader = RequestReader::new(stream);
     loop {
         match serve_one(shared, stream, &mut reader, number) {
             Ok(true) => {}
-            Ok(false) | Err(Unreadable::Gone) => return,
-            Err(Unreadable::Refused(status)) => {
+            Ok(false) | Err(ReadError::Gone) => return,
+            Err(ReadError::Refused(status)) => {
                 let answer = Answer::empty(status);
                 let _ = send(shared, stream, &render(answer, true), None);
                 // The rest of what came is read away, or the close would take the answer with it.
@@ -39,9 +39,9 @@ pub(super) fn serve(shared: &Shared, stream: &TcpStream, number: u64) {
 fn serve_one(
     shared: &Shared,
     stream: &TcpStream,
-    reader: &mut Reader<'_>,
+    reader: &mut RequestReader<'_>,
     number: u64,
-) -> Result<bool, Unreadable> {
+) -> Result<bool, ReadError> {
     let opening = reader.read_head()?;
     let limit = shared.lock().settings.body_limit;
     let body = reader.read_body(&opening, limit)?;

@@ -4,7 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde_json::{Value, json};
 
-use super::{ReceivedRequest, check, complaint::Complaint, server::PREFIX, shared::Settings};
+use super::{
+    ReceivedRequest, check, server::PREFIX, shared::Settings, validation_error::ValidationError,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Endpoint {
@@ -80,7 +82,7 @@ pub(super) fn judge(request: &ReceivedRequest, api_key: &str, settings: &Setting
     }
     let records = match check::check(endpoint, request.body()) {
         Ok(records) => records,
-        Err(complaints) => return unprocessable(&complaints, settings),
+        Err(errors) => return unprocessable(&errors, settings),
     };
     if let Some(is_bad) = &settings.is_bad {
         // The condition is the user's: its panic costs this request, not the connection.
@@ -88,8 +90,8 @@ pub(super) fn judge(request: &ReceivedRequest, api_key: &str, settings: &Setting
             refused(request.body(), |record| is_bad(record))
         }));
         match asked {
-            Ok(complaints) if complaints.is_empty() => {}
-            Ok(complaints) => return unprocessable(&complaints, settings),
+            Ok(errors) if errors.is_empty() => {}
+            Ok(errors) => return unprocessable(&errors, settings),
             Err(_) => return Answer::detail(500, "Internal Server Error"),
         }
     }
@@ -126,25 +128,25 @@ fn is_json(content_type: Option<&str>) -> bool {
         .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
-fn refused(body: &[u8], is_bad: impl Fn(&Value) -> bool) -> Vec<Complaint> {
+fn refused(body: &[u8], is_bad: impl Fn(&Value) -> bool) -> Vec<ValidationError> {
     let records: Vec<Value> = serde_json::from_slice(body).unwrap_or_default();
     records
         .iter()
         .enumerate()
         .filter(|(_, record)| is_bad(record))
         .map(|(index, _)| {
-            Complaint::new("Value error, refused by the test", "value_error").within(index)
+            ValidationError::new("Value error, refused by the test", "value_error").within(index)
         })
         .collect()
 }
 
-fn unprocessable(complaints: &[Complaint], settings: &Settings) -> Answer {
+fn unprocessable(errors: &[ValidationError], settings: &Settings) -> Answer {
     if !settings.name_indexes {
         return Answer {
             body: b"Unprocessable".to_vec(),
             ..Answer::empty(422).header("content-type", "text/plain")
         };
     }
-    let detail: Vec<Value> = complaints.iter().map(Complaint::to_json).collect();
+    let detail: Vec<Value> = errors.iter().map(ValidationError::to_json).collect();
     Answer::detail(422, detail)
 }

@@ -258,7 +258,7 @@ fn listen(listener: &TcpListener, shared: &Arc<Shared>) {
         };
         number += 1;
         let stream = Arc::new(stream);
-        if !shared.admit(number, &stream) {
+        if !shared.register(number, &stream) {
             break;
         }
         let thread = {
@@ -267,13 +267,13 @@ fn listen(listener: &TcpListener, shared: &Arc<Shared>) {
                 .name(format!("trubrics-testing-{number}"))
                 .spawn(move || {
                     connection::serve(&shared, &stream, number);
-                    shared.dismiss(number);
+                    shared.unregister(number);
                 })
         };
         match thread {
             Ok(thread) => threads.push(thread),
             // Without a thread the client sees its connection closed.
-            Err(_) => shared.dismiss(number),
+            Err(_) => shared.unregister(number),
         }
     }
     for thread in threads {

@@ -199,7 +199,7 @@ impl Shared {
     /// Notes an open connection; says false when the server is being dropped.
     ///
     /// The question and the note are one step, so no connection slips past [`stop`](Self::stop).
-    pub(super) fn admit(&self, number: u64, stream: &Arc<TcpStream>) -> bool {
+    pub(super) fn register(&self, number: u64, stream: &Arc<TcpStream>) -> bool {
         let mut state = self.lock();
         if !state.stopped {
             state.open.insert(number, Arc::clone(stream));
@@ -208,7 +208,7 @@ impl Shared {
     }
 
     /// Closes one connection for good.
-    pub(super) fn dismiss(&self, number: u64) {
+    pub(super) fn unregister(&self, number: u64) {
         let stream = self.lock().open.remove(&number);
         if let Some(stream) = stream {
             let _ = stream.shutdown(Shutdown::Both);

@@ -3,14 +3,14 @@ use std::borrow::Cow;
 use serde_json::{Value, json};
 
 /// One entry of a 422's `detail`.
-pub(super) struct Complaint {
+pub(super) struct ValidationError {
     // From the inside out, since it is found at the innermost value.
     place: Vec<Value>,
     message: Cow<'static, str>,
     kind: &'static str,
 }
 
-impl Complaint {
+impl ValidationError {
     pub(super) fn new(message: impl Into<Cow<'static, str>>, kind: &'static str) -> Self {
         Self {
             place: Vec::new(),
@@ -19,7 +19,7 @@ impl Complaint {
         }
     }
 
-    /// The same complaint, seen from the array or object around it.
+    /// The same error, seen from the array or object around it.
     pub(super) fn within(mut self, place: impl Into<Value>) -> Self {
         self.place.push(place.into());
         self

@@ -17,20 +17,20 @@ const MAX_HEADERS: usize = 100;
 const MAX_CHUNK_LINE: u64 = 4 * 1024;
 
 /// Why there is no further request.
-pub(super) enum Unreadable {
+pub(super) enum ReadError {
     /// The client is gone, or the server is being dropped.
     Gone,
     /// What came is no request; the client gets this status and the connection ends.
     Refused(u16),
 }
 
-impl From<io::Error> for Unreadable {
+impl From<io::Error> for ReadError {
     fn from(_: io::Error) -> Self {
         Self::Gone
     }
 }
 
-const BAD_REQUEST: Unreadable = Unreadable::Refused(400);
+const BAD_REQUEST: ReadError = ReadError::Refused(400);
 
 /// A request's head and how its body is framed.
 pub(super) struct Opening {
@@ -44,12 +44,12 @@ enum Framing {
     Chunked,
 }
 
-pub(super) struct Reader<'s> {
+pub(super) struct RequestReader<'s> {
     stream: &'s TcpStream,
     buffered: BufReader<&'s TcpStream>,
 }
 
-impl<'s> Reader<'s> {
+impl<'s> RequestReader<'s> {
     pub(super) fn new(stream: &'s TcpStream) -> Self {
         Self {
             stream,
@@ -57,7 +57,7 @@ impl<'s> Reader<'s> {
         }
     }
 
-    pub(super) fn read_head(&mut self) -> Result<Opening, Unreadable> {
+    pub(super) fn read_head(&mut self) -> Result<Opening, ReadError> {
         let mut bytes = Vec::with_capacity(512);
         loop {
             let room = MAX_HEAD - bytes.len() as u64;
@@ -65,12 +65,12 @@ impl<'s> Reader<'s> {
                 .take(room)
                 .read_until(b'\n', &mut bytes)?;
             if bytes.len() as u64 >= MAX_HEAD {
-                return Err(Unreadable::Refused(431));
+                return Err(ReadError::Refused(431));
             }
             if !bytes.ends_with(b"\n") {
                 // The client has closed its side: after a request, or in the middle of a head.
                 return Err(if bytes.is_empty() {
-                    Unreadable::Gone
+                    ReadError::Gone
                 } else {
                     BAD_REQUEST
                 });
@@ -89,7 +89,7 @@ impl<'s> Reader<'s> {
         &mut self,
         opening: &Opening,
         limit: usize,
-    ) -> Result<Option<Vec<u8>>, Unreadable> {
+    ) -> Result<Option<Vec<u8>>, ReadError> {
         let expects_continue = opening
             .head
             .header("expect")
@@ -107,7 +107,7 @@ impl<'s> Reader<'s> {
         Ok(body)
     }
 
-    fn read_chunks(&mut self, limit: usize, body: &mut Option<Vec<u8>>) -> Result<(), Unreadable> {
+    fn read_chunks(&mut self, limit: usize, body: &mut Option<Vec<u8>>) -> Result<(), ReadError> {
         loop {
             let line = self.read_line()?;
             let Ok(httparse::Status::Complete((_, size))) = httparse::parse_chunk_size(&line)
@@ -127,7 +127,7 @@ impl<'s> Reader<'s> {
         Ok(())
     }
 
-    fn read_line(&mut self) -> Result<Vec<u8>, Unreadable> {
+    fn read_line(&mut self) -> Result<Vec<u8>, ReadError> {
         let mut line = Vec::new();
         (&mut self.buffered)
             .take(MAX_CHUNK_LINE)
@@ -145,7 +145,7 @@ impl<'s> Reader<'s> {
         length: u64,
         limit: usize,
         body: &mut Option<Vec<u8>>,
-    ) -> Result<(), Unreadable> {
+    ) -> Result<(), ReadError> {
         let room = limit.saturating_sub(body.as_ref().map_or(0, Vec::len));
         if length > room as u64 {
             *body = None;
@@ -160,7 +160,7 @@ impl<'s> Reader<'s> {
             None => io::copy(&mut part, &mut io::sink())?,
         };
         if read < length {
-            return Err(Unreadable::Gone);
+            return Err(ReadError::Gone);
         }
         Ok(())
     }
@@ -170,7 +170,7 @@ fn is_blank(line: &[u8]) -> bool {
     line == b"\r\n" || line == b"\n"
 }
 
-fn parse(bytes: &[u8]) -> Result<Opening, Unreadable> {
+fn parse(bytes: &[u8]) -> Result<Opening, ReadError> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut headers);
     let (Ok(httparse::Status::Complete(_)), Some(method), Some(target), Some(version)) = (
@@ -200,7 +200,7 @@ fn parse(bytes: &[u8]) -> Result<Opening, Unreadable> {
     })
 }
 
-fn framing(head: &Head) -> Result<Framing, Unreadable> {
+fn framing(head: &Head) -> Result<Framing, ReadError> {
     let mut lengths = head
         .headers
         .iter()

@@ -3,7 +3,7 @@
 //! [`Recorder`] is a transport that keeps what it is given: no socket, no thread, enough for most tests. [`Server`]
 //! speaks HTTP/1.1 over a real socket, so a test covers the whole way of an event. Both judge requests as the real
 //! service does, and are asked in the same words: all events, those of a name or of a user, and to wait until so many
-//! have arrived. Faults are asked for, never random: `script` says what the next requests get, `refuse` which records
+//! have arrived. Faults are asked for, never random: `script` says what the next requests get, `set_refusal` which records
 //! are bad.
 //!
 //! They are stricter in one thing: what `serde_json` cannot read as a `Value` is `json_invalid` here, where the real

@@ -49,8 +49,8 @@ impl Recorder {
         self.shared.lock().script.extend(replies);
     }
 
-    /// As [`Server::refuse`](super::Server::refuse).
-    pub fn refuse(&self, is_bad: impl Fn(&Value) -> bool + Send + Sync + 'static) {
+    /// As [`Server::set_refusal`](super::Server::set_refusal).
+    pub fn set_refusal(&self, is_bad: impl Fn(&Value) -> bool + Send + Sync + 'static) {
         let is_bad: IsBad = Arc::new(is_bad);
         let former = self.shared.lock().settings.is_bad.replace(is_bad);
         drop(former);

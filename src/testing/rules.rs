@@ -141,7 +141,7 @@ fn refused(body: &[u8], is_bad: impl Fn(&Value) -> bool) -> Vec<ValidationError>
 }
 
 fn unprocessable(errors: &[ValidationError], settings: &Settings) -> Answer {
-    if !settings.name_indexes {
+    if !settings.error_details {
         return Answer {
             body: b"Unprocessable".to_vec(),
             ..Answer::empty(422).header("content-type", "text/plain")

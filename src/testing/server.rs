@@ -14,7 +14,7 @@ use super::{
     shared::{IsBad, Shared},
 };
 
-/// Longest request body that a server takes, in bytes, unless [`Server::body_limit`] says otherwise.
+/// Longest request body that a server takes, in bytes, unless [`Server::set_body_limit`] says otherwise.
 ///
 /// Far above what a client sends by default, so that only a test about size ever meets it.
 pub const DEFAULT_BODY_LIMIT: usize = 16 * 1024 * 1024;
@@ -46,7 +46,7 @@ impl Server {
     ///
     /// When no loopback port can be bound or the thread cannot be started.
     pub fn start() -> io::Result<Self> {
-        Self::with_api_key(API_KEY)
+        Self::start_with_api_key(API_KEY)
     }
 
     /// Starts a server that accepts only this key.
@@ -54,8 +54,8 @@ impl Server {
     /// # Errors
     ///
     /// When no loopback port can be bound or the thread cannot be started.
-    pub fn with_api_key(key: impl Into<String>) -> io::Result<Self> {
-        Self::on_port(0, key)
+    pub fn start_with_api_key(key: impl Into<String>) -> io::Result<Self> {
+        Self::start_on_port(0, key)
     }
 
     /// Starts a server at this port, 0 for a free one, that accepts only this key.
@@ -65,7 +65,7 @@ impl Server {
     /// # Errors
     ///
     /// When the port cannot be bound on loopback or the thread cannot be started.
-    pub fn on_port(port: u16, key: impl Into<String>) -> io::Result<Self> {
+    pub fn start_on_port(port: u16, key: impl Into<String>) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared::new(key.into()));
@@ -107,7 +107,7 @@ impl Server {
     ///
     /// Replaces the former condition; `|_| false` takes it away. It is asked only about records
     /// that are otherwise in order, on a thread of the server. If it panics, the request gets a 500.
-    pub fn refuse(&self, is_bad: impl Fn(&Value) -> bool + Send + Sync + 'static) {
+    pub fn set_refusal(&self, is_bad: impl Fn(&Value) -> bool + Send + Sync + 'static) {
         // The former condition is dropped outside the lock: it is the user's, and may own anything.
         let is_bad: IsBad = Arc::new(is_bad);
         let former = self.shared.lock().settings.is_bad.replace(is_bad);
@@ -115,12 +115,12 @@ impl Server {
     }
 
     /// Whether a 422 says which records are bad (the default), or only that something is.
-    pub fn name_indexes(&self, on: bool) {
-        self.shared.lock().settings.name_indexes = on;
+    pub fn set_error_details(&self, on: bool) {
+        self.shared.lock().settings.error_details = on;
     }
 
     /// Accepts whatever key a request has while on; one without any still gets a 401.
-    pub fn any_api_key(&self, on: bool) {
+    pub fn set_any_api_key(&self, on: bool) {
         self.shared.lock().settings.any_api_key = on;
     }
 
@@ -132,12 +132,12 @@ impl Server {
     /// Delays every reply by this long, in addition to a scripted reply's own [`delay`](Reply::delay).
     ///
     /// Records count as accepted before the delay, not after it.
-    pub fn latency(&self, delay: Duration) {
+    pub fn set_latency(&self, delay: Duration) {
         self.shared.lock().settings.latency = delay;
     }
 
     /// Answers 413 to a body of more bytes than this; default [`DEFAULT_BODY_LIMIT`].
-    pub fn body_limit(&self, bytes: usize) {
+    pub fn set_body_limit(&self, bytes: usize) {
         self.shared.lock().settings.body_limit = bytes;
     }
 

@@ -41,7 +41,7 @@ pub(super) struct State {
 #[derive(Clone)]
 pub(super) struct Settings {
     pub(super) any_api_key: bool,
-    pub(super) name_indexes: bool,
+    pub(super) error_details: bool,
     pub(super) unavailable: bool,
     pub(super) latency: Duration,
     pub(super) body_limit: usize,
@@ -55,7 +55,7 @@ impl Shared {
             state: Mutex::new(State {
                 settings: Settings {
                     any_api_key: false,
-                    name_indexes: true,
+                    error_details: true,
                     unavailable: false,
                     latency: Duration::ZERO,
                     body_limit: DEFAULT_BODY_LIMIT,

@@ -49,7 +49,7 @@ fn it_judges_as_the_server_does() {
         (Some(401), Some("Invalid API key"))
     );
 
-    recorder.refuse(|record| record["event"] == "bad");
+    recorder.set_refusal(|record| record["event"] == "bad");
     let error = client(&recorder)
         .track_sync(Event::new("u", "bad"))
         .expect_err("refused");

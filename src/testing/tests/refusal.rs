@@ -203,7 +203,7 @@ fn of_a_field_given_twice_the_last_value_counts() {
 #[test]
 fn refuse_takes_the_whole_array_down_and_names_the_bad_records() {
     let server = Server::start().unwrap();
-    server.refuse(|record| record["user_id"] == "bad");
+    server.set_refusal(|record| record["user_id"] == "bad");
     let mut client = Client::connect(&server);
     let body = json!([event("a"), event("bad"), event("b"), event("bad")]);
     let answer = client.post("publish_events", &body);
@@ -213,7 +213,7 @@ fn refuse_takes_the_whole_array_down_and_names_the_bad_records() {
     assert_eq!(detail[1]["loc"], json!(["body", 3]));
     assert_eq!(server.accepted(), 0);
 
-    server.name_indexes(false);
+    server.set_error_details(false);
     let answer = client.post("publish_events", &body);
     assert_eq!(
         (answer.status, answer.body.as_slice()),
@@ -224,7 +224,7 @@ fn refuse_takes_the_whole_array_down_and_names_the_bad_records() {
         client.post("publish_events", &json!([event("a")])).status,
         200
     );
-    server.refuse(|_| false);
+    server.set_refusal(|_| false);
     assert_eq!(client.post("publish_events", &body).status, 200);
 }
 
@@ -232,18 +232,18 @@ fn refuse_takes_the_whole_array_down_and_names_the_bad_records() {
 fn a_condition_that_panics_costs_one_request() {
     let server = Server::start().unwrap();
     // Unwinds as a panic does, without printing anything into the test's output.
-    server.refuse(|_| std::panic::resume_unwind(Box::new(())));
+    server.set_refusal(|_| std::panic::resume_unwind(Box::new(())));
     let mut client = Client::connect(&server);
     let body = json!([event("a")]);
     assert_eq!(client.post("publish_events", &body).status, 500);
-    server.refuse(|_| false);
+    server.set_refusal(|_| false);
     assert_eq!(client.post("publish_events", &body).status, 200);
 }
 
 #[test]
 fn a_body_over_the_limit_is_read_to_its_end_and_refused() {
     let server = Server::start().unwrap();
-    server.body_limit(1000);
+    server.set_body_limit(1000);
     let mut client = Client::connect(&server);
     client.send(post("publish_events", &"x".repeat(3_000_000)));
     assert_eq!(client.answer().status, 413);

@@ -67,9 +67,7 @@ mod connection;
 mod request_reader;
 mod rules;
 
-mod check;
-mod schema;
-mod validation_error;
+mod validation;
 
 mod received;
 mod reply;

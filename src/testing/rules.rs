@@ -5,7 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use serde_json::{Value, json};
 
 use super::{
-    ReceivedRequest, check, server::PREFIX, shared::Settings, validation_error::ValidationError,
+    ReceivedRequest,
+    server::PREFIX,
+    shared::Settings,
+    validation::{ValidationError, parse, validate},
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,16 +83,13 @@ pub(super) fn judge(request: &ReceivedRequest, api_key: &str, settings: &Setting
     if !key_fits {
         return Answer::detail(401, "Invalid API key");
     }
-    let records = match check::check(endpoint, request.body()) {
+    let records = match validate(endpoint, request.body()) {
         Ok(records) => records,
         Err(errors) => return unprocessable(&errors, settings),
     };
     if let Some(is_bad) = &settings.is_bad {
-        // The condition is the user's: its panic costs this request, not the connection.
-        let asked = catch_unwind(AssertUnwindSafe(|| {
-            refused(request.body(), |record| is_bad(record))
-        }));
-        match asked {
+        // A panic of the test's own condition costs this request, not the connection.
+        match catch_unwind(AssertUnwindSafe(|| refused(&records, &**is_bad))) {
             Ok(errors) if errors.is_empty() => {}
             Ok(errors) => return unprocessable(&errors, settings),
             Err(_) => return Answer::detail(500, "Internal Server Error"),
@@ -97,7 +97,10 @@ pub(super) fn judge(request: &ReceivedRequest, api_key: &str, settings: &Setting
     }
     Answer {
         body: br#"{"status":"success"}"#.to_vec(),
-        accepted: Some(Accepted { endpoint, records }),
+        accepted: Some(Accepted {
+            endpoint,
+            records: records.len(),
+        }),
         ..Answer::empty(200)
     }
 }
@@ -109,17 +112,18 @@ pub(super) fn too_large() -> Answer {
 
 /// The answer to a request whose status is scripted; the records of a 2xx count without further checks.
 pub(super) fn scripted(request: &ReceivedRequest, status: u16) -> Answer {
-    let accepted = if (200..300).contains(&status) {
-        Endpoint::of(request.head.path())
-            .zip(check::count(request.body()))
-            .map(|(endpoint, records)| Accepted { endpoint, records })
-    } else {
-        None
-    };
-    Answer {
-        accepted,
-        ..Answer::empty(status)
+    let mut answer = Answer::empty(status);
+    if let (200..300, Some(endpoint), Ok(Value::Array(records))) = (
+        status,
+        Endpoint::of(request.head.path()),
+        parse(request.body()),
+    ) {
+        answer.accepted = Some(Accepted {
+            endpoint,
+            records: records.len(),
+        });
     }
+    answer
 }
 
 fn is_json(content_type: Option<&str>) -> bool {
@@ -128,15 +132,11 @@ fn is_json(content_type: Option<&str>) -> bool {
         .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
-fn refused(body: &[u8], is_bad: impl Fn(&Value) -> bool) -> Vec<ValidationError> {
-    let records: Vec<Value> = serde_json::from_slice(body).unwrap_or_default();
-    records
-        .iter()
-        .enumerate()
+fn refused(records: &[Value], is_bad: &dyn Fn(&Value) -> bool) -> Vec<ValidationError> {
+    let indexed = records.iter().enumerate();
+    indexed
         .filter(|(_, record)| is_bad(record))
-        .map(|(index, _)| {
-            ValidationError::new("Value error, refused by the test", "value_error").within(index)
-        })
+        .map(|(index, _)| ValidationError::refused(index))
         .collect()
 }
 

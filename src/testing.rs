@@ -61,16 +61,17 @@
 
 mod recorder;
 mod server;
-mod shared;
+mod service;
 
 mod connection;
 mod request_reader;
-mod rules;
 
+mod rules;
 mod validation;
 
 mod received;
 mod reply;
+mod wait_error;
 
 #[cfg(test)]
 mod tests;
@@ -78,8 +79,9 @@ mod tests;
 pub use received::ReceivedRequest;
 pub use recorder::Recorder;
 pub use reply::Reply;
-pub use server::{DEFAULT_BODY_LIMIT, Server};
-pub use shared::WaitError;
+pub use server::Server;
+pub use service::{DEFAULT_BODY_LIMIT, Service};
+pub use wait_error::WaitError;
 
 /// The key that a server accepts unless it was started with another one.
 pub const API_KEY: &str = "test-key";

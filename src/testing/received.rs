@@ -71,10 +71,6 @@ impl ReceivedRequest {
     pub fn connection(&self) -> u64 {
         self.connection
     }
-
-    pub(super) fn shared_body(&self) -> Arc<Vec<u8>> {
-        Arc::clone(&self.body)
-    }
 }
 
 impl fmt::Debug for ReceivedRequest {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-/// What one scripted request gets; see [`Server::script`](super::Server::script).
+/// What one scripted request gets; see [`Service::script`](super::Service::script).
 ///
 /// A status from 200 to 299 accepts the request's records, whether or not they are in order. Any
 /// other reply accepts none.

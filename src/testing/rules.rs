@@ -6,10 +6,12 @@ use serde_json::{Value, json};
 
 use super::{
     ReceivedRequest,
-    server::PREFIX,
-    shared::Settings,
+    service::Settings,
     validation::{ValidationError, parse, validate},
 };
+
+/// The path in front of both endpoints, as on the real service.
+pub(super) const PREFIX: &str = "/api/ingestion";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Endpoint {
@@ -133,15 +135,19 @@ fn is_json(content_type: Option<&str>) -> bool {
 }
 
 fn refused(records: &[Value], is_bad: &dyn Fn(&Value) -> bool) -> Vec<ValidationError> {
-    let indexed = records.iter().enumerate();
-    indexed
-        .filter(|(_, record)| is_bad(record))
-        .map(|(index, _)| ValidationError::refused(index))
-        .collect()
+    let bad = records
+        .iter()
+        .enumerate()
+        .filter(|(_, record)| is_bad(record));
+    bad.map(|(index, _)| {
+        let loc = json!(["body", index]);
+        ValidationError::new(loc, "Value error, refused by the test", "value_error")
+    })
+    .collect()
 }
 
 fn unprocessable(errors: &[ValidationError], settings: &Settings) -> Answer {
-    if !settings.error_details {
+    if settings.hides_details {
         return Answer {
             body: b"Unprocessable".to_vec(),
             ..Answer::empty(422).header("content-type", "text/plain")

@@ -18,17 +18,11 @@ pub(super) struct ValidationError {
 }
 
 impl ValidationError {
-    /// The error about a record that the test itself refuses.
-    pub(super) fn refused(index: usize) -> Self {
-        let msg = "Value error, refused by the test";
-        Self::new(json!(["body", index]), msg, "value_error")
-    }
-
     pub(super) fn to_json(&self) -> Value {
         json!({ "loc": self.loc, "msg": self.msg, "type": self.kind })
     }
 
-    fn new(loc: Value, msg: impl Into<Cow<'static, str>>, kind: &'static str) -> Self {
+    pub(super) fn new(loc: Value, msg: impl Into<Cow<'static, str>>, kind: &'static str) -> Self {
         Self {
             loc,
             msg: msg.into(),
@@ -79,47 +73,37 @@ impl Type {
     }
 }
 
-struct Field {
-    name: &'static str,
-    is_required: bool,
-    holds: Type,
+/// The fields of a record. A field that is not listed is an error.
+struct Schema {
+    required: &'static [(&'static str, Type)],
+    optional: &'static [(&'static str, Type)],
 }
 
-const fn required(name: &'static str, holds: Type) -> Field {
-    Field {
-        name,
-        is_required: true,
-        holds,
-    }
-}
+const EVENT: Schema = Schema {
+    required: &[
+        ("user_id", Type::FilledText),
+        ("event", Type::FilledText),
+        ("timestamp", Type::Timestamp),
+    ],
+    optional: &[("properties", Type::Object)],
+};
 
-const fn optional(name: &'static str, holds: Type) -> Field {
-    Field {
-        name,
-        is_required: false,
-        holds,
-    }
-}
-
-const EVENT: &[Field] = &[
-    required("user_id", Type::FilledText),
-    required("event", Type::FilledText),
-    required("timestamp", Type::Timestamp),
-    optional("properties", Type::Object),
-];
-
-const LLM_EVENT: &[Field] = &[
-    required("user_id", Type::FilledText),
-    required("prompt", Type::Text),
-    required("generation", Type::Text),
-    optional("assistant_id", Type::Text),
-    optional("thread_id", Type::Text),
-    optional("latency", Type::Number),
-    optional("timestamp", Type::Timestamp),
-    optional("prompt_event_name", Type::Text),
-    optional("generation_event_name", Type::Text),
-    optional("properties", Type::Object),
-];
+const LLM_EVENT: Schema = Schema {
+    required: &[
+        ("user_id", Type::FilledText),
+        ("prompt", Type::Text),
+        ("generation", Type::Text),
+    ],
+    optional: &[
+        ("assistant_id", Type::Text),
+        ("thread_id", Type::Text),
+        ("latency", Type::Number),
+        ("timestamp", Type::Timestamp),
+        ("prompt_event_name", Type::Text),
+        ("generation_event_name", Type::Text),
+        ("properties", Type::Object),
+    ],
+};
 
 /// Returns the records of a valid body, or every error in it.
 pub(super) fn validate(
@@ -127,13 +111,13 @@ pub(super) fn validate(
     body: &[u8],
 ) -> Result<Vec<Value>, Vec<ValidationError>> {
     let records = parse_records(body).map_err(|error| vec![error])?;
-    let fields = match endpoint {
+    let schema = match endpoint {
         Endpoint::Events => EVENT,
         Endpoint::LlmEvents => LLM_EVENT,
     };
     let mut errors = Vec::new();
     for (index, record) in records.iter().enumerate() {
-        validate_record(index, record, fields, &mut errors);
+        validate_record(index, record, &schema, &mut errors);
     }
     if errors.is_empty() {
         Ok(records)
@@ -169,7 +153,7 @@ fn parse_records(body: &[u8]) -> Result<Vec<Value>, ValidationError> {
 fn validate_record(
     index: usize,
     record: &Value,
-    fields: &[Field],
+    schema: &Schema,
     errors: &mut Vec<ValidationError>,
 ) {
     let Value::Object(record) = record else {
@@ -185,17 +169,19 @@ fn validate_record(
             kind,
         ));
     };
-    for field in fields {
-        match record.get(field.name).map(|value| field.holds.check(value)) {
-            Some(Ok(())) => {}
-            Some(Err((msg, kind))) => report(field.name, msg, kind),
-            None if field.is_required => report(field.name, "Field required", "missing"),
-            None => {}
+    for (name, _) in schema.required {
+        if !record.contains_key(*name) {
+            report(name, "Field required", "missing");
         }
     }
-    for name in record.keys() {
-        if fields.iter().all(|field| field.name != name) {
-            report(name, "Extra inputs are not permitted", "extra_forbidden");
+    for (name, value) in record {
+        let mut fields = schema.required.iter().chain(schema.optional);
+        let checked = match fields.find(|(field, _)| field == name) {
+            Some((_, field_type)) => field_type.check(value),
+            None => Err(("Extra inputs are not permitted", "extra_forbidden")),
+        };
+        if let Err((msg, kind)) = checked {
+            report(name, msg, kind);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Serves one connection: request in, judgement, answer out, until one side ends it.
+//! Serves the requests of one connection until one side closes it.
 
 use std::{
     io::{self, Read, Write},
@@ -15,7 +15,7 @@ use super::{
 };
 
 pub(super) fn serve(service: &Service, stream: &TcpStream, number: u64) {
-    // Without it a small answer may wait for the acknowledgement of the one before.
+    // Otherwise a small answer may wait until the client acknowledges the previous one.
     let _ = stream.set_nodelay(true);
     let mut reader = RequestReader::new(stream);
     loop {
@@ -25,7 +25,7 @@ pub(super) fn serve(service: &Service, stream: &TcpStream, number: u64) {
             Err(ReadError::Refused(status)) => {
                 let answer = Answer::empty(status);
                 let _ = send(service, stream, &render(answer, true), None);
-                // The rest of what came is read away, or the close would take the answer with it.
+                // A close with unread bytes resets the connection, and the client may lose the answer.
                 let _ = stream.shutdown(Shutdown::Write);
                 wait_until_gone(stream);
                 return;
@@ -34,7 +34,7 @@ pub(super) fn serve(service: &Service, stream: &TcpStream, number: u64) {
     }
 }
 
-/// Serves the next request; says whether the connection stays open after it.
+/// Serves the next request; returns whether the connection stays open.
 fn serve_one(
     service: &Service,
     stream: &TcpStream,
@@ -66,7 +66,7 @@ fn serve_one(
     Ok(keep_alive && !reply.close_after)
 }
 
-/// The bytes of an answer; one buffer, since two small writes can cost a delayed acknowledgement.
+/// Returns the bytes of an answer in one buffer: a second small write could wait for an acknowledgement.
 fn render(answer: Answer, announce_close: bool) -> Vec<u8> {
     let Answer {
         status,
@@ -79,7 +79,7 @@ fn render(answer: Answer, announce_close: bool) -> Vec<u8> {
             .iter()
             .any(|(given, _)| given.eq_ignore_ascii_case(name))
     };
-    // RFC 9110, 6.4.1: these never have a body, and a client would take one for the next answer.
+    // RFC 9110, 6.4.1: these never have a body. A client would read one as the start of the next answer.
     let bodiless = matches!(status, 100..=199 | 204 | 304);
 
     // The reason phrase is optional, and no client reads it.
@@ -123,7 +123,7 @@ fn send(
     Ok(())
 }
 
-/// Reads and forgets until the client closes, or the server closes the socket to stop.
+/// Discards input until the client closes the connection, or the server does because it stops.
 fn wait_until_gone(mut stream: &TcpStream) {
     let mut ignored = [0; 4096];
     loop {

@@ -5,12 +5,12 @@ use crate::{Request, Response, Transport, TransportError};
 
 /// A transport that judges requests as a [`Server`](super::Server) does and keeps them, without a socket or a thread.
 ///
-/// Give one clone to [`transport`](crate::TrubricsBuilder::transport) and query the other: all clones share one
-/// [`Service`]. The key that it accepts is [`API_KEY`].
+/// Give a clone to [`transport`](crate::TrubricsBuilder::transport) and query the original: all clones share one
+/// [`Service`], which has the queries and settings. The key that it accepts is [`API_KEY`].
 ///
-/// A [`Reply`](super::Reply) that is raw bytes, that closes or that hangs is a failed request here, without a wait; so is
-/// a delay longer than the time that the request has left. After a client has interrupted it in a close, every request
-/// fails.
+/// Some replies differ from those of a server. One that closes, hangs or is raw bytes fails the request without an
+/// answer, after its delay. A delay that is longer than the request may take fails it when that time is over. `drip` and
+/// `close_after` have no effect. After [`close`](crate::Trubrics::close) has run out of time during a request, every request fails.
 ///
 /// ```
 /// use std::time::Duration;
@@ -31,7 +31,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Creates a recorder that has kept nothing yet.
+    /// Creates an empty recorder.
     pub fn new() -> Self {
         Self {
             service: Arc::new(Service::new(API_KEY.to_owned())),
@@ -80,7 +80,7 @@ impl Transport for Recorder {
     }
 }
 
-/// The head that the request would have over a socket.
+/// Returns the head that the request would have on a socket.
 fn head(request: &Request<'_>) -> Head {
     let endpoint = request.url().rsplit('/').next().unwrap_or_default();
     let headers = request.headers().into_iter();

@@ -1,7 +1,7 @@
-//! Takes requests off a connection, each to its very end.
+//! Reads requests from a connection, each to its end.
 //!
-//! Closing a socket with unread bytes resets it and eats the answer, so even a body that is
-//! refused is read first.
+//! A close with unread bytes resets the connection, and the client may lose the answer, so a body over the limit is
+//! read too.
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
@@ -10,17 +10,17 @@ use std::{
 
 use super::received::Head;
 
-/// One read takes a whole request of usual size.
+/// Enough to read a request of usual size at once.
 const BUFFER: usize = 64 * 1024;
 const MAX_HEAD: u64 = 64 * 1024;
 const MAX_HEADERS: usize = 100;
 const MAX_CHUNK_LINE: u64 = 4 * 1024;
 
-/// Why there is no further request.
+/// The reason why a request could not be read.
 pub(super) enum ReadError {
-    /// The client is gone, or the server is being dropped.
+    /// The connection was closed by the client, or because the server stops.
     Gone,
-    /// What came is no request; the client gets this status and the connection ends.
+    /// The bytes are not a request. The client gets this status, and the connection is closed.
     Refused(u16),
 }
 
@@ -32,7 +32,7 @@ impl From<io::Error> for ReadError {
 
 const BAD_REQUEST: ReadError = ReadError::Refused(400);
 
-/// A request's head and how its body is framed.
+/// A request's head, and how the end of its body is found.
 pub(super) struct Opening {
     pub(super) head: Head,
     pub(super) keep_alive: bool,
@@ -68,7 +68,7 @@ impl<'s> RequestReader<'s> {
                 return Err(ReadError::Refused(431));
             }
             if !bytes.ends_with(b"\n") {
-                // The client has closed its side: after a request, or in the middle of a head.
+                // The client has closed its side, after a request or within a head.
                 return Err(if bytes.is_empty() {
                     ReadError::Gone
                 } else {
@@ -76,7 +76,7 @@ impl<'s> RequestReader<'s> {
                 });
             }
             if read == bytes.len() && is_blank(&bytes) {
-                // RFC 9112, 2.2: empty lines before a request line are to be ignored.
+                // RFC 9112, 2.2: empty lines before a request line are ignored.
                 bytes.clear();
             } else if bytes.ends_with(b"\n\r\n") || bytes.ends_with(b"\n\n") {
                 return parse(&bytes);
@@ -84,7 +84,7 @@ impl<'s> RequestReader<'s> {
         }
     }
 
-    /// The body, or `None` when it is longer than `limit`; that one is read too, but not kept.
+    /// Reads the body; returns `None` if it is longer than `limit`.
     pub(super) fn read_body(
         &mut self,
         opening: &Opening,
@@ -94,7 +94,7 @@ impl<'s> RequestReader<'s> {
             .head
             .header("expect")
             .is_some_and(|value| value.eq_ignore_ascii_case("100-continue"));
-        // A client that has sent its body already does not wait for this.
+        // A client that has already sent its body does not wait for a 100.
         if expects_continue && self.buffered.buffer().is_empty() {
             let mut stream = self.stream;
             stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
@@ -122,7 +122,7 @@ impl<'s> RequestReader<'s> {
                 return Err(BAD_REQUEST);
             }
         }
-        // Trailers say nothing that matters here.
+        // Trailers are ignored.
         while !is_blank(&self.read_line()?) {}
         Ok(())
     }
@@ -139,7 +139,7 @@ impl<'s> RequestReader<'s> {
         }
     }
 
-    /// Adds `length` bytes to the body, or gives the body up when they are too many for it.
+    /// Appends `length` bytes to the body. Discards them and the body if it would be longer than `limit`.
     fn read_part(
         &mut self,
         length: u64,
@@ -209,12 +209,12 @@ fn framing(head: &Head) -> Result<Framing, ReadError> {
     let length = lengths.next();
     match (head.header("transfer-encoding"), length) {
         (Some(coding), None) if coding.eq_ignore_ascii_case("chunked") => Ok(Framing::Chunked),
-        // Another coding, or a length beside it: where the body ends would be a guess.
+        // With another coding, or with a length as well, the end of the body is not certain.
         (Some(_), _) => Err(BAD_REQUEST),
         (None, None) => Ok(Framing::Length(0)),
         (None, Some(length)) => {
             let agreed = lengths.all(|other| other == length);
-            // `parse` alone would let a sign through.
+            // `parse` alone would accept a sign.
             let digits = length.bytes().all(|byte| byte.is_ascii_digit());
             match length.parse() {
                 Ok(length) if agreed && digits => Ok(Framing::Length(length)),

@@ -1,4 +1,4 @@
-//! What a request deserves: the real service's order of checks and its error bodies.
+//! Judges a request, with the order of checks and the error bodies of the real service.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -10,7 +10,7 @@ use super::{
     validation::{ValidationError, parse, validate},
 };
 
-/// The path in front of both endpoints, as on the real service.
+/// The path before the name of an endpoint, as on the real service.
 pub(super) const PREFIX: &str = "/api/ingestion";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl Endpoint {
     }
 }
 
-/// What a body adds to the accepted records.
+/// The records that an answer accepts.
 #[derive(Clone, Copy)]
 pub(super) struct Accepted {
     pub(super) endpoint: Endpoint,
@@ -53,7 +53,7 @@ impl Answer {
         }
     }
 
-    /// An error in FastAPI's shape.
+    /// An error with a body as FastAPI writes it.
     pub(super) fn detail(status: u16, detail: impl Into<Value>) -> Self {
         let body = json!({ "detail": detail.into() }).to_string().into_bytes();
         Self {
@@ -68,7 +68,7 @@ impl Answer {
     }
 }
 
-/// The answer to a request that no script decides.
+/// Returns the answer to a request that is not scripted.
 pub(super) fn judge(request: &ReceivedRequest, api_key: &str, settings: &Settings) -> Answer {
     let Some(endpoint) = Endpoint::of(request.head.path()) else {
         return Answer::detail(404, "Not Found");
@@ -107,12 +107,12 @@ pub(super) fn judge(request: &ReceivedRequest, api_key: &str, settings: &Setting
     }
 }
 
-/// The answer to a body that is longer than the server takes.
+/// Returns the answer to a request whose body is longer than the limit.
 pub(super) fn too_large() -> Answer {
     Answer::detail(413, "Request body too large")
 }
 
-/// The answer to a request whose status is scripted; the records of a 2xx count without further checks.
+/// Returns the answer with a scripted status. A 2xx accepts the records without further checks.
 pub(super) fn scripted(request: &ReceivedRequest, status: u16) -> Answer {
     let mut answer = Answer::empty(status);
     if let (200..300, Some(endpoint), Ok(Value::Array(records))) = (

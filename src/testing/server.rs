@@ -9,16 +9,15 @@ use std::{
 
 use super::{API_KEY, Service, connection, rules::PREFIX};
 
-/// Only bounds how long a drop may take on a machine without a working loopback interface.
+/// Limits how long a drop takes on a machine without a working loopback interface.
 const WAKE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A full descriptor table would otherwise make the accepting thread spin.
+/// The pause after a failed accept, so that the thread does not spin while no file descriptor is free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
-/// An ingestion server on `127.0.0.1`, at a port that was free unless it was asked for.
+/// An ingestion server on `127.0.0.1`. Its queries and settings are those of [`Service`].
 ///
-/// Every setting may be changed while it runs and counts from the next request on. Dropping it
-/// closes all its sockets and ends its threads at once, also under a reply that hangs or is delayed.
+/// Dropping it closes its connections and ends its threads at once, even while a reply hangs or is delayed.
 pub struct Server {
     url: String,
     address: SocketAddr,
@@ -27,7 +26,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server that accepts [`API_KEY`].
+    /// Starts a server on a free port that accepts only [`API_KEY`].
     ///
     /// # Errors
     ///
@@ -36,7 +35,7 @@ impl Server {
         Self::start_with_api_key(API_KEY)
     }
 
-    /// Starts a server that accepts only this key.
+    /// Starts a server on a free port that accepts only this key.
     ///
     /// # Errors
     ///
@@ -45,9 +44,9 @@ impl Server {
         Self::start_on_port(0, key)
     }
 
-    /// Starts a server at this port, 0 for a free one, that accepts only this key.
+    /// Starts a server on this port that accepts only this key. Port 0 is a free port.
     ///
-    /// For a program that people point others at; a test is better off with a free port.
+    /// A fixed port suits a program whose users type its address; a test needs a free one.
     ///
     /// # Errors
     ///
@@ -70,7 +69,7 @@ impl Server {
         })
     }
 
-    /// The host to give to the client, by its builder or by `TRUBRICS_HOST`.
+    /// Returns the host to give to the client, with its builder or in `TRUBRICS_HOST`.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -87,7 +86,7 @@ impl Deref for Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.service.stop();
-        // An accept cannot be cancelled; a connection to ourselves makes it return.
+        // An accept cannot be cancelled. A connection to the own address makes it return.
         let woken = TcpStream::connect_timeout(&self.address, WAKE_TIMEOUT).is_ok();
         if let Some(listening) = self.listening.take()
             && (woken || listening.is_finished())
@@ -106,7 +105,7 @@ impl fmt::Debug for Server {
     }
 }
 
-/// Gives each connection a thread of its own, and joins them all before it returns.
+/// Serves each connection on a thread of its own, and joins these threads before it returns.
 fn listen(listener: &TcpListener, service: &Arc<Service>) {
     let mut threads: Vec<JoinHandle<()>> = Vec::new();
     let mut number = 0;

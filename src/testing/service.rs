@@ -1,4 +1,4 @@
-//! The ingestion service behind a server and a recorder: it judges requests, keeps them, and can be scripted to fail.
+//! The settings, the script and the queries of a server and a recorder.
 
 mod exchange;
 
@@ -23,10 +23,10 @@ pub const DEFAULT_BODY_LIMIT: usize = 16 * 1024 * 1024;
 /// The condition of [`Service::set_refusal`].
 pub(super) type IsBad = Arc<dyn Fn(&Value) -> bool + Send + Sync>;
 
-/// What a [`Server`](super::Server) and a [`Recorder`](super::Recorder) have in common; both dereference to it.
+/// The service behind a [`Server`](super::Server) or a [`Recorder`](super::Recorder), which both dereference to it.
 ///
-/// The settings and the script decide what the next requests get, and may be changed at any time. The other methods
-/// return requests that have arrived and records that were accepted.
+/// It judges requests, keeps them, and can be scripted to fail. A setting may be changed at any time, and counts from
+/// the next request on.
 pub struct Service {
     api_key: String,
     /// Not locked while a request is read, judged or answered.
@@ -69,15 +69,15 @@ impl Service {
 
 /// Settings.
 impl Service {
-    /// The key to give to the client.
+    /// Returns the key to give to the client.
     pub fn api_key(&self) -> &str {
         &self.api_key
     }
 
-    /// Scripts the replies to the next requests, one each. After them, requests are judged again.
+    /// Scripts the replies to the next requests, one for each. After them, requests are judged again.
     ///
-    /// The replies are added to those that are still scripted. A scripted reply comes before every check, also that of
-    /// the key, except that [`Reply::accept`] asks for exactly these checks.
+    /// The replies are added to those that are still scripted. A scripted reply is given without any check, even of the
+    /// key. [`Reply::accept`] is the exception: it asks for all checks.
     pub fn script(&self, replies: impl IntoIterator<Item = Reply>) {
         // Collected before the lock is taken: the caller's iterator may call the service.
         let replies: Vec<Reply> = replies.into_iter().collect();
@@ -86,8 +86,8 @@ impl Service {
 
     /// Refuses every array with a record for which `is_bad` returns true. The 422 names these records.
     ///
-    /// Replaces the condition that was set before; `|_| false` refuses nothing. It is called only for records that are
-    /// valid, on a thread of the server, or of the client of a recorder. If it panics, the request gets a 500.
+    /// The condition replaces the one that was set before; `|_| false` refuses nothing. It is called after all other
+    /// checks, on the thread that serves the request. If it panics, the request gets a 500.
     pub fn set_refusal(&self, is_bad: impl Fn(&Value) -> bool + Send + Sync + 'static) {
         let is_bad: IsBad = Arc::new(is_bad);
         // The former condition is dropped after the lock is released: its drop is the caller's code.
@@ -95,26 +95,26 @@ impl Service {
         drop(former);
     }
 
-    /// Sets whether a 422 names the bad records (the default), or only says that there is one.
+    /// Sets whether a 422 names each error and its record; default true. If not, its body is plain text.
     pub fn set_error_details(&self, on: bool) {
         self.lock().settings.hides_details = !on;
     }
 
-    /// Sets whether any key is accepted, instead of [`api_key`](Self::api_key) alone (the default).
+    /// Sets whether any key is accepted; default false, which accepts only [`api_key`](Self::api_key).
     ///
-    /// A request with an empty key or without one gets a 401 in either case.
+    /// A request with an empty key, or without a key, always gets a 401.
     pub fn set_any_api_key(&self, on: bool) {
         self.lock().settings.any_api_key = on;
     }
 
-    /// Sets whether every request gets a 503; default false. The script waits until it is off again.
+    /// Sets whether every request gets a 503; default false. Scripted replies are kept for later requests.
     pub fn set_unavailable(&self, on: bool) {
         self.lock().settings.unavailable = on;
     }
 
-    /// Sets the delay of every reply, in addition to a scripted reply's own [`delay`](Reply::delay); default zero.
+    /// Sets the delay of every reply; default zero. A scripted reply's own [`delay`](Reply::delay) is added to it.
     ///
-    /// Records are accepted before the delay, not after it.
+    /// Records are accepted before the delay.
     pub fn set_latency(&self, delay: Duration) {
         self.lock().settings.latency = delay;
     }
@@ -159,7 +159,7 @@ impl Service {
         self.lock().accepted
     }
 
-    /// Returns every request that was read to its end, in order of arrival, whatever it got.
+    /// Returns every request that was read to its end, in order of arrival, also those that were refused.
     ///
     /// Bytes that are not an HTTP request get a 400 and are not listed.
     pub fn requests(&self) -> Vec<ReceivedRequest> {
@@ -178,7 +178,7 @@ impl Service {
 
     /// Waits until at least `n` requests were read to their end, then returns all of them.
     ///
-    /// This is how to see a request that never gets an answer.
+    /// A request is listed before it is answered, so this also waits for one that never gets an answer.
     ///
     /// # Errors
     ///
@@ -192,10 +192,10 @@ impl Service {
         Ok(self.requests())
     }
 
-    /// Waits until there is a request, then takes all of them, and forgets them and their records.
+    /// Waits until there is a request, then removes all requests and their records, and returns the requests.
     ///
-    /// Empty if there is none after `timeout`. Counts and waits start again at zero. A server that runs for days calls
-    /// this in a loop, so that its memory does not grow.
+    /// Empty if there is none after `timeout`. Counts and waits start again at zero. A program that runs a server for
+    /// days calls this in a loop, so that its memory does not grow.
     pub fn take_requests(&self, timeout: Duration) -> Vec<ReceivedRequest> {
         let mut state = self.wait_while(timeout, |state| state.requests.is_empty());
         state.accepted = 0;

@@ -1,4 +1,4 @@
-//! What a transport needs of the service: an outcome for each request, waits that end early, and an end.
+//! The part of the service that its transports call: they pass requests in, and wait and end with it.
 
 use std::{
     net::{Shutdown, TcpStream},
@@ -14,9 +14,9 @@ use crate::testing::{
     rules::{self, Accepted, Answer},
 };
 
-/// What the client gets for a request that was kept.
+/// The decision about a request that was kept.
 pub(in crate::testing) struct Outcome {
-    /// None if the reply is raw bytes, or is not an answer at all.
+    /// None if the reply is raw bytes, a close or a hang.
     pub(in crate::testing) answer: Option<Answer>,
     pub(in crate::testing) reply: Reply,
     pub(in crate::testing) delay: Duration,
@@ -30,7 +30,7 @@ impl Service {
             .unwrap_or(DEFAULT_BODY_LIMIT)
     }
 
-    /// Judges a request and keeps it; `body` is none if it is over the limit.
+    /// Decides the answer to a request and keeps both. `body` is none if it is longer than the limit.
     ///
     /// The records are kept before the answer is written, so a client that has its answer finds them.
     pub(in crate::testing) fn receive(

@@ -9,8 +9,9 @@ use crate::{Request, Response, Transport, TransportError};
 /// [`Service`], which has the queries and settings. The key that it accepts is [`API_KEY`].
 ///
 /// Some replies differ from those of a server. One that closes, hangs or is raw bytes fails the request without an
-/// answer, after its delay. A delay that is longer than the request may take fails it when that time is over. `drip` and
-/// `close_after` have no effect. After [`close`](crate::Trubrics::close) has run out of time during a request, every request fails.
+/// answer, after its delay. A delay that is longer than the request may take fails it when that time is over. `drip`
+/// and `close_after` have no effect. After a [`close`](crate::Trubrics::close) that ran out of time during a request,
+/// every request fails.
 ///
 /// ```
 /// use std::time::Duration;

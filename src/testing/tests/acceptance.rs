@@ -6,7 +6,7 @@ use super::{API_KEY, Client, LONG, Server, event, llm_event, post, with};
 use crate::testing::Reply;
 
 #[test]
-fn records_in_order_are_accepted_and_kept_in_order_of_arrival() {
+fn valid_records_are_accepted_and_kept_in_order_of_arrival() {
     let server = Server::start().unwrap();
     let mut client = Client::connect(&server);
     let first = json!([
@@ -77,7 +77,7 @@ fn a_missing_key_wrong_path_method_or_type_has_its_own_status() {
 }
 
 #[test]
-fn requests_tell_what_came_and_over_which_connection() {
+fn a_request_keeps_its_parts_and_its_connection() {
     let server = Server::start().unwrap();
     let body = json!([event("a")]);
     Client::connect(&server).post("publish_events", &body);
@@ -93,7 +93,7 @@ fn requests_tell_what_came_and_over_which_connection() {
 }
 
 #[test]
-fn any_key_will_do_while_that_is_on_but_none_will_not() {
+fn any_api_key_accepts_every_key_but_an_empty_one() {
     let server = Server::start().unwrap();
     server.set_any_api_key(true);
     let mut client = Client::connect(&server);
@@ -110,7 +110,7 @@ fn any_key_will_do_while_that_is_on_but_none_will_not() {
 }
 
 #[test]
-fn a_server_listens_where_it_is_told_to() {
+fn a_server_listens_on_the_given_port() {
     let free = Server::start_on_port(0, "key").unwrap();
     let port: u16 = free
         .url()

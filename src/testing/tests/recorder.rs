@@ -16,7 +16,7 @@ fn client(recorder: &Recorder) -> Trubrics {
 }
 
 #[test]
-fn it_keeps_what_it_is_given_by_kind_by_name_and_by_user() {
+fn records_are_found_by_kind_by_name_and_by_user() {
     let recorder = Recorder::new();
     let client = client(&recorder);
     client.track(Event::new("a", "Sign up"));
@@ -39,7 +39,7 @@ fn it_keeps_what_it_is_given_by_kind_by_name_and_by_user() {
 }
 
 #[test]
-fn it_judges_as_the_server_does() {
+fn a_recorder_judges_as_a_server_does() {
     let recorder = Recorder::new();
     let stranger = Trubrics::builder("another key").transport(recorder.clone());
     let stranger = stranger.build().expect("good settings");
@@ -76,7 +76,7 @@ fn a_script_decides_what_the_next_requests_get() {
 }
 
 #[test]
-fn an_outage_ends_when_somebody_says_so() {
+fn an_unavailable_recorder_answers_503() {
     let recorder = Recorder::new();
     recorder.set_unavailable(true);
     let client = client(&recorder);
@@ -90,7 +90,7 @@ fn an_outage_ends_when_somebody_says_so() {
 }
 
 #[test]
-fn a_delay_that_outlasts_the_request_is_no_answer() {
+fn a_delay_longer_than_the_request_fails_it() {
     let recorder = Recorder::new();
     recorder.script([Reply::accept().delay(LONG)]);
     let builder = Trubrics::builder(API_KEY).transport(recorder.clone());

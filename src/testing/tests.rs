@@ -3,6 +3,7 @@ mod recorder;
 mod refusal;
 
 mod endings;
+mod promises;
 mod scripts;
 
 mod wire;

@@ -18,16 +18,17 @@ pub(super) struct ValidationError {
 }
 
 impl ValidationError {
-    pub(super) fn to_json(&self) -> Value {
-        json!({ "loc": self.loc, "msg": self.msg, "type": self.kind })
-    }
-
+    /// `loc` is `["body"]`, then the index of a record, then the name of a field, as far as they apply.
     pub(super) fn new(loc: Value, msg: impl Into<Cow<'static, str>>, kind: &'static str) -> Self {
         Self {
             loc,
             msg: msg.into(),
             kind,
         }
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        json!({ "loc": self.loc, "msg": self.msg, "type": self.kind })
     }
 
     /// FastAPI gives the offset of the fault where other errors have the index of a record.

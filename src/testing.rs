@@ -1,22 +1,22 @@
-//! For the tests of programs that use this crate: a service to send to, in memory or on the loopback interface.
+//! An ingestion service for the tests of programs that use this crate, in memory or on the loopback interface.
 //!
-//! [`Recorder`] is a transport that keeps what it is given: no socket, no thread, enough for most tests. [`Server`]
-//! speaks HTTP/1.1 over a real socket, so a test covers the whole way of an event. Both judge requests as the real
-//! service does, and are asked in the same words: all events, those of a name or of a user, and to wait until so many
-//! have arrived. Faults are asked for, never random: `script` says what the next requests get, `refuse` which records
-//! are bad.
+//! [`Recorder`] is a transport that keeps the requests it gets, without a socket or a thread; it is enough for most
+//! tests. [`Server`] speaks HTTP/1.1 over a real socket, so that a test covers the whole way of an event. Both
+//! dereference to [`Service`]: they judge requests as the real service does, and have the same queries and settings.
+//! Faults are never random: [`script`](Service::script) sets the replies to the next requests, and
+//! [`set_refusal`](Service::set_refusal) the records that are refused.
 //!
-//! They are stricter in one thing: what `serde_json` cannot read as a `Value` is `json_invalid` here, where the real
-//! service may well take it, such as a property of 200 levels or the number `1e999`.
+//! The service is stricter than the real one in one point. JSON that `serde_json` cannot parse to a `Value`, such as a
+//! property of 200 levels or the number `1e999`, is `json_invalid` here, although the real service may accept it.
 //!
-//! Switch the feature on for tests alone:
+//! Enable the feature for tests alone:
 //!
 //! ```toml
 //! [dev-dependencies]
 //! trubrics = { version = "0.1", features = ["testing"] }
 //! ```
 //!
-//! A test of an application, which hands its client down:
+//! A test of an application whose functions take the client as an argument:
 //!
 //! ```
 //! use std::time::Duration;
@@ -61,18 +61,17 @@
 
 mod recorder;
 mod server;
-mod shared;
+mod service;
 
 mod connection;
-mod reading;
-mod rules;
+mod request_reader;
 
-mod check;
-mod complaint;
-mod schema;
+mod rules;
+mod validation;
 
 mod received;
 mod reply;
+mod wait_error;
 
 #[cfg(test)]
 mod tests;
@@ -80,8 +79,9 @@ mod tests;
 pub use received::ReceivedRequest;
 pub use recorder::Recorder;
 pub use reply::Reply;
-pub use server::{DEFAULT_BODY_LIMIT, Server};
-pub use shared::WaitError;
+pub use server::Server;
+pub use service::{DEFAULT_BODY_LIMIT, Service};
+pub use wait_error::WaitError;
 
-/// The key that a server accepts unless it was started with another one.
+/// The key that a [`Recorder`] accepts, and a [`Server`] unless it was started with another one.
 pub const API_KEY: &str = "test-key";

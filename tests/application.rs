@@ -128,7 +128,7 @@ fn no_word_of_a_user_leaves_the_machine_when_content_is_off() {
 #[test]
 fn a_rating_that_the_service_refuses_is_counted() {
     let (assistant, recorder) = assistant();
-    recorder.refuse(|record| record["properties"]["stars"] == 6);
+    recorder.set_refusal(|record| record["properties"]["stars"] == 6);
     assistant.rate("ada", 6);
     assistant.rate("grace", 5);
     let error = assistant.analytics.flush(LONG).expect_err("one is refused");

@@ -98,8 +98,8 @@ fn a_healthy_client_logs_nothing_but_its_attempts() {
 #[test]
 fn neither_the_key_nor_anything_of_the_user_is_logged_at_any_level() {
     let _turn = fresh_log();
-    let server = Server::with_api_key("secret-key").expect("a free port");
-    server.refuse(|record| record["event"] == "secret-bad");
+    let server = Server::start_with_api_key("secret-key").expect("a free port");
+    server.set_refusal(|record| record["event"] == "secret-bad");
     server.script([
         Reply::status(503),
         Reply::close(),

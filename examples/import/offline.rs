@@ -33,7 +33,7 @@ fn rehearse(input: Option<PathBuf>, folder: &Path) -> Result<()> {
     let input = match input {
         Some(input) => input,
         None => {
-            server.refuse(|event| event["event"] == "Refused");
+            server.set_refusal(|event| event["event"] == "Refused");
             let sample = folder.join("past_events.jsonl");
             let lines: Vec<_> = (0..1_000).map(|number| line(number) + "\n").collect();
             fs::write(&sample, lines.concat())?;

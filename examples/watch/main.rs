@@ -88,9 +88,9 @@ fn run() -> Result<(), Box<dyn Error>> {
 
 fn listen(options: &Options) -> Result<Server, String> {
     let key = options.key.as_deref().unwrap_or(API_KEY);
-    let server = Server::on_port(options.port, key)
+    let server = Server::start_on_port(options.port, key)
         .map_err(|error| format!("cannot listen on port {}: {error}", options.port))?;
-    server.any_api_key(options.key.is_none());
+    server.set_any_api_key(options.key.is_none());
     Ok(server)
 }
 

@@ -1,28 +1,31 @@
-//! Serves one connection: request in, judgement, answer out, until one side ends it.
+//! Serves the requests of one connection until one side closes it.
 
-use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
-use std::sync::Arc;
-use std::time::Duration;
+use std::{
+    io::{self, Read, Write},
+    net::{Shutdown, TcpStream},
+    time::Duration,
+};
 
-use super::ReceivedRequest;
-use super::reading::{Reader, Unreadable};
-use super::reply::Kind;
-use super::rules::Answer;
-use super::shared::Shared;
+use super::{
+    Service,
+    reply::Kind,
+    request_reader::{ReadError, RequestReader},
+    rules::Answer,
+    service::Outcome,
+};
 
-pub(super) fn serve(shared: &Shared, stream: &TcpStream, number: u64) {
-    // Without it a small answer may wait for the acknowledgement of the one before.
+pub(super) fn serve(service: &Service, stream: &TcpStream, number: u64) {
+    // Otherwise a small answer may wait until the client acknowledges the previous one.
     let _ = stream.set_nodelay(true);
-    let mut reader = Reader::new(stream);
+    let mut reader = RequestReader::new(stream);
     loop {
-        match serve_one(shared, stream, &mut reader, number) {
+        match serve_one(service, stream, &mut reader, number) {
             Ok(true) => {}
-            Ok(false) | Err(Unreadable::Gone) => return,
-            Err(Unreadable::Refused(status)) => {
+            Ok(false) | Err(ReadError::Gone) => return,
+            Err(ReadError::Refused(status)) => {
                 let answer = Answer::empty(status);
-                let _ = send(shared, stream, &render(answer, true), None);
-                // The rest of what came is read away, or the close would take the answer with it.
+                let _ = send(service, stream, &render(answer, true), None);
+                // A close with unread bytes resets the connection, and the client may lose the answer.
                 let _ = stream.shutdown(Shutdown::Write);
                 wait_until_gone(stream);
                 return;
@@ -31,31 +34,23 @@ pub(super) fn serve(shared: &Shared, stream: &TcpStream, number: u64) {
     }
 }
 
-/// Serves the next request; says whether the connection stays open after it.
+/// Serves the next request; returns whether the connection stays open.
 fn serve_one(
-    shared: &Shared,
+    service: &Service,
     stream: &TcpStream,
-    reader: &mut Reader<'_>,
+    reader: &mut RequestReader<'_>,
     number: u64,
-) -> Result<bool, Unreadable> {
+) -> Result<bool, ReadError> {
     let opening = reader.read_head()?;
-    let limit = shared.lock().settings.body_limit;
-    let body = reader.read_body(&opening, limit)?;
+    let body = reader.read_body(&opening, service.body_limit())?;
     let keep_alive = opening.keep_alive;
-    let (mut reply, settings) = shared.next_reply();
+    let Outcome {
+        answer,
+        reply,
+        delay,
+    } = service.receive(opening.head, body, number);
 
-    let too_large = body.is_none();
-    let mut request = ReceivedRequest {
-        head: Arc::new(opening.head),
-        body: Arc::new(body.unwrap_or_default()),
-        status: None,
-        answer: Arc::default(),
-        connection: number,
-    };
-    let answer = shared.answer(&mut request, &mut reply, &settings, too_large);
-    shared.record(request, answer.as_ref());
-
-    if !shared.pause(settings.latency.saturating_add(reply.delay)) {
+    if !service.pause(delay) {
         return Ok(false);
     }
     let bytes = match (answer, reply.kind) {
@@ -67,11 +62,11 @@ fn serve_one(
         }
         (None, Kind::Close | Kind::Judge | Kind::Status(_)) => return Ok(false),
     };
-    send(shared, stream, &bytes, reply.drip)?;
+    send(service, stream, &bytes, reply.drip)?;
     Ok(keep_alive && !reply.close_after)
 }
 
-/// The bytes of an answer; one buffer, since two small writes can cost a delayed acknowledgement.
+/// Returns the bytes of an answer in one buffer: a second small write could wait for an acknowledgement.
 fn render(answer: Answer, announce_close: bool) -> Vec<u8> {
     let Answer {
         status,
@@ -84,10 +79,11 @@ fn render(answer: Answer, announce_close: bool) -> Vec<u8> {
             .iter()
             .any(|(given, _)| given.eq_ignore_ascii_case(name))
     };
-    // RFC 9110, 6.4.1: these never have a body, and a client would take one for the next answer.
+    // RFC 9110, 6.4.1: these never have a body. A client would read one as the start of the next answer.
     let bodiless = matches!(status, 100..=199 | 204 | 304);
 
-    let mut head = format!("HTTP/1.1 {status} {}\r\n", reason(status));
+    // The reason phrase is optional, and no client reads it.
+    let mut head = format!("HTTP/1.1 {status} \r\n");
     if !bodiless && !given("content-length") && !given("transfer-encoding") {
         head.push_str(&format!("content-length: {}\r\n", body.len()));
     }
@@ -110,7 +106,7 @@ fn render(answer: Answer, announce_close: bool) -> Vec<u8> {
 }
 
 fn send(
-    shared: &Shared,
+    service: &Service,
     mut stream: &TcpStream,
     bytes: &[u8],
     drip: Option<Duration>,
@@ -120,14 +116,14 @@ fn send(
     };
     for byte in bytes.chunks(1) {
         stream.write_all(byte)?;
-        if !shared.pause(pause) {
+        if !service.pause(pause) {
             return Err(io::ErrorKind::Interrupted.into());
         }
     }
     Ok(())
 }
 
-/// Reads and forgets until the client closes, or the server closes the socket to stop.
+/// Discards input until the client closes the connection, or the server does because it stops.
 fn wait_until_gone(mut stream: &TcpStream) {
     let mut ignored = [0; 4096];
     loop {
@@ -137,36 +133,5 @@ fn wait_until_gone(mut stream: &TcpStream) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => return,
         }
-    }
-}
-
-fn reason(status: u16) -> &'static str {
-    match status {
-        100 => "Continue",
-        200 => "OK",
-        202 => "Accepted",
-        204 => "No Content",
-        301 => "Moved Permanently",
-        302 => "Found",
-        307 => "Temporary Redirect",
-        308 => "Permanent Redirect",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        408 => "Request Timeout",
-        413 => "Content Too Large",
-        415 => "Unsupported Media Type",
-        422 => "Unprocessable Content",
-        425 => "Too Early",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        500 => "Internal Server Error",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        // The phrase is optional and no client reads it.
-        _ => "",
     }
 }

@@ -1,9 +1,8 @@
-use std::fmt;
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
-/// One request as the server read it.
+/// One request as it arrived.
 ///
-/// Cheap to clone. `Debug` shows neither header values nor the body, which hold the key and users' data.
+/// A clone is cheap. `Debug` shows neither header values nor the body, which contain the key and users' data.
 #[derive(Clone)]
 pub struct ReceivedRequest {
     pub(super) head: Arc<Head>,
@@ -27,7 +26,7 @@ impl Head {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The target without its query.
+    /// Returns the target without its query.
     pub(super) fn path(&self) -> &str {
         self.target
             .split_once('?')
@@ -36,45 +35,41 @@ impl Head {
 }
 
 impl ReceivedRequest {
-    /// The method, as sent.
+    /// Returns the method as it was sent.
     pub fn method(&self) -> &str {
         &self.head.method
     }
 
-    /// The whole target of the request line: path and query.
+    /// Returns the whole target of the request line, with its query.
     pub fn path(&self) -> &str {
         &self.head.target
     }
 
-    /// The first header of this name, in any case; bytes that are no UTF-8 are replaced.
+    /// Returns the first header of this name, in upper or lower case. Bytes that are not UTF-8 are replaced.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.header(name)
     }
 
-    /// The body without its framing; empty if it was larger than the server takes.
+    /// Returns the body without its framing; empty if it was over the limit.
     pub fn body(&self) -> &[u8] {
         &self.body
     }
 
-    /// The status it was given; `None` if it was closed, left hanging or got raw bytes.
+    /// Returns the status of its answer; `None` if the reply was raw bytes, a close or a hang.
     ///
-    /// Set when the request was read, so a delayed answer may still be on its way.
+    /// The status is known as soon as the request has been read, even if the answer is delayed.
     pub fn status(&self) -> Option<u16> {
         self.status
     }
 
-    /// The body of the answer that it was given: why it was refused. Empty if it got none, or raw bytes.
+    /// Returns the body of its answer, which says why a request was refused; empty without a [`status`](Self::status).
     pub fn answer(&self) -> &[u8] {
         &self.answer
     }
 
-    /// The number of the connection it came over; the server's first one is 1.
+    /// Returns the number of its connection, counted from 1; 0 for a recorder.
     pub fn connection(&self) -> u64 {
         self.connection
-    }
-
-    pub(super) fn shared_body(&self) -> Arc<Vec<u8>> {
-        Arc::clone(&self.body)
     }
 }
 

@@ -1,20 +1,17 @@
-use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{fmt, ops::Deref, sync::Arc};
 
-use serde_json::Value;
-
-use super::received::Head;
-use super::rules::Endpoint;
-use super::server::PREFIX;
-use super::shared::Shared;
-use super::{API_KEY, ReceivedRequest, Reply, WaitError};
+use super::{API_KEY, Service, received::Head, rules::PREFIX};
 use crate::{Request, Response, Transport, TransportError};
 
-/// A transport that keeps what it is given, and judges it as [`Server`](super::Server) does: no socket, no thread.
+/// A transport that judges requests as a [`Server`](super::Server) does and keeps them, without a socket or a thread.
 ///
-/// Clones are handles of the same one: give one to [`transport`](crate::TrubricsBuilder::transport), and ask the other.
-/// The key that it accepts is [`API_KEY`]. Once a client that was being closed has interrupted it, it answers no more.
+/// Give a clone to [`transport`](crate::TrubricsBuilder::transport) and query the original: all clones share one
+/// [`Service`], which has the queries and settings. The key that it accepts is [`API_KEY`].
+///
+/// Some replies differ from those of a server. One that closes, hangs or is raw bytes fails the request without an
+/// answer, after its delay. A delay that is longer than the request may take fails it when that time is over. `drip`
+/// and `close_after` have no effect. After a [`close`](crate::Trubrics::close) that ran out of time during a request,
+/// every request fails.
 ///
 /// ```
 /// use std::time::Duration;
@@ -31,82 +28,15 @@ use crate::{Request, Response, Transport, TransportError};
 /// ```
 #[derive(Clone)]
 pub struct Recorder {
-    shared: Arc<Shared>,
+    service: Arc<Service>,
 }
 
 impl Recorder {
-    /// A recorder that has nothing yet.
+    /// Creates an empty recorder.
     pub fn new() -> Self {
         Self {
-            shared: Arc::new(Shared::new(API_KEY.to_owned())),
+            service: Arc::new(Service::new(API_KEY.to_owned())),
         }
-    }
-
-    /// As [`Server::script`](super::Server::script). A reply that is raw bytes, that closes or that hangs is no answer
-    /// here; a delay that outlasts the request is none either.
-    pub fn script(&self, replies: impl IntoIterator<Item = Reply>) {
-        let replies: Vec<Reply> = replies.into_iter().collect();
-        self.shared.lock().script.extend(replies);
-    }
-
-    /// As [`Server::refuse`](super::Server::refuse).
-    pub fn refuse(&self, is_bad: impl Fn(&Value) -> bool + Send + Sync + 'static) {
-        let is_bad: super::shared::IsBad = Arc::new(is_bad);
-        let former = self.shared.lock().settings.is_bad.replace(is_bad);
-        drop(former);
-    }
-
-    /// As [`Server::set_unavailable`](super::Server::set_unavailable).
-    pub fn set_unavailable(&self, on: bool) {
-        self.shared.lock().settings.unavailable = on;
-    }
-
-    /// The accepted user events, in order of arrival.
-    pub fn events(&self) -> Vec<Value> {
-        self.shared.records(Some(Endpoint::Events))
-    }
-
-    /// The accepted LLM events, in order of arrival.
-    pub fn llm_events(&self) -> Vec<Value> {
-        self.shared.records(Some(Endpoint::LlmEvents))
-    }
-
-    /// Those of [`events`](Self::events) that have this name.
-    pub fn events_named(&self, name: &str) -> Vec<Value> {
-        self.shared.records_with(Endpoint::Events, "event", name)
-    }
-
-    /// Those of [`events`](Self::events) that are this user's.
-    pub fn events_of(&self, user_id: &str) -> Vec<Value> {
-        self.shared
-            .records_with(Endpoint::Events, "user_id", user_id)
-    }
-
-    /// Those of [`llm_events`](Self::llm_events) that are this user's.
-    pub fn llm_events_of(&self, user_id: &str) -> Vec<Value> {
-        self.shared
-            .records_with(Endpoint::LlmEvents, "user_id", user_id)
-    }
-
-    /// How many records of both kinds were accepted.
-    pub fn accepted(&self) -> usize {
-        self.shared.lock().accepted
-    }
-
-    /// Every request, whatever it got, in order of arrival.
-    pub fn requests(&self) -> Vec<ReceivedRequest> {
-        self.shared.lock().requests.clone()
-    }
-
-    /// Waits until at least `n` records were accepted, then returns all there are, of both kinds.
-    ///
-    /// # Errors
-    ///
-    /// When there are fewer after `timeout`.
-    pub fn wait_for(&self, n: usize, timeout: Duration) -> Result<Vec<Value>, WaitError> {
-        self.shared
-            .wait_until(timeout, "records", n, |state| state.accepted)?;
-        Ok(self.shared.records(None))
     }
 }
 
@@ -116,53 +46,51 @@ impl Default for Recorder {
     }
 }
 
-impl Transport for Recorder {
-    fn send(&self, request: &Request<'_>) -> Result<Response, TransportError> {
-        let (mut reply, settings) = self.shared.next_reply();
-        let mut received = received(request);
-        let too_large = request.body().len() > settings.body_limit;
-        let answer = self
-            .shared
-            .answer(&mut received, &mut reply, &settings, too_large);
-        self.shared.record(received, answer.as_ref());
+impl Deref for Recorder {
+    type Target = Service;
 
-        let delay = settings.latency.saturating_add(reply.delay);
-        let timeout = request.timeout();
-        if !self.shared.pause(delay.min(timeout)) {
-            return Err(TransportError::new("interrupted"));
-        }
-        if delay > timeout {
-            return Err(TransportError::new("scripted to answer too late"));
-        }
-        let answer = answer.ok_or_else(|| TransportError::new("scripted to give no answer"))?;
-        let mut response = Response::new(answer.status).with_body(answer.body);
-        for (name, value) in answer.headers {
-            response = response.with_header(name, value);
-        }
-        Ok(response)
-    }
-
-    fn interrupt(&self) {
-        self.shared.stop();
+    fn deref(&self) -> &Service {
+        &self.service
     }
 }
 
-/// The request as it would have come over a socket.
-fn received(request: &Request<'_>) -> ReceivedRequest {
+impl Transport for Recorder {
+    fn send(&self, request: &Request<'_>) -> Result<Response, TransportError> {
+        let body = request.body();
+        let body = (body.len() <= self.service.body_limit()).then(|| body.to_vec());
+        let outcome = self.service.receive(head(request), body, 0);
+
+        let timeout = request.timeout();
+        if !self.service.pause(outcome.delay.min(timeout)) {
+            return Err(TransportError::new("interrupted"));
+        }
+        if outcome.delay > timeout {
+            return Err(TransportError::new("scripted to answer too late"));
+        }
+        let no_answer = || TransportError::new("scripted to give no answer");
+        let answer = outcome.answer.ok_or_else(no_answer)?;
+        let response = Response::new(answer.status).with_body(answer.body);
+        let headers = answer.headers.into_iter();
+        Ok(headers.fold(response, |response, (name, value)| {
+            response.with_header(name, value)
+        }))
+    }
+
+    fn interrupt(&self) {
+        self.service.stop();
+    }
+}
+
+/// Returns the head that the request would have on a socket.
+fn head(request: &Request<'_>) -> Head {
     let endpoint = request.url().rsplit('/').next().unwrap_or_default();
     let headers = request.headers().into_iter();
-    ReceivedRequest {
-        head: Arc::new(Head {
-            method: "POST".to_owned(),
-            target: format!("{PREFIX}/{endpoint}"),
-            headers: headers
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
-        }),
-        body: Arc::new(request.body().to_vec()),
-        status: None,
-        answer: Arc::default(),
-        connection: 0,
+    Head {
+        method: "POST".to_owned(),
+        target: format!("{PREFIX}/{endpoint}"),
+        headers: headers
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
     }
 }
 

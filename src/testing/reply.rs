@@ -1,9 +1,9 @@
 use std::time::Duration;
 
-/// What one scripted request gets; see [`Server::script`](super::Server::script).
+/// The scripted reply to one request; see [`Service::script`](super::Service::script).
 ///
-/// A status from 200 to 299 accepts the request's records, whether or not they are in order. Any
-/// other reply accepts none.
+/// A [`status`](Self::status) from 200 to 299 accepts the request's records without checks. [`accept`](Self::accept)
+/// accepts them if they are valid. Any other reply accepts none.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Reply {
@@ -25,19 +25,20 @@ pub(super) enum Kind {
 }
 
 impl Reply {
-    /// What an unscripted request gets: every check, and 200 when the request passes them.
+    /// Judges the request as if it were not scripted: 200 if it passes every check.
     pub fn accept() -> Self {
         Self::of(Kind::Judge)
     }
 
-    /// Answers with this status and, unless one is given, an empty body.
+    /// Answers with this status, and an empty body unless [`body`](Self::body) sets one.
     pub fn status(status: u16) -> Self {
         Self::of(Kind::Status(status))
     }
 
-    /// Sends these bytes as they are, HTTP or not; the connection then stays open.
+    /// Sends these bytes as they are, even if they are not HTTP, and keeps the connection open.
     ///
-    /// A cut-off answer stalls the client, or with [`close_after`](Self::close_after) breaks off.
+    /// After a partial answer the client waits for the rest; with [`close_after`](Self::close_after) it sees a broken
+    /// connection.
     pub fn raw(bytes: impl Into<Vec<u8>>) -> Self {
         Self::of(Kind::Raw(bytes.into()))
     }
@@ -47,38 +48,38 @@ impl Reply {
         Self::of(Kind::Close)
     }
 
-    /// Never answers; ends when the client goes away or the server is dropped.
+    /// Never answers. The connection ends when the client closes it or the server is dropped.
     pub fn hang() -> Self {
         Self::of(Kind::Hang)
     }
 
-    /// Adds a header, in the place of one of the same name that the server would set.
+    /// Adds a header, which replaces the server's own header of that name.
     ///
-    /// Written as given, so a `content-length` may lie.
+    /// It is sent as it is, so a `content-length` may be wrong.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// Sets the body, in the place of the one that the server would send.
+    /// Sets the body, which replaces the server's own.
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = Some(body.into());
         self
     }
 
-    /// Waits this long before the answer; also before a [`close`](Self::close).
+    /// Sets how long to wait before the reply, also before a [`close`](Self::close).
     pub fn delay(mut self, time: Duration) -> Self {
         self.delay = time;
         self
     }
 
-    /// Sends the answer byte by byte, with this pause after each.
+    /// Sends the answer byte by byte, with this pause after each byte.
     pub fn drip(mut self, pause: Duration) -> Self {
         self.drip = Some(pause);
         self
     }
 
-    /// Closes the connection after the answer, which does not announce it.
+    /// Closes the connection after the answer, without a header that announces it.
     pub fn close_after(mut self) -> Self {
         self.close_after = true;
         self

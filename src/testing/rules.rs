@@ -1,14 +1,17 @@
-//! What a request deserves: the real service's order of checks and its error bodies.
+//! Judges a request, with the order of checks and the error bodies of the real service.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde_json::{Value, json};
 
-use super::ReceivedRequest;
-use super::check;
-use super::complaint::Complaint;
-use super::server::PREFIX;
-use super::shared::Settings;
+use super::{
+    ReceivedRequest,
+    service::Settings,
+    validation::{ValidationError, parse, validate},
+};
+
+/// The path before the name of an endpoint, as on the real service.
+pub(super) const PREFIX: &str = "/api/ingestion";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Endpoint {
@@ -26,7 +29,7 @@ impl Endpoint {
     }
 }
 
-/// What a body adds to the accepted records.
+/// The records that an answer accepts.
 #[derive(Clone, Copy)]
 pub(super) struct Accepted {
     pub(super) endpoint: Endpoint,
@@ -50,7 +53,7 @@ impl Answer {
         }
     }
 
-    /// An error in FastAPI's shape.
+    /// An error with a body as FastAPI writes it.
     pub(super) fn detail(status: u16, detail: impl Into<Value>) -> Self {
         let body = json!({ "detail": detail.into() }).to_string().into_bytes();
         Self {
@@ -65,7 +68,7 @@ impl Answer {
     }
 }
 
-/// The answer to a request that no script decides.
+/// Returns the answer to a request that is not scripted.
 pub(super) fn judge(request: &ReceivedRequest, api_key: &str, settings: &Settings) -> Answer {
     let Some(endpoint) = Endpoint::of(request.head.path()) else {
         return Answer::detail(404, "Not Found");
@@ -82,46 +85,47 @@ pub(super) fn judge(request: &ReceivedRequest, api_key: &str, settings: &Setting
     if !key_fits {
         return Answer::detail(401, "Invalid API key");
     }
-    let records = match check::check(endpoint, request.body()) {
+    let records = match validate(endpoint, request.body()) {
         Ok(records) => records,
-        Err(complaints) => return unprocessable(&complaints, settings),
+        Err(errors) => return unprocessable(&errors, settings),
     };
     if let Some(is_bad) = &settings.is_bad {
-        // The condition is the user's: its panic costs this request, not the connection.
-        let asked = catch_unwind(AssertUnwindSafe(|| {
-            refused(request.body(), |record| is_bad(record))
-        }));
-        match asked {
-            Ok(complaints) if complaints.is_empty() => {}
-            Ok(complaints) => return unprocessable(&complaints, settings),
+        // A panic of the test's own condition costs this request, not the connection.
+        match catch_unwind(AssertUnwindSafe(|| refused(&records, &**is_bad))) {
+            Ok(errors) if errors.is_empty() => {}
+            Ok(errors) => return unprocessable(&errors, settings),
             Err(_) => return Answer::detail(500, "Internal Server Error"),
         }
     }
     Answer {
         body: br#"{"status":"success"}"#.to_vec(),
-        accepted: Some(Accepted { endpoint, records }),
+        accepted: Some(Accepted {
+            endpoint,
+            records: records.len(),
+        }),
         ..Answer::empty(200)
     }
 }
 
-/// The answer to a body that is longer than the server takes.
+/// Returns the answer to a request whose body is longer than the limit.
 pub(super) fn too_large() -> Answer {
     Answer::detail(413, "Request body too large")
 }
 
-/// The answer to a request whose status is scripted; the records of a 2xx count without further checks.
+/// Returns the answer with a scripted status. A 2xx accepts the records without further checks.
 pub(super) fn scripted(request: &ReceivedRequest, status: u16) -> Answer {
-    let accepted = if (200..300).contains(&status) {
-        Endpoint::of(request.head.path())
-            .zip(check::count(request.body()))
-            .map(|(endpoint, records)| Accepted { endpoint, records })
-    } else {
-        None
-    };
-    Answer {
-        accepted,
-        ..Answer::empty(status)
+    let mut answer = Answer::empty(status);
+    if let (200..300, Some(endpoint), Ok(Value::Array(records))) = (
+        status,
+        Endpoint::of(request.head.path()),
+        parse(request.body()),
+    ) {
+        answer.accepted = Some(Accepted {
+            endpoint,
+            records: records.len(),
+        });
     }
+    answer
 }
 
 fn is_json(content_type: Option<&str>) -> bool {
@@ -130,25 +134,25 @@ fn is_json(content_type: Option<&str>) -> bool {
         .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
-fn refused(body: &[u8], is_bad: impl Fn(&Value) -> bool) -> Vec<Complaint> {
-    let records: Vec<Value> = serde_json::from_slice(body).unwrap_or_default();
-    records
+fn refused(records: &[Value], is_bad: &dyn Fn(&Value) -> bool) -> Vec<ValidationError> {
+    let bad = records
         .iter()
         .enumerate()
-        .filter(|(_, record)| is_bad(record))
-        .map(|(index, _)| {
-            Complaint::new("Value error, refused by the test", "value_error").within(index)
-        })
-        .collect()
+        .filter(|(_, record)| is_bad(record));
+    bad.map(|(index, _)| {
+        let loc = json!(["body", index]);
+        ValidationError::new(loc, "Value error, refused by the test", "value_error")
+    })
+    .collect()
 }
 
-fn unprocessable(complaints: &[Complaint], settings: &Settings) -> Answer {
-    if !settings.name_indexes {
+fn unprocessable(errors: &[ValidationError], settings: &Settings) -> Answer {
+    if settings.hides_details {
         return Answer {
             body: b"Unprocessable".to_vec(),
             ..Answer::empty(422).header("content-type", "text/plain")
         };
     }
-    let detail: Vec<Value> = complaints.iter().map(Complaint::to_json).collect();
+    let detail: Vec<Value> = errors.iter().map(ValidationError::to_json).collect();
     Answer::detail(422, detail)
 }

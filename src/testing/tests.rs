@@ -3,19 +3,22 @@ mod recorder;
 mod refusal;
 
 mod endings;
+mod promises;
 mod scripts;
 
 mod wire;
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::time::Duration;
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 
 use super::{API_KEY, Server};
 
-/// Far more than any step needs; only a test that fails waits so long.
+/// Longer than any step takes; only a test that fails waits this long.
 const LONG: Duration = Duration::from_secs(20);
 
 struct Client {
@@ -102,9 +105,9 @@ impl Client {
         }
     }
 
-    /// What is left until the server closes.
+    /// Reads the remaining bytes until the server closes the connection.
     fn rest(mut self) -> Vec<u8> {
-        // A reset is an end too.
+        // A reset counts as a close.
         let _ = self.stream.read_to_end(&mut self.unread);
         self.unread
     }
@@ -142,9 +145,9 @@ fn without(mut record: Value, field: &str) -> Value {
     record
 }
 
-/// The `loc` and `type` of the only complaint about a body.
+/// Posts a body with one error, and returns the `loc` and `type` of that error.
 #[track_caller]
-fn complaint(endpoint: &str, body: &Value) -> (Value, String) {
+fn only_error(endpoint: &str, body: &Value) -> (Value, String) {
     let server = Server::start().unwrap();
     let answer = Client::connect(&server).post(endpoint, body);
     assert_eq!(answer.status, 422, "{body}");
@@ -156,7 +159,7 @@ fn complaint(endpoint: &str, body: &Value) -> (Value, String) {
     (detail[0]["loc"].clone(), kind)
 }
 
-fn says(loc: Value, kind: &str) -> (Value, String) {
+fn an_error(loc: Value, kind: &str) -> (Value, String) {
     (loc, kind.to_owned())
 }
 

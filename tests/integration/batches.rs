@@ -268,7 +268,7 @@ fn several_connections_carry_several_requests_at_once() {
 #[test]
 fn several_connections_lose_and_double_nothing_when_some_requests_fail() {
     let server = server();
-    server.refuse(|record| {
+    server.set_refusal(|record| {
         record["properties"]["index"]
             .as_u64()
             .is_some_and(|index| index % 97 == 0)

@@ -46,7 +46,7 @@ fn a_timestamp_is_the_moment_of_the_call_and_not_of_the_delivery() {
     let before = unix_milliseconds();
     client.track(Event::new("u", "e"));
     let after = unix_milliseconds();
-    server.latency(Duration::from_millis(50));
+    server.set_latency(Duration::from_millis(50));
     client.flush(LONG).expect("delivered");
 
     let events = server.events();
@@ -303,7 +303,8 @@ fn the_environment_gives_the_key_and_the_host() {
     if env::var_os(CASE).is_some() {
         return in_child();
     }
-    let server = Server::with_api_key("key-of-the-environment").expect("a free port on loopback");
+    let server =
+        Server::start_with_api_key("key-of-the-environment").expect("a free port on loopback");
     let child = |variables: &[(&str, &str)]| {
         let output = Command::new(env::current_exe().expect("this program"))
             .args([

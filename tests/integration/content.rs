@@ -99,7 +99,7 @@ fn a_text_over_the_limit_is_cut_between_two_characters() {
 #[test]
 fn a_long_prompt_arrives_cut_where_the_server_would_refuse_the_whole() {
     let server = server();
-    server.body_limit(1024 * 1024);
+    server.set_body_limit(1024 * 1024);
     let client = build(client_of(&server).max_text_bytes(100_000));
     client.track(LlmEvent::new("u", long(), long()));
     client.flush(LONG).expect("delivered");

@@ -67,8 +67,8 @@ fn every_refusal_that_is_final_costs_one_request_and_is_told_once() {
 fn one_bad_event_costs_one_event() {
     for (names, most) in [(true, 2), (false, 16)] {
         let server = server();
-        server.name_indexes(names);
-        server.refuse(|record| record["properties"]["index"] == 42);
+        server.set_error_details(names);
+        server.set_refusal(|record| record["properties"]["index"] == 42);
         let (told, drops) = mpsc::channel();
         let client = build(
             client_of(&server)
@@ -105,8 +105,8 @@ fn one_bad_event_costs_one_event() {
 #[test]
 fn a_hundred_bad_events_are_all_counted_within_the_budget() {
     let server = server();
-    server.name_indexes(false);
-    server.refuse(|_| true);
+    server.set_error_details(false);
+    server.set_refusal(|_| true);
     let client = build(client_of(&server).flush_batch_size(100));
     for index in 0..100 {
         client.track(numbered(index));
@@ -123,7 +123,7 @@ fn a_hundred_bad_events_are_all_counted_within_the_budget() {
 #[test]
 fn what_is_too_large_together_is_sent_in_parts() {
     let server = server();
-    server.body_limit(3_000);
+    server.set_body_limit(3_000);
     let client = build(client_of(&server));
     for index in 0..50 {
         client.track(numbered(index));
@@ -143,7 +143,7 @@ fn what_is_too_large_together_is_sent_in_parts() {
 #[test]
 fn a_refusal_on_one_endpoint_leaves_the_other_alone() {
     let server = server();
-    server.refuse(|record| record.get("prompt").is_some());
+    server.set_refusal(|record| record.get("prompt").is_some());
     let client = build(client_of(&server));
     client.track(numbered(0));
     client.track(LlmEvent::new("u", "p", "g"));

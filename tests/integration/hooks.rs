@@ -58,7 +58,7 @@ fn a_panic_in_before_send_costs_its_record_and_nothing_else() {
 #[test]
 fn on_drop_is_told_of_every_drop_with_its_records() {
     let server = server();
-    server.refuse(|record| record["event"] == "bad");
+    server.set_refusal(|record| record["event"] == "bad");
     let told = Arc::new(Mutex::new(Vec::new()));
     let client = build(client_of(&server).queue_capacity(2).on_drop({
         let told = told.clone();
@@ -95,7 +95,7 @@ fn on_drop_is_told_of_every_drop_with_its_records() {
 #[test]
 fn a_panic_in_on_drop_is_swallowed() {
     let server = server();
-    server.refuse(|record| record["event"] == "bad");
+    server.set_refusal(|record| record["event"] == "bad");
     let calls = Arc::new(AtomicUsize::new(0));
     let client = build(client_of(&server).on_drop({
         let calls = calls.clone();
@@ -116,7 +116,7 @@ fn a_panic_in_on_drop_is_swallowed() {
 #[test]
 fn flush_and_close_in_a_hook_return_an_error_instead_of_a_deadlock() {
     let server = server();
-    server.refuse(|record| record["event"] == "bad");
+    server.set_refusal(|record| record["event"] == "bad");
     let slot: Arc<Mutex<Option<Trubrics>>> = Arc::default();
     let errors = Arc::new(AtomicUsize::new(0));
     let call = {

@@ -122,7 +122,7 @@ fn an_import_delivers_what_is_good_and_writes_down_the_rest_with_its_reason() {
         r#""generation_event_name": "G", "properties": {"key": [1, null]}}"#,
     ));
     let server = server();
-    server.refuse(|event| event["event"] == "Refused");
+    server.set_refusal(|event| event["event"] == "Refused");
     let printed = import.run(&server);
     assert_eq!(
         server.events(),

@@ -98,7 +98,7 @@ fn four_processes_deliver_everything_once_beside_others_that_are_killed() {
     let records = if is_full() { 10_000 } else { 1_000 };
     let (server, folder) = (server(), Folder::new());
     // Long enough a life to be disturbed.
-    server.latency(SLOW / 4);
+    server.set_latency(SLOW / 4);
     let mut ledger = Ledger::default();
     let is_over = AtomicBool::new(false);
     let orders = |name, life, records| Orders {

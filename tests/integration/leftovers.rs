@@ -22,7 +22,7 @@ fn runs_that_left_one_each(server: &Server, folder: &Folder, runs: usize) {
 fn a_flush_is_not_forgotten_over_what_others_left() {
     let (server, folder) = (server(), Folder::new());
     runs_that_left_one_each(&server, &folder, 5);
-    server.latency(Duration::from_millis(20));
+    server.set_latency(Duration::from_millis(20));
     let client = build(client_of(&server).spool(&folder.0));
     for already in 0..2 {
         server

@@ -126,7 +126,7 @@ fn a_client_is_made_used_and_dropped_inside_tokio() {
 #[test]
 fn the_last_handle_may_go_inside_a_hook_on_the_worker() {
     let server = Server::start().unwrap();
-    server.refuse(|record| record["event"] == "Bad");
+    server.set_refusal(|record| record["event"] == "Bad");
     let handle = Handle::default();
     let (sender, told) = unbounded();
     let client = builder(&server)
@@ -234,7 +234,7 @@ fn a_before_send_that_tracks_comes_to_an_end() {
 #[test]
 fn an_on_drop_that_tracks_is_shown_to_before_send_and_comes_to_an_end() {
     let server = Server::start().unwrap();
-    server.refuse(|record| record["event"] == "Bad");
+    server.set_refusal(|record| record["event"] == "Bad");
     let handle = Handle::default();
     let (sender, seen) = unbounded();
     let client = builder(&server)

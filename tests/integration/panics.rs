@@ -65,7 +65,7 @@ fn a_panic_in_before_send_costs_that_record() {
 #[test]
 fn a_panic_in_on_drop_is_swallowed_on_the_worker_and_on_the_callers_thread() {
     let server = Server::start().unwrap();
-    server.refuse(|record| record["event"] == "Bad");
+    server.set_refusal(|record| record["event"] == "Bad");
     let (sender, told) = unbounded();
     let client = builder(&server)
         .on_drop(move |dropped| {
@@ -230,7 +230,7 @@ fn a_logger_that_panics_costs_nothing() {
     log::set_logger(&Logger).unwrap();
     log::set_max_level(log::LevelFilter::Debug);
     let server = Server::start().unwrap();
-    server.refuse(|record| record["event"] == "Bad");
+    server.set_refusal(|record| record["event"] == "Bad");
     let client = builder(&server).build().unwrap();
     client.track(Event::new("user", "Bad"));
     client.track(Event::new("", "Nobody"));

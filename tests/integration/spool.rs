@@ -157,7 +157,7 @@ fn records_are_on_disk_while_a_request_hangs() {
 #[test]
 fn refused_records_are_dropped_and_do_not_stay_on_disk() {
     let (server, folder) = (server(), Folder::new());
-    server.refuse(|record| record["event"] == "bad");
+    server.set_refusal(|record| record["event"] == "bad");
     let client = build(spooling(&server, &folder.0));
     client.track(Event::new("u", "bad"));
     client.track(Event::new("u", "good"));

@@ -6,7 +6,7 @@ use super::{API_KEY, Client, LONG, Server, event, llm_event, post, with};
 use crate::testing::Reply;
 
 #[test]
-fn records_in_order_are_accepted_and_kept_in_order_of_arrival() {
+fn valid_records_are_accepted_and_kept_in_order_of_arrival() {
     let server = Server::start().unwrap();
     let mut client = Client::connect(&server);
     let first = json!([
@@ -42,7 +42,7 @@ fn an_llm_event_with_every_field_is_accepted() {
 
 #[test]
 fn only_its_own_key_is_accepted() {
-    let server = Server::with_api_key("other").unwrap();
+    let server = Server::start_with_api_key("other").unwrap();
     assert_eq!(server.api_key(), "other");
     let mut client = Client::connect(&server);
     let answer = client.post("publish_events", &json!([event("a")]));
@@ -77,7 +77,7 @@ fn a_missing_key_wrong_path_method_or_type_has_its_own_status() {
 }
 
 #[test]
-fn requests_tell_what_came_and_over_which_connection() {
+fn a_request_keeps_its_parts_and_its_connection() {
     let server = Server::start().unwrap();
     let body = json!([event("a")]);
     Client::connect(&server).post("publish_events", &body);
@@ -93,9 +93,9 @@ fn requests_tell_what_came_and_over_which_connection() {
 }
 
 #[test]
-fn any_key_will_do_while_that_is_on_but_none_will_not() {
+fn any_api_key_accepts_every_key_but_an_empty_one() {
     let server = Server::start().unwrap();
-    server.any_api_key(true);
+    server.set_any_api_key(true);
     let mut client = Client::connect(&server);
     let good = post("publish_events", &json!([event("a")]).to_string());
     for (key, status) in [("other", 200), ("", 401), (API_KEY, 200)] {
@@ -104,14 +104,14 @@ fn any_key_will_do_while_that_is_on_but_none_will_not() {
     }
     client.send(good.replace("x-api-key", "x-other"));
     assert_eq!(client.answer().status, 401);
-    server.any_api_key(false);
+    server.set_any_api_key(false);
     client.send(good.replace(API_KEY, "other"));
     assert_eq!(client.answer().status, 401);
 }
 
 #[test]
-fn a_server_listens_where_it_is_told_to() {
-    let free = Server::on_port(0, "key").unwrap();
+fn a_server_listens_on_the_given_port() {
+    let free = Server::start_on_port(0, "key").unwrap();
     let port: u16 = free
         .url()
         .split([':', '/'])
@@ -119,10 +119,10 @@ fn a_server_listens_where_it_is_told_to() {
         .unwrap()
         .parse()
         .unwrap();
-    let taken = Server::on_port(port, "key").unwrap_err();
+    let taken = Server::start_on_port(port, "key").unwrap_err();
     assert_eq!(taken.kind(), std::io::ErrorKind::AddrInUse);
     drop(free);
-    let server = Server::on_port(port, "key").unwrap();
+    let server = Server::start_on_port(port, "key").unwrap();
     assert_eq!(
         server.url(),
         format!("http://127.0.0.1:{port}/api/ingestion")

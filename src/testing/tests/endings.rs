@@ -1,12 +1,14 @@
-use std::net::Shutdown;
-use std::time::{Duration, Instant};
+use std::{
+    net::Shutdown,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 
 use super::{Client, LONG, Server, event, llm_event, post};
 use crate::testing::Reply;
 
-/// What "at once" may take on a machine that is busy with other tests.
+/// An upper bound of "at once" on a machine that is busy with other tests.
 const PROMPT: Duration = Duration::from_secs(5);
 
 #[track_caller]

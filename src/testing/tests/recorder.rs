@@ -1,7 +1,9 @@
 use std::time::Duration;
 
-use crate::testing::{API_KEY, Recorder, Reply};
-use crate::{Event, LlmEvent, Trubrics};
+use crate::{
+    Event, LlmEvent, Trubrics,
+    testing::{API_KEY, Recorder, Reply},
+};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -14,7 +16,7 @@ fn client(recorder: &Recorder) -> Trubrics {
 }
 
 #[test]
-fn it_keeps_what_it_is_given_by_kind_by_name_and_by_user() {
+fn records_are_found_by_kind_by_name_and_by_user() {
     let recorder = Recorder::new();
     let client = client(&recorder);
     client.track(Event::new("a", "Sign up"));
@@ -37,7 +39,7 @@ fn it_keeps_what_it_is_given_by_kind_by_name_and_by_user() {
 }
 
 #[test]
-fn it_judges_as_the_server_does() {
+fn a_recorder_judges_as_a_server_does() {
     let recorder = Recorder::new();
     let stranger = Trubrics::builder("another key").transport(recorder.clone());
     let stranger = stranger.build().expect("good settings");
@@ -47,7 +49,7 @@ fn it_judges_as_the_server_does() {
         (Some(401), Some("Invalid API key"))
     );
 
-    recorder.refuse(|record| record["event"] == "bad");
+    recorder.set_refusal(|record| record["event"] == "bad");
     let error = client(&recorder)
         .track_sync(Event::new("u", "bad"))
         .expect_err("refused");
@@ -74,7 +76,7 @@ fn a_script_decides_what_the_next_requests_get() {
 }
 
 #[test]
-fn an_outage_ends_when_somebody_says_so() {
+fn an_unavailable_recorder_answers_503() {
     let recorder = Recorder::new();
     recorder.set_unavailable(true);
     let client = client(&recorder);
@@ -88,7 +90,7 @@ fn an_outage_ends_when_somebody_says_so() {
 }
 
 #[test]
-fn a_delay_that_outlasts_the_request_is_no_answer() {
+fn a_delay_longer_than_the_request_fails_it() {
     let recorder = Recorder::new();
     recorder.script([Reply::accept().delay(LONG)]);
     let builder = Trubrics::builder(API_KEY).transport(recorder.clone());
@@ -114,4 +116,67 @@ fn a_close_does_not_wait_for_a_delay() {
         .close(Duration::from_millis(200))
         .expect_err("interrupted");
     assert_eq!(client.stats().pending, 0);
+
+    // The recorder stays interrupted, for every client.
+    let other = self::client(&recorder);
+    let error = other.track_sync(Event::new("u", "e")).expect_err("over");
+    assert!(error.is_transient() && error.status().is_none());
+}
+
+#[test]
+fn replies_without_an_answer_fail_the_request() {
+    let recorder = Recorder::new();
+    recorder.script([
+        Reply::raw("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"),
+        Reply::close(),
+        Reply::hang(),
+        Reply::accept().drip(LONG).close_after(),
+    ]);
+    let client = client(&recorder);
+    for _ in 0..3 {
+        let error = client.track_sync(Event::new("u", "e")).expect_err("failed");
+        assert!(error.is_transient() && error.status().is_none());
+    }
+    client.track_sync(Event::new("u", "e")).expect("accepted");
+    let requests = recorder.wait_for_requests(4, LONG).expect("four");
+    assert_eq!(
+        (requests[2].status(), requests[3].status()),
+        (None, Some(200))
+    );
+    assert_eq!(requests[3].connection(), 0);
+}
+
+#[test]
+fn a_recorder_has_the_settings_of_a_server() {
+    let recorder = Recorder::new();
+    assert_eq!(recorder.api_key(), API_KEY);
+    recorder.set_any_api_key(true);
+    let builder = Trubrics::builder("other").transport(recorder.clone());
+    let client = builder.build().expect("good settings");
+    let send = || client.track_sync(Event::new("u", "e"));
+    send().expect("any key");
+
+    recorder.set_body_limit(10);
+    assert_eq!(send().expect_err("too large").status(), Some(413));
+    recorder.set_body_limit(1_000);
+    recorder.set_refusal(|_| true);
+    recorder.set_error_details(false);
+    assert_eq!(send().expect_err("refused").status(), Some(422));
+    let taken = recorder.take_requests(LONG);
+    assert_eq!((taken.len(), recorder.accepted()), (3, 0));
+    assert_eq!(taken[1].body(), b"");
+    assert_eq!(taken[2].answer(), b"Unprocessable");
+}
+
+#[test]
+fn the_latency_of_a_recorder_counts_for_the_time_out() {
+    let recorder = Recorder::new();
+    recorder.set_latency(LONG);
+    let builder = Trubrics::builder(API_KEY).transport(recorder.clone());
+    let client = builder
+        .request_timeout(Duration::from_millis(20))
+        .build()
+        .expect("good settings");
+    client.track_sync(Event::new("u", "e")).expect_err("late");
+    assert_eq!(recorder.accepted(), 1);
 }

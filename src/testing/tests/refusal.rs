@@ -1,11 +1,10 @@
 use serde_json::{Value, json};
 
-use super::{Client, Server, chunked, complaint, event, llm_event, post, says, with, without};
-use crate::testing::check::check;
-use crate::testing::rules::Endpoint;
+use super::{Client, Server, an_error, chunked, event, llm_event, only_error, post, with, without};
+use crate::testing::{rules::Endpoint, validation::validate};
 
 #[test]
-fn a_record_out_of_order_is_named_by_index_and_field() {
+fn an_invalid_record_is_named_by_index_and_field() {
     let event = event("a");
     for (bad, field, kind) in [
         (without(event.clone(), "user_id"), "user_id", "missing"),
@@ -51,13 +50,13 @@ fn a_record_out_of_order_is_named_by_index_and_field() {
             "extra_forbidden",
         ),
     ] {
-        let found = complaint("publish_events", &json!([event, event, bad]));
-        assert_eq!(found, says(json!(["body", 2, field]), kind), "{bad}");
+        let found = only_error("publish_events", &json!([event, event, bad]));
+        assert_eq!(found, an_error(json!(["body", 2, field]), kind), "{bad}");
     }
 }
 
 #[test]
-fn an_llm_event_out_of_order_is_named_by_index_and_field() {
+fn an_invalid_llm_event_is_named_by_index_and_field() {
     let event = llm_event("p");
     for (bad, field, kind) in [
         (without(event.clone(), "prompt"), "prompt", "missing"),
@@ -97,8 +96,8 @@ fn an_llm_event_out_of_order_is_named_by_index_and_field() {
             "extra_forbidden",
         ),
     ] {
-        let found = complaint("publish_llm_events", &json!([bad]));
-        assert_eq!(found, says(json!(["body", 0, field]), kind), "{bad}");
+        let found = only_error("publish_llm_events", &json!([bad]));
+        assert_eq!(found, an_error(json!(["body", 0, field]), kind), "{bad}");
     }
 }
 
@@ -125,18 +124,18 @@ fn every_bad_record_of_an_array_is_named() {
 }
 
 #[test]
-fn a_body_that_is_no_array_of_1_to_100_is_refused() {
-    let array = says(json!(["body"]), "list_type");
-    assert_eq!(complaint("publish_events", &event("a")), array);
-    assert_eq!(complaint("publish_events", &json!(null)), array);
+fn a_body_that_is_not_an_array_of_1_to_100_is_refused() {
+    let array = an_error(json!(["body"]), "list_type");
+    assert_eq!(only_error("publish_events", &event("a")), array);
+    assert_eq!(only_error("publish_events", &json!(null)), array);
     assert_eq!(
-        complaint("publish_events", &json!([])),
-        says(json!(["body"]), "too_short")
+        only_error("publish_events", &json!([])),
+        an_error(json!(["body"]), "too_short")
     );
     let many = Value::from(vec![event("a"); 101]);
     assert_eq!(
-        complaint("publish_events", &many),
-        says(json!(["body"]), "too_long")
+        only_error("publish_events", &many),
+        an_error(json!(["body"]), "too_long")
     );
     let server = Server::start().unwrap();
     let full = Value::from(vec![event("a"); 100]);
@@ -150,7 +149,7 @@ fn a_body_that_is_no_array_of_1_to_100_is_refused() {
 }
 
 #[test]
-fn a_body_that_is_no_json_is_refused_with_the_offset_of_the_fault() {
+fn a_body_that_is_not_json_gets_the_offset_of_the_fault() {
     let server = Server::start().unwrap();
     let mut client = Client::connect(&server);
     let deep = "[".repeat(100_000);
@@ -185,7 +184,7 @@ fn a_body_that_is_no_json_is_refused_with_the_offset_of_the_fault() {
 }
 
 #[test]
-fn of_a_field_given_twice_the_last_value_counts() {
+fn the_last_value_of_a_field_given_twice_counts() {
     let server = Server::start().unwrap();
     let mut client = Client::connect(&server);
     let rest = r#""event":"e","timestamp":"2024-10-09T13:21:46Z""#;
@@ -202,9 +201,9 @@ fn of_a_field_given_twice_the_last_value_counts() {
 }
 
 #[test]
-fn refuse_takes_the_whole_array_down_and_names_the_bad_records() {
+fn a_refusal_covers_the_array_and_names_the_bad_records() {
     let server = Server::start().unwrap();
-    server.refuse(|record| record["user_id"] == "bad");
+    server.set_refusal(|record| record["user_id"] == "bad");
     let mut client = Client::connect(&server);
     let body = json!([event("a"), event("bad"), event("b"), event("bad")]);
     let answer = client.post("publish_events", &body);
@@ -214,7 +213,7 @@ fn refuse_takes_the_whole_array_down_and_names_the_bad_records() {
     assert_eq!(detail[1]["loc"], json!(["body", 3]));
     assert_eq!(server.accepted(), 0);
 
-    server.name_indexes(false);
+    server.set_error_details(false);
     let answer = client.post("publish_events", &body);
     assert_eq!(
         (answer.status, answer.body.as_slice()),
@@ -225,26 +224,26 @@ fn refuse_takes_the_whole_array_down_and_names_the_bad_records() {
         client.post("publish_events", &json!([event("a")])).status,
         200
     );
-    server.refuse(|_| false);
+    server.set_refusal(|_| false);
     assert_eq!(client.post("publish_events", &body).status, 200);
 }
 
 #[test]
 fn a_condition_that_panics_costs_one_request() {
     let server = Server::start().unwrap();
-    // Unwinds as a panic does, without printing anything into the test's output.
-    server.refuse(|_| std::panic::resume_unwind(Box::new(())));
+    // Unwinds as a panic does, but prints nothing.
+    server.set_refusal(|_| std::panic::resume_unwind(Box::new(())));
     let mut client = Client::connect(&server);
     let body = json!([event("a")]);
     assert_eq!(client.post("publish_events", &body).status, 500);
-    server.refuse(|_| false);
+    server.set_refusal(|_| false);
     assert_eq!(client.post("publish_events", &body).status, 200);
 }
 
 #[test]
 fn a_body_over_the_limit_is_read_to_its_end_and_refused() {
     let server = Server::start().unwrap();
-    server.body_limit(1000);
+    server.set_body_limit(1000);
     let mut client = Client::connect(&server);
     client.send(post("publish_events", &"x".repeat(3_000_000)));
     assert_eq!(client.answer().status, 413);
@@ -260,7 +259,7 @@ fn a_body_over_the_limit_is_read_to_its_end_and_refused() {
 
 proptest::proptest! {
     #[test]
-    fn what_passes_the_check_can_be_parsed(
+    fn a_body_that_passes_the_checks_can_be_parsed(
         text in r#"[\[\]{}",:\\ud8e0-9.+\-nltrfs]{0,12}"#,
         bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..20),
     ) {
@@ -270,7 +269,7 @@ proptest::proptest! {
         };
         let quoted = format!("\"{text}\"");
         for body in [with_value(&text), with_value(&quoted), bytes] {
-            let count = check(Endpoint::LlmEvents, &body).ok();
+            let count = validate(Endpoint::LlmEvents, &body).ok().map(|records| records.len());
             let parsed = serde_json::from_slice::<Vec<Value>>(&body).ok().map(|all| all.len());
             proptest::prop_assert!(count.is_none() || count == parsed);
         }

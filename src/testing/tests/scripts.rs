@@ -116,7 +116,7 @@ fn a_dripped_answer_arrives_whole() {
 #[test]
 fn latency_and_delay_add_up() {
     let server = Server::start().unwrap();
-    server.latency(Duration::from_millis(20));
+    server.set_latency(Duration::from_millis(20));
     server.script([Reply::accept().delay(Duration::from_millis(30))]);
     let begin = Instant::now();
     Client::connect(&server).post("publish_events", &json!([event("a")]));

@@ -42,7 +42,7 @@ fn a_chunked_body_is_put_together() {
 }
 
 #[test]
-fn a_client_that_waits_to_be_told_is_told_to_continue() {
+fn a_client_that_expects_100_continue_gets_it() {
     let server = Server::start().unwrap();
     let mut client = Client::connect(&server);
     let body = json!([event("a")]).to_string();

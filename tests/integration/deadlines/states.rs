@@ -167,7 +167,7 @@ fn queue_is_full(builder: TrubricsBuilder) -> (Trubrics, OtherSide) {
 
 fn thousands_wait(builder: TrubricsBuilder) -> (Trubrics, OtherSide) {
     let server = Server::start().unwrap();
-    server.latency(Duration::from_millis(50));
+    server.set_latency(Duration::from_millis(50));
     let client = builder.host(server.url()).build().unwrap();
     track(&client, 5_000);
     (client, Box::new(server))

@@ -31,13 +31,13 @@ fn an_import_that_is_killed_goes_on_where_it_was_and_doubles_at_most_one_batch()
         let mut random = fastrand::Rng::with_seed(seed);
         let import = Import::of(&text);
         let server = server();
-        server.refuse(move |event| {
+        server.set_refusal(move |event| {
             event["properties"]["number"]
                 .as_u64()
                 .is_some_and(is_refused)
         });
         let latency = Duration::from_millis(2);
-        server.latency(latency);
+        server.set_latency(latency);
 
         let mut child = import.start(&server, server.api_key());
         let moment = random.usize(count / 10..count * 9 / 10);
@@ -92,7 +92,7 @@ fn an_import_delivers_every_line_once() {
     let (first, second) = (server(), server());
     let latency = env::var("TRUBRICS_IMPORT_LATENCY_MS").map_or(0, |ms| ms.parse().unwrap());
     for server in [&first, &second] {
-        server.latency(Duration::from_millis(latency));
+        server.set_latency(Duration::from_millis(latency));
     }
     let printed = import.run(&first);
     let arrivals = arrivals(&first);

@@ -54,7 +54,7 @@ pub(super) struct Storm {
 impl Storm {
     pub(super) fn run(&self) -> Outcome {
         let (server, folder, start) = (server(), Folder::new(), Instant::now());
-        server.latency(self.latency);
+        server.set_latency(self.latency);
         let (next, kills) = (AtomicU64::new(0), AtomicU64::new(0));
         let ledger = Mutex::new(Ledger::default());
         let longest = number("TRUBRICS_KILLS_WITHIN").map(Duration::from_millis);

@@ -74,15 +74,15 @@ impl Weather {
     /// Makes the weather until told that it is over: bursts of replies with fair spells and outages between them, in
     /// step with the requests that come.
     pub(super) fn rage(&self, server: &Server, chance: &mut Chance, steps: u64, over: &AtomicBool) {
-        server.refuse(|record| record["properties"]["bad"] == true);
+        server.set_refusal(|record| record["properties"]["bad"] == true);
         if let Some(bytes) = self.body_limit {
-            server.body_limit(bytes);
+            server.set_body_limit(bytes);
         }
         let mut slow = 1 + steps / STEPS_FOR_A_SLOW_FAULT;
         let mut replies = 50 + steps / 5;
         while !over.load(SeqCst) {
-            server.name_indexes(chance.one_in(2));
-            server.latency(Duration::from_micros(chance.pick(&[0, 0, 0, 300, 2_000])));
+            server.set_error_details(chance.one_in(2));
+            server.set_latency(Duration::from_micros(chance.pick(&[0, 0, 0, 300, 2_000])));
             server.set_unavailable(chance.one_in(8));
             let burst = (1 + chance.below(12)).min(replies);
             replies -= burst;
@@ -93,7 +93,7 @@ impl Weather {
             let _ = server.wait_for_requests(wanted, Duration::from_millis(20));
         }
         server.set_unavailable(false);
-        server.latency(Duration::ZERO);
+        server.set_latency(Duration::ZERO);
     }
 
     fn reply(&self, chance: &mut Chance, slow: &mut u64) -> Reply {

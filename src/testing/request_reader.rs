@@ -1,36 +1,38 @@
-//! Takes requests off a connection, each to its very end.
+//! Reads requests from a connection, each to its end.
 //!
-//! Closing a socket with unread bytes resets it and eats the answer, so even a body that is
-//! refused is read first.
+//! A close with unread bytes resets the connection, and the client may lose the answer, so a body over the limit is
+//! read too.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::{
+    io::{self, BufRead, BufReader, Read, Write},
+    net::TcpStream,
+};
 
 use super::received::Head;
 
-// One read takes a whole request of usual size.
+/// Enough to read a request of usual size at once.
 const BUFFER: usize = 64 * 1024;
 const MAX_HEAD: u64 = 64 * 1024;
 const MAX_HEADERS: usize = 100;
 const MAX_CHUNK_LINE: u64 = 4 * 1024;
 
-/// Why there is no further request.
-pub(super) enum Unreadable {
-    /// The client is gone, or the server is being dropped.
+/// The reason why a request could not be read.
+pub(super) enum ReadError {
+    /// The connection was closed by the client, or because the server stops.
     Gone,
-    /// What came is no request; the client gets this status and the connection ends.
+    /// The bytes are not a request. The client gets this status, and the connection is closed.
     Refused(u16),
 }
 
-impl From<io::Error> for Unreadable {
+impl From<io::Error> for ReadError {
     fn from(_: io::Error) -> Self {
         Self::Gone
     }
 }
 
-const BAD_REQUEST: Unreadable = Unreadable::Refused(400);
+const BAD_REQUEST: ReadError = ReadError::Refused(400);
 
-/// A request's head and how its body is framed.
+/// A request's head, and how the end of its body is found.
 pub(super) struct Opening {
     pub(super) head: Head,
     pub(super) keep_alive: bool,
@@ -42,12 +44,12 @@ enum Framing {
     Chunked,
 }
 
-pub(super) struct Reader<'s> {
+pub(super) struct RequestReader<'s> {
     stream: &'s TcpStream,
     buffered: BufReader<&'s TcpStream>,
 }
 
-impl<'s> Reader<'s> {
+impl<'s> RequestReader<'s> {
     pub(super) fn new(stream: &'s TcpStream) -> Self {
         Self {
             stream,
@@ -55,7 +57,7 @@ impl<'s> Reader<'s> {
         }
     }
 
-    pub(super) fn read_head(&mut self) -> Result<Opening, Unreadable> {
+    pub(super) fn read_head(&mut self) -> Result<Opening, ReadError> {
         let mut bytes = Vec::with_capacity(512);
         loop {
             let room = MAX_HEAD - bytes.len() as u64;
@@ -63,18 +65,18 @@ impl<'s> Reader<'s> {
                 .take(room)
                 .read_until(b'\n', &mut bytes)?;
             if bytes.len() as u64 >= MAX_HEAD {
-                return Err(Unreadable::Refused(431));
+                return Err(ReadError::Refused(431));
             }
             if !bytes.ends_with(b"\n") {
-                // The client has closed its side: after a request, or in the middle of a head.
+                // The client has closed its side, after a request or within a head.
                 return Err(if bytes.is_empty() {
-                    Unreadable::Gone
+                    ReadError::Gone
                 } else {
                     BAD_REQUEST
                 });
             }
             if read == bytes.len() && is_blank(&bytes) {
-                // RFC 9112, 2.2: empty lines before a request line are to be ignored.
+                // RFC 9112, 2.2: empty lines before a request line are ignored.
                 bytes.clear();
             } else if bytes.ends_with(b"\n\r\n") || bytes.ends_with(b"\n\n") {
                 return parse(&bytes);
@@ -82,17 +84,17 @@ impl<'s> Reader<'s> {
         }
     }
 
-    /// The body, or `None` when it is longer than `limit`; that one is read too, but not kept.
+    /// Reads the body; returns `None` if it is longer than `limit`.
     pub(super) fn read_body(
         &mut self,
         opening: &Opening,
         limit: usize,
-    ) -> Result<Option<Vec<u8>>, Unreadable> {
+    ) -> Result<Option<Vec<u8>>, ReadError> {
         let expects_continue = opening
             .head
             .header("expect")
             .is_some_and(|value| value.eq_ignore_ascii_case("100-continue"));
-        // A client that has sent its body already does not wait for this.
+        // A client that has already sent its body does not wait for a 100.
         if expects_continue && self.buffered.buffer().is_empty() {
             let mut stream = self.stream;
             stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
@@ -105,7 +107,7 @@ impl<'s> Reader<'s> {
         Ok(body)
     }
 
-    fn read_chunks(&mut self, limit: usize, body: &mut Option<Vec<u8>>) -> Result<(), Unreadable> {
+    fn read_chunks(&mut self, limit: usize, body: &mut Option<Vec<u8>>) -> Result<(), ReadError> {
         loop {
             let line = self.read_line()?;
             let Ok(httparse::Status::Complete((_, size))) = httparse::parse_chunk_size(&line)
@@ -120,12 +122,12 @@ impl<'s> Reader<'s> {
                 return Err(BAD_REQUEST);
             }
         }
-        // Trailers say nothing that matters here.
+        // Trailers are ignored.
         while !is_blank(&self.read_line()?) {}
         Ok(())
     }
 
-    fn read_line(&mut self) -> Result<Vec<u8>, Unreadable> {
+    fn read_line(&mut self) -> Result<Vec<u8>, ReadError> {
         let mut line = Vec::new();
         (&mut self.buffered)
             .take(MAX_CHUNK_LINE)
@@ -137,13 +139,13 @@ impl<'s> Reader<'s> {
         }
     }
 
-    /// Adds `length` bytes to the body, or gives the body up when they are too many for it.
+    /// Appends `length` bytes to the body. Discards them and the body if it would be longer than `limit`.
     fn read_part(
         &mut self,
         length: u64,
         limit: usize,
         body: &mut Option<Vec<u8>>,
-    ) -> Result<(), Unreadable> {
+    ) -> Result<(), ReadError> {
         let room = limit.saturating_sub(body.as_ref().map_or(0, Vec::len));
         if length > room as u64 {
             *body = None;
@@ -158,7 +160,7 @@ impl<'s> Reader<'s> {
             None => io::copy(&mut part, &mut io::sink())?,
         };
         if read < length {
-            return Err(Unreadable::Gone);
+            return Err(ReadError::Gone);
         }
         Ok(())
     }
@@ -168,7 +170,7 @@ fn is_blank(line: &[u8]) -> bool {
     line == b"\r\n" || line == b"\n"
 }
 
-fn parse(bytes: &[u8]) -> Result<Opening, Unreadable> {
+fn parse(bytes: &[u8]) -> Result<Opening, ReadError> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut headers);
     let (Ok(httparse::Status::Complete(_)), Some(method), Some(target), Some(version)) = (
@@ -198,7 +200,7 @@ fn parse(bytes: &[u8]) -> Result<Opening, Unreadable> {
     })
 }
 
-fn framing(head: &Head) -> Result<Framing, Unreadable> {
+fn framing(head: &Head) -> Result<Framing, ReadError> {
     let mut lengths = head
         .headers
         .iter()
@@ -207,12 +209,12 @@ fn framing(head: &Head) -> Result<Framing, Unreadable> {
     let length = lengths.next();
     match (head.header("transfer-encoding"), length) {
         (Some(coding), None) if coding.eq_ignore_ascii_case("chunked") => Ok(Framing::Chunked),
-        // Another coding, or a length beside it: where the body ends would be a guess.
+        // With another coding, or with a length as well, the end of the body is not certain.
         (Some(_), _) => Err(BAD_REQUEST),
         (None, None) => Ok(Framing::Length(0)),
         (None, Some(length)) => {
             let agreed = lengths.all(|other| other == length);
-            // `parse` alone would let a sign through.
+            // `parse` alone would accept a sign.
             let digits = length.bytes().all(|byte| byte.is_ascii_digit());
             match length.parse() {
                 Ok(length) if agreed && digits => Ok(Framing::Length(length)),

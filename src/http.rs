@@ -4,12 +4,12 @@
 //! its deadline; redirects are not followed, and nothing is tried again but what was lost with a connection that
 //! had gone stale.
 
-mod connection;
+mod api_key;
+mod dns_cache;
 mod failure;
 mod host;
 mod proxy;
-mod resolver;
-mod secret;
+mod stale;
 mod tls;
 
 #[cfg(test)]
@@ -33,7 +33,7 @@ use ureq::{
     unversioned::transport::{Connector, DefaultConnector},
 };
 
-use self::{connection::Watch, host::Target, resolver::Names, tls::Trust};
+use self::{dns_cache::DnsCache, host::Target, stale::DetectStale, tls::Trust};
 use crate::transport::{Request, Response, Transport, TransportError};
 use crate::{
     error::ConfigError,
@@ -79,7 +79,7 @@ pub(crate) struct HttpSettings<'a> {
 
 /// Sends requests with `ureq`.
 pub(crate) struct HttpTransport {
-    plan: Plan,
+    config: AgentConfig,
     agent: Agent,
     /// Takes over for good once the operating system turns out to have no certificates.
     bundled: OnceLock<Agent>,
@@ -89,10 +89,10 @@ pub(crate) struct HttpTransport {
 impl HttpTransport {
     pub(crate) fn new(settings: &HttpSettings<'_>) -> Result<Self, ConfigError> {
         let connect_timeout = settings.connect_timeout.min(LONGEST);
-        Self::with_names(settings, Names::new(connect_timeout))
+        Self::with_dns(settings, DnsCache::new(connect_timeout))
     }
 
-    fn with_names(settings: &HttpSettings<'_>, names: Names) -> Result<Self, ConfigError> {
+    fn with_dns(settings: &HttpSettings<'_>, dns: DnsCache) -> Result<Self, ConfigError> {
         let target = Target::of(settings.host)
             .ok_or_else(|| ConfigError::new("host", "must be a valid URL with a host name"))?;
         if target.https && !tls::AVAILABLE {
@@ -106,23 +106,23 @@ impl HttpTransport {
             tls::check_provider()?;
         }
 
-        let plan = Plan {
+        let config = AgentConfig {
             connections: settings.connections,
             connect_timeout: settings.connect_timeout.min(LONGEST),
             request_timeout: settings.request_timeout.min(LONGEST),
             proxy,
             trust: Trust::new(settings.root_certificates)?,
-            names,
+            dns,
         };
         Ok(Self {
-            agent: plan.agent(&plan.trust),
-            plan,
+            agent: config.agent(&config.trust),
+            config,
             bundled: OnceLock::new(),
             is_interrupted: AtomicBool::new(false),
         })
     }
 
-    fn attempt(&self, request: &Request<'_>, connection: Kept) -> Result<Response, Error> {
+    fn attempt(&self, request: &Request<'_>, connection: Reuse) -> Result<Response, Error> {
         let agent = self.bundled.get().unwrap_or(&self.agent);
         let left = request.timeout();
         if left.is_zero() {
@@ -135,16 +135,16 @@ impl HttpTransport {
 
         let (head, _key) = head(request)?;
         let call = head.body(request.body())?;
-        let is_hurried = left + SLACK < self.plan.request_timeout;
+        let is_hurried = left + SLACK < self.config.request_timeout;
         let call = match connection {
-            Kept::Welcome if !is_hurried => call,
-            Kept::Welcome => {
+            Reuse::Allowed if !is_hurried => call,
+            Reuse::Allowed => {
                 let config = agent.configure_request(call);
                 config.timeout_global(Some(left.min(LONGEST))).build()
             }
-            Kept::Refused => {
+            Reuse::Fresh => {
                 let config = agent.configure_request(call);
-                let config = config.timeout_global(Some(left.min(self.plan.request_timeout)));
+                let config = config.timeout_global(Some(left.min(self.config.request_timeout)));
                 config.max_idle_age(Duration::ZERO).build()
             }
         };
@@ -153,7 +153,7 @@ impl HttpTransport {
 
     /// Whether the certificates were found to be missing, and others are there to be trusted.
     fn trusts_bundled_after(&self, error: &Error) -> bool {
-        let Some(trust) = self.plan.trust.instead(error) else {
+        let Some(trust) = self.config.trust.instead(error) else {
             return false;
         };
         let agent = self.bundled.get_or_init(|| {
@@ -163,7 +163,7 @@ impl HttpTransport {
                     "the operating system has no certificates to check servers by: using the bundled ones"
                 );
             });
-            self.plan.agent(&trust)
+            self.config.agent(&trust)
         });
         if self.is_interrupted.load(Ordering::SeqCst) {
             agent.clone().shutdown();
@@ -174,27 +174,27 @@ impl HttpTransport {
 
 impl Transport for HttpTransport {
     fn send(&self, request: &Request<'_>) -> Result<Response, TransportError> {
-        let mut outcome = self.attempt(request, Kept::Welcome);
+        let mut outcome = self.attempt(request, Reuse::Allowed);
         // The certificates are missed before anything is sent.
         if let Err(error) = &outcome
             && self.trusts_bundled_after(error)
         {
-            outcome = self.attempt(request, Kept::Welcome);
+            outcome = self.attempt(request, Reuse::Allowed);
         }
         if let Err(error) = &outcome
-            && connection::died_idle(error)
+            && stale::is_stale(error)
         {
-            outcome = self.attempt(request, Kept::Refused);
+            outcome = self.attempt(request, Reuse::Fresh);
         }
         outcome.map_err(|error| {
-            self.plan.names.doubt();
+            self.config.dns.invalidate();
             failure::explain(error)
         })
     }
 
     fn interrupt(&self) {
         self.is_interrupted.store(true, Ordering::SeqCst);
-        self.plan.names.interrupt();
+        self.config.dns.interrupt();
         self.agent.clone().shutdown();
         if let Some(agent) = self.bundled.get() {
             agent.clone().shutdown();
@@ -210,22 +210,22 @@ impl fmt::Debug for HttpTransport {
 
 /// Whether a connection kept from an earlier request may carry this one.
 #[derive(Clone, Copy)]
-enum Kept {
-    Welcome,
-    Refused,
+enum Reuse {
+    Allowed,
+    Fresh,
 }
 
 /// All that an agent is made from.
-struct Plan {
+struct AgentConfig {
     connections: usize,
     connect_timeout: Duration,
     request_timeout: Duration,
     proxy: Option<Proxy>,
     trust: Trust,
-    names: Names,
+    dns: DnsCache,
 }
 
-impl Plan {
+impl AgentConfig {
     fn agent(&self, trust: &Trust) -> Agent {
         let whole = Some(self.request_timeout);
         let config = Agent::config_builder()
@@ -247,30 +247,30 @@ impl Plan {
             .timeout_send_body(whole)
             .timeout_recv_response(whole)
             .timeout_recv_body(Some(RESPONSE_BODY_TIMEOUT.min(self.request_timeout)));
-        let watch = Watch {
+        let detect = DetectStale {
             through_proxy: self.proxy.is_some(),
         };
         Agent::with_parts(
             trust.apply(config).build(),
-            DefaultConnector::new().chain(watch),
-            self.names.clone(),
+            DefaultConnector::new().chain(detect),
+            self.dns.clone(),
         )
     }
 }
 
 /// The request without its body. The key waits to be put in as long as the second part lives.
-fn head(request: &Request<'_>) -> Result<(http::request::Builder, secret::Lent), Error> {
+fn head(request: &Request<'_>) -> Result<(http::request::Builder, api_key::KeyGuard), Error> {
     let mut head = http::Request::post(request.url());
     let mut key = "";
     for (name, value) in request.headers() {
-        if name == secret::HEADER {
+        if name == api_key::HEADER {
             key = value;
         } else {
             head = head.header(name, value);
         }
     }
-    let (stars, lent) = secret::lend(key)?;
-    Ok((head.header(secret::HEADER, stars), lent))
+    let (placeholder, guard) = api_key::mask_key(key)?;
+    Ok((head.header(api_key::HEADER, placeholder), guard))
 }
 
 /// Reads the body to its end, or the connection could not be used again. Whatever happens to it, the status stands.

@@ -25,7 +25,7 @@ pub(crate) enum Verdict {
     /// The key is wrong.
     Unauthorized { refusal: Refusal },
     /// Refused for good.
-    Refused { refusal: Refusal },
+    Rejected { refusal: Refusal },
 }
 
 impl Verdict {
@@ -43,7 +43,7 @@ impl Verdict {
             Self::Invalid { refusal, .. }
             | Self::TooLarge { refusal }
             | Self::Unauthorized { refusal }
-            | Self::Refused { refusal } => Some((refusal, false)),
+            | Self::Rejected { refusal } => Some((refusal, false)),
         }
     }
 }
@@ -100,7 +100,7 @@ pub(crate) fn judge(response: &Response, now: OffsetDateTime, api_key: &str) -> 
         },
         413 => Verdict::TooLarge { refusal },
         401 | 403 => Verdict::Unauthorized { refusal },
-        _ => Verdict::Refused { refusal },
+        _ => Verdict::Rejected { refusal },
     }
 }
 

@@ -104,7 +104,7 @@ impl Delivery {
                 refusal: Some(refusal),
                 records: self.take_all(),
             }],
-            Verdict::Refused { refusal } => self.drop_front(DropReason::Rejected, refusal),
+            Verdict::Rejected { refusal } => self.drop_front(DropReason::Rejected, refusal),
         }
     }
 

@@ -1,9 +1,9 @@
 //! The transport against servers of the test's own.
 
 mod child;
+mod dns_cache;
 mod interrupts;
 mod keep_alive;
-mod names;
 mod proxies;
 mod secrets;
 mod server;
@@ -20,7 +20,7 @@ mod certificates;
 
 use std::time::{Duration, Instant};
 
-use super::{HttpSettings, HttpTransport, resolver::Names};
+use super::{HttpSettings, HttpTransport, dns_cache::DnsCache};
 use crate::transport::{Request, Response, Transport, TransportError};
 
 const KEY: &str = "QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ";
@@ -44,9 +44,9 @@ fn transport(host: &str) -> HttpTransport {
 }
 
 /// Asks a made-up name server, which says that every name is this machine.
-fn transport_with_names(host: &str) -> HttpTransport {
-    let names = Names::asking(AMPLE, |_, port| Ok(vec![([127, 0, 0, 1], port).into()]));
-    HttpTransport::with_names(&settings(host), names).expect("usable settings")
+fn transport_with_dns(host: &str) -> HttpTransport {
+    let dns = DnsCache::asking(AMPLE, |_, port| Ok(vec![([127, 0, 0, 1], port).into()]));
+    HttpTransport::with_dns(&settings(host), dns).expect("usable settings")
 }
 
 fn post(transport: &HttpTransport, url: &str) -> Result<Response, TransportError> {

@@ -31,7 +31,7 @@ fn every_status_has_its_verdict() {
             },
             413 => Verdict::TooLarge { refusal },
             401 | 403 => Verdict::Unauthorized { refusal },
-            _ => Verdict::Refused { refusal },
+            _ => Verdict::Rejected { refusal },
         };
         assert_eq!(verdict(&Response::new(status)), expected);
     }

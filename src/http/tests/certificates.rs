@@ -121,8 +121,8 @@ fn a_name_that_is_not_the_server_s_is_not_trusted() {
     let pem = authority.pem();
     settings.root_certificates = Some(pem.as_bytes());
     let _ = trusting(&url, None);
-    let names = super::Names::asking(AMPLE, |_, port| Ok(vec![([127, 0, 0, 1], port).into()]));
-    let transport = HttpTransport::with_names(&settings, names).unwrap();
+    let dns = super::DnsCache::asking(AMPLE, |_, port| Ok(vec![([127, 0, 0, 1], port).into()]));
+    let transport = HttpTransport::with_dns(&settings, dns).unwrap();
     let words = cause(post(&transport, &url));
     assert!(words.contains("certificate"), "{words}");
 }

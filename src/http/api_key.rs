@@ -13,7 +13,7 @@ use ureq::{
 pub(super) const HEADER: &str = "x-api-key";
 
 thread_local! {
-    static WAITING: RefCell<Option<Secret>> = const { RefCell::new(None) };
+    static PENDING_KEY: RefCell<Option<Secret>> = const { RefCell::new(None) };
 }
 
 struct Secret {
@@ -23,33 +23,33 @@ struct Secret {
 }
 
 /// The key waits as long as this lives, or until it is sent.
-pub(super) struct Lent {
+pub(super) struct KeyGuard {
     stays_on_its_thread: PhantomData<*const ()>,
 }
 
 /// The value to give to `ureq` in place of the key.
-pub(super) fn lend(key: &str) -> Result<(HeaderValue, Lent), Error> {
+pub(super) fn mask_key(key: &str) -> Result<(HeaderValue, KeyGuard), Error> {
     // The key goes to the socket unseen by any other check.
     HeaderValue::from_str(key).map_err(http::Error::from)?;
-    let stars = "*".repeat(key.len());
-    let mut value = HeaderValue::from_str(&stars).map_err(http::Error::from)?;
+    let placeholder = "*".repeat(key.len());
+    let mut value = HeaderValue::from_str(&placeholder).map_err(http::Error::from)?;
     value.set_sensitive(true);
     let secret = Secret {
         key: key.to_owned(),
-        line: format!("{HEADER}: {stars}\r\n").into_bytes(),
+        line: format!("{HEADER}: {placeholder}\r\n").into_bytes(),
     };
-    WAITING
+    PENDING_KEY
         .try_with(|waiting| waiting.replace(Some(secret)))
         .map_err(|_| io::Error::other("the thread is ending: it can send nothing any more"))?;
-    let lent = Lent {
+    let guard = KeyGuard {
         stays_on_its_thread: PhantomData,
     };
-    Ok((value, lent))
+    Ok((value, guard))
 }
 
 /// Puts the key where its asterisks are. It is done once for each request: what follows is the body's.
 pub(super) fn insert(output: &mut [u8]) {
-    WAITING.with_borrow_mut(|waiting| {
+    PENDING_KEY.with_borrow_mut(|waiting| {
         let Some(secret) = waiting else { return };
         let found = output
             .windows(secret.line.len())
@@ -62,9 +62,9 @@ pub(super) fn insert(output: &mut [u8]) {
     });
 }
 
-impl Drop for Lent {
+impl Drop for KeyGuard {
     fn drop(&mut self) {
         // A thread that is ending has nothing waiting any more.
-        let _ = WAITING.try_with(|waiting| waiting.take());
+        let _ = PENDING_KEY.try_with(|waiting| waiting.take());
     }
 }

@@ -13,23 +13,23 @@ use ureq::{
     },
 };
 
-use super::secret;
+use super::api_key;
 
 /// Whether a connection kept from an earlier request was lost before a byte of the answer came.
-pub(super) fn died_idle(error: &Error) -> bool {
-    matches!(error, Error::Other(cause) if cause.is::<DiedIdle>())
+pub(super) fn is_stale(error: &Error) -> bool {
+    matches!(error, Error::Other(cause) if cause.is::<StaleConnection>())
 }
 
 /// Watches the connections to the server.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct DetectStale {
     /// With a proxy the chain runs twice for one connection: first to the proxy itself, which is not watched, or
     /// the exchange with it would count as an earlier request.
     pub(super) through_proxy: bool,
 }
 
-impl<In: Transport> Connector<In> for Watch {
-    type Out = Either<In, Watched<In>>;
+impl<In: Transport> Connector<In> for DetectStale {
+    type Out = Either<In, StaleDetector<In>>;
 
     fn connect(
         &self,
@@ -39,7 +39,7 @@ impl<In: Transport> Connector<In> for Watch {
         let is_to_server = details.config.proxy().is_some() == self.through_proxy;
         Ok(chained.map(|inner| {
             if is_to_server {
-                Either::B(Watched {
+                Either::B(StaleDetector {
                     inner,
                     has_served: false,
                     is_answering: false,
@@ -52,7 +52,7 @@ impl<In: Transport> Connector<In> for Watch {
 }
 
 #[derive(Debug)]
-pub(super) struct Watched<T> {
+pub(super) struct StaleDetector<T> {
     inner: T,
     /// An earlier request was answered over it.
     has_served: bool,
@@ -60,7 +60,7 @@ pub(super) struct Watched<T> {
     is_answering: bool,
 }
 
-impl<T> Watched<T> {
+impl<T> StaleDetector<T> {
     fn judge(&self, error: Error) -> Error {
         let is_loss = matches!(&error, Error::Io(error) if matches!(
             error.kind(),
@@ -70,13 +70,13 @@ impl<T> Watched<T> {
                 | io::ErrorKind::BrokenPipe
         ));
         if is_loss && self.has_served && !self.is_answering {
-            return Error::Other(Box::new(DiedIdle));
+            return Error::Other(Box::new(StaleConnection));
         }
         error
     }
 }
 
-impl<T: Transport> Transport for Watched<T> {
+impl<T: Transport> Transport for StaleDetector<T> {
     fn buffers(&mut self) -> &mut dyn Buffers {
         self.inner.buffers()
     }
@@ -86,7 +86,7 @@ impl<T: Transport> Transport for Watched<T> {
             self.is_answering = false;
             self.has_served = true;
         }
-        secret::insert(&mut self.inner.buffers().output()[..amount]);
+        api_key::insert(&mut self.inner.buffers().output()[..amount]);
         let sent = self.inner.transmit_output(amount, timeout);
         sent.map_err(|error| self.judge(error))
     }
@@ -98,7 +98,7 @@ impl<T: Transport> Transport for Watched<T> {
                 Ok(true)
             }
             Ok(false) if self.has_served && !self.is_answering => {
-                Err(Error::Other(Box::new(DiedIdle)))
+                Err(Error::Other(Box::new(StaleConnection)))
             }
             Ok(false) => Ok(false),
             Err(error) => Err(self.judge(error)),
@@ -115,15 +115,15 @@ impl<T: Transport> Transport for Watched<T> {
 }
 
 #[derive(Debug)]
-struct DiedIdle;
+struct StaleConnection;
 
-impl fmt::Display for DiedIdle {
+impl fmt::Display for StaleConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the server closed the connection instead of answering")
     }
 }
 
-impl StdError for DiedIdle {}
+impl StdError for StaleConnection {}
 
 #[cfg(test)]
 mod tests {
@@ -169,7 +169,7 @@ mod tests {
     fn calls_for_another_try(steps: &str, last: Result<bool, io::ErrorKind>) -> bool {
         let mut script: VecDeque<_> = steps.chars().skip(1).map(|_| Ok(true)).collect();
         script.push_back(last);
-        let mut connection = Watched {
+        let mut connection = StaleDetector {
             inner: Scripted {
                 buffers: LazyBuffers::new(64, 64),
                 steps: script,
@@ -188,7 +188,7 @@ mod tests {
                 _ => connection.await_input(NextTimeout::default()),
             };
         }
-        outcome.is_err_and(|error| died_idle(&error))
+        outcome.is_err_and(|error| is_stale(&error))
     }
 
     #[test]

@@ -26,11 +26,11 @@ use ureq::{
 use super::host::bare;
 
 /// How long addresses are taken as they are: services that move keep their records about this short.
-const KEPT: Duration = Duration::from_secs(60);
+const TTL: Duration = Duration::from_secs(60);
 
 /// How long a lookup may take while old addresses are at hand. They most likely still work, and if not the attempt
 /// fails and is made again.
-const PATIENCE: Duration = Duration::from_millis(500);
+const STALE_GRACE: Duration = Duration::from_millis(500);
 
 /// As many as `ureq` takes.
 const MOST_ADDRESSES: usize = 16;
@@ -39,7 +39,7 @@ type Lookup = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 
 /// The addresses behind names. Clones share them.
 #[derive(Clone)]
-pub(super) struct Names {
+pub(super) struct DnsCache {
     shared: Arc<Shared>,
     limit: Duration,
 }
@@ -52,7 +52,7 @@ pub(super) enum Unresolved {
     Failed(io::Error),
 }
 
-impl Names {
+impl DnsCache {
     /// Asks the operating system, and waits for its answer at most this long.
     pub(super) fn new(limit: Duration) -> Self {
         Self::asking(limit, |host, port| {
@@ -91,9 +91,9 @@ impl Names {
     }
 
     /// The next request looks its name up anew: a server that could not be reached may have moved.
-    pub(super) fn doubt(&self) {
+    pub(super) fn invalidate(&self) {
         for known in self.shared.lock().known.values_mut() {
-            known.is_doubtful = true;
+            known.is_invalidated = true;
         }
     }
 
@@ -123,7 +123,7 @@ struct State {
 struct Known {
     addresses: Vec<SocketAddr>,
     since: Option<Instant>,
-    is_doubtful: bool,
+    is_invalidated: bool,
     /// How many lookups have failed, and what the last one said.
     failures: u64,
     failure: Option<(io::ErrorKind, String)>,
@@ -132,7 +132,7 @@ struct Known {
 impl Known {
     fn is_fresh(&self, now: Instant) -> bool {
         let age = self.since.map(|since| now.saturating_duration_since(since));
-        !self.is_doubtful && age.is_some_and(|age| age < KEPT)
+        !self.is_invalidated && age.is_some_and(|age| age < TTL)
     }
 }
 
@@ -176,7 +176,7 @@ impl Shared {
             }
 
             let limit = if old.is_some() {
-                limit.min(PATIENCE)
+                limit.min(STALE_GRACE)
             } else {
                 limit
             };
@@ -208,7 +208,7 @@ impl Shared {
             Ok(addresses) if !addresses.is_empty() => {
                 known.addresses = addresses;
                 known.since = Some(now);
-                known.is_doubtful = false;
+                known.is_invalidated = false;
             }
             Ok(_) => known.fail(
                 io::ErrorKind::NotFound,
@@ -235,7 +235,7 @@ impl Known {
     }
 }
 
-impl Resolver for Names {
+impl Resolver for DnsCache {
     fn resolve(
         &self,
         uri: &Uri,
@@ -263,8 +263,8 @@ impl Resolver for Names {
     }
 }
 
-impl fmt::Debug for Names {
+impl fmt::Debug for DnsCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Names").finish_non_exhaustive()
+        f.debug_struct("DnsCache").finish_non_exhaustive()
     }
 }

@@ -361,9 +361,24 @@ impl TrubricsBuilder {
         self
     }
 
-    /// Carries the requests instead of the default transport, whose settings ([`connect_timeout`](Self::connect_timeout),
-    /// [`proxy`](Self::proxy), [`root_certificates`](Self::root_certificates)) then have no effect. It must not own a
-    /// handle of its client, which would then never be closed by itself.
+    /// Sends the requests with this transport instead of the default one.
+    ///
+    /// The settings of the default transport, [`connect_timeout`](Self::connect_timeout), [`proxy`](Self::proxy) and
+    /// [`root_certificates`](Self::root_certificates), then have no effect. [`transport_fn`](crate::transport_fn) makes a
+    /// transport from a closure:
+    ///
+    /// ```
+    /// use trubrics::{Response, Trubrics, transport_fn};
+    ///
+    /// let client = Trubrics::builder("key")
+    ///     .transport(transport_fn(|_| Ok(Response::new(200))))
+    ///     .build()?;
+    /// # let _ = client;
+    /// # Ok::<(), trubrics::ConfigError>(())
+    /// ```
+    ///
+    /// The transport must not own a handle of its client: the cycle would keep the client from closing when the last
+    /// other handle is dropped.
     pub fn transport(mut self, transport: impl Transport) -> Self {
         self.transport = Some(Box::new(transport));
         self

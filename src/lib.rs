@@ -115,7 +115,7 @@ pub use queue::Overflow;
 pub use record::{Event, LlmEvent, Record, anonymous_id};
 pub use scope::Scope;
 pub use stats::{DropReason, Stats};
-pub use transport::{Request, Response, Transport, TransportError};
+pub use transport::{Request, Response, Transport, TransportError, transport_fn};
 
 /// The code in the README is compiled with the documentation's.
 #[cfg(doctest)]

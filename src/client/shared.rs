@@ -216,7 +216,9 @@ impl Shared {
         deadline: Instant,
     ) -> Result<Response, TransportError> {
         let start = Instant::now();
-        let request = Request::new(&self.urls[endpoint as usize], &self.api_key, body, deadline);
+        let request = Request::new(&self.urls[endpoint as usize], body)
+            .with_api_key(&self.api_key)
+            .with_deadline(deadline);
         let answer = hooks::transport(self.id, || self.transport.send(&request))
             .unwrap_or_else(|| Err(TransportError::new("the transport panicked")));
         logging(|| {

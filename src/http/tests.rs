@@ -60,7 +60,8 @@ fn post_within(
     time: Duration,
 ) -> Result<Response, TransportError> {
     let url = format!("{url}/publish_events");
-    transport.send(&Request::new(&url, KEY, body, Instant::now() + time))
+    let request = Request::new(&url, body).with_api_key(KEY);
+    transport.send(&request.with_deadline(Instant::now() + time))
 }
 
 /// The cause of a failure, in words.

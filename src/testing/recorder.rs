@@ -150,7 +150,7 @@ impl Transport for Recorder {
 /// The request as it would have come over a socket.
 fn received(request: &Request<'_>) -> ReceivedRequest {
     let endpoint = request.url().rsplit('/').next().unwrap_or_default();
-    let headers = request.headers().into_iter();
+    let headers = request.headers();
     ReceivedRequest {
         head: Arc::new(Head {
             method: "POST".to_owned(),

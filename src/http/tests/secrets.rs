@@ -79,8 +79,7 @@ fn a_key_that_would_break_the_head_is_not_sent() {
 
     let (server, _) = recording(answer(200, ""));
     let transport = transport(&server.url());
-    let deadline = std::time::Instant::now() + super::AMPLE;
-    let request = Request::new("http://127.0.0.1:1/", "a\r\nb: c", b"[]", deadline);
+    let request = Request::new("http://127.0.0.1:1/", b"[]").with_api_key("a\r\nb: c");
     assert!(transport.send(&request).is_err());
     assert_eq!(server.connections(), 0);
 }

@@ -86,7 +86,7 @@ impl<T: Transport> Transport for StaleDetector<T> {
             self.is_answering = false;
             self.has_served = true;
         }
-        api_key::insert(&mut self.inner.buffers().output()[..amount]);
+        api_key::insert(&mut self.inner.buffers().output()[..amount])?;
         let sent = self.inner.transmit_output(amount, timeout);
         sent.map_err(|error| self.judge(error))
     }

@@ -7,15 +7,12 @@
 mod api_key;
 mod dns_cache;
 mod failure;
-mod host;
 mod proxy;
 mod stale;
 mod tls;
 
 #[cfg(test)]
 mod tests;
-
-pub(crate) use host::check_host;
 
 use std::{
     env, fmt,
@@ -33,10 +30,11 @@ use ureq::{
     unversioned::transport::{Connector, DefaultConnector},
 };
 
-use self::{dns_cache::DnsCache, host::Target, stale::DetectStale, tls::Trust};
+use self::{dns_cache::DnsCache, stale::DetectStale, tls::Trust};
 use crate::transport::{Request, Response, Transport, TransportError};
 use crate::{
     error::ConfigError,
+    host::Target,
     report::{TARGET, logging},
 };
 

@@ -71,6 +71,7 @@ mod scope;
 
 mod batch;
 mod content;
+mod host;
 mod http;
 mod queue;
 mod record;

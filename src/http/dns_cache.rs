@@ -23,7 +23,7 @@ use ureq::{
     },
 };
 
-use super::host::bare;
+use crate::host::bare;
 
 /// How long addresses are taken as they are: services that move keep their records about this short.
 const TTL: Duration = Duration::from_secs(60);

@@ -5,9 +5,10 @@ mod exceptions;
 use log::warn;
 use ureq::{Proxy, ProxyProtocol};
 
-use super::{host::Target, tls};
+use super::tls;
 use crate::{
     error::ConfigError,
+    host::Target,
     report::{TARGET, logging},
 };
 

@@ -73,3 +73,16 @@ fn cause(outcome: Result<Response, TransportError>) -> String {
     assert!(!words.contains(KEY), "{words}");
     words
 }
+
+proptest::proptest! {
+    #[test]
+    fn a_host_that_is_accepted_makes_a_url_for_ureq(host in "https?://[!-~é ]{1,40}") {
+        if let Ok(host) = crate::host::check_host(&host) {
+            let url: ureq::http::Uri = format!("{host}/publish_events").parse().expect("a URL");
+            let target = crate::host::Target::of(&host).expect("a host");
+            proptest::prop_assert_eq!(url.host().map(str::to_ascii_lowercase), Some(
+                if target.name.contains(':') { format!("[{}]", target.name) } else { target.name }
+            ));
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::http::host::{Target, bare};
+use crate::host::{Target, bare};
 
 /// Whether one of the comma separated entries means this server.
 pub(super) fn contain(list: &str, target: &Target) -> bool {

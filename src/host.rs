@@ -1,6 +1,8 @@
 //! The address of the server: checks the `host` setting and takes it apart, with or without the feature `http`.
 
-use std::net::{IpAddr, Ipv6Addr};
+#[cfg(any(feature = "http", test))]
+use std::net::IpAddr;
+use std::net::Ipv6Addr;
 
 use crate::error::ConfigError;
 
@@ -66,6 +68,7 @@ impl Target {
     }
 
     /// Whether the server is this machine, judged by its name or address alone.
+    #[cfg(any(feature = "http", test))]
     pub(crate) fn is_loopback(&self) -> bool {
         let name = self.name.trim_end_matches('.');
         match name.parse::<IpAddr>() {

@@ -64,7 +64,7 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What the transport is built from.
 pub(crate) struct HttpSettings<'a> {
-    /// As [`check_host`] returns it.
+    /// As [`check_host`](crate::host::check_host) returns it.
     pub(crate) host: &'a str,
     /// How many requests are made at once; so many connections are kept.
     pub(crate) connections: usize,

@@ -72,6 +72,7 @@ mod scope;
 mod batch;
 mod content;
 mod host;
+#[cfg(feature = "http")]
 mod http;
 mod queue;
 mod record;
@@ -119,6 +120,6 @@ pub use stats::{DropReason, Stats};
 pub use transport::{Request, Response, Transport, TransportError, transport_fn};
 
 /// The code in the README is compiled with the documentation's.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "http"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

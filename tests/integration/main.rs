@@ -1,4 +1,5 @@
 //! The crate as its users see it, against servers on loopback. One binary: each module holds the promises of one kind.
+#![cfg(feature = "http")]
 
 /// How records travel: batches, order, endpoints, headers.
 mod batches;

@@ -259,6 +259,7 @@ impl fmt::Debug for Response {
 #[derive(Debug)]
 pub struct TransportError {
     cause: Box<dyn Error + Send + Sync>,
+    was_sending_body: bool,
 }
 
 impl TransportError {
@@ -266,7 +267,25 @@ impl TransportError {
     pub fn new(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self {
             cause: cause.into(),
+            was_sending_body: false,
         }
+    }
+
+    /// Makes an error for a connection that was lost, or a time that ran out, before the body is known to have arrived.
+    ///
+    /// The client then sends fewer records in one request. Use it when a write failed or timed out, and when the response
+    /// did not come in time after the last write, because the system may still have been sending. The cause is
+    /// logged, so it must not contain the key.
+    pub fn while_sending(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self {
+            was_sending_body: true,
+            ..Self::new(cause)
+        }
+    }
+
+    /// Returns whether the error was made by [`while_sending`](Self::while_sending).
+    pub fn was_sending_body(&self) -> bool {
+        self.was_sending_body
     }
 
     /// Returns the cause and its own causes as one text, for the log.

@@ -97,6 +97,20 @@ impl DnsCache {
         }
     }
 
+    /// The address goes first from now on: a connection to it was made.
+    pub(super) fn prefer(&self, address: SocketAddr) {
+        for known in self.shared.lock().known.values_mut() {
+            if let Some(position) = known.addresses.iter().position(|known| *known == address) {
+                known.addresses[..=position].rotate_right(1);
+                known.preferred = Some(address);
+            }
+        }
+    }
+
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.shared.lock().is_interrupted
+    }
+
     /// Ends every wait, now and later.
     pub(super) fn interrupt(&self) {
         self.shared.lock().is_interrupted = true;
@@ -121,7 +135,10 @@ struct State {
 
 #[derive(Default)]
 struct Known {
+    /// The preferred address is the first.
     addresses: Vec<SocketAddr>,
+    /// The last one that a connection was made to.
+    preferred: Option<SocketAddr>,
     since: Option<Instant>,
     is_invalidated: bool,
     /// How many lookups have failed, and what the last one said.
@@ -205,7 +222,9 @@ impl Shared {
         state.is_looking = false;
         let known = state.known.entry(place).or_default();
         match found {
-            Ok(addresses) if !addresses.is_empty() => {
+            Ok(mut addresses) if !addresses.is_empty() => {
+                // Stable: the others keep their order.
+                addresses.sort_by_key(|address| known.preferred != Some(*address));
                 known.addresses = addresses;
                 known.since = Some(now);
                 known.is_invalidated = false;

@@ -1,7 +1,9 @@
 //! The transport against servers of the test's own.
 
+mod addresses;
 mod child;
 mod dns_cache;
+mod early_answers;
 mod interrupts;
 mod keep_alive;
 mod proxies;

@@ -16,7 +16,7 @@ mod trust;
 #[path = "tls/absent.rs"]
 mod trust;
 
-pub(super) use trust::Trust;
+pub(super) use trust::{Trust, connector};
 
 use crate::error::ConfigError;
 
@@ -25,6 +25,9 @@ pub(super) const AVAILABLE: bool = cfg!(feature = "native-tls") || BY_RUSTLS;
 
 /// It is preferred where both are there.
 const BY_RUSTLS: bool = cfg!(feature = "rustls") || cfg!(feature = "rustls-no-provider");
+
+/// Whether a read that finds no input leaves the connection intact. OpenSSL takes it for a failure.
+pub(super) const CAN_POLL: bool = BY_RUSTLS;
 
 /// Refuses `https` while nobody has said which cryptography to use: `ureq` would panic at the first request.
 pub(super) fn check_provider() -> Result<(), ConfigError> {

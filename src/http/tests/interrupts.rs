@@ -69,10 +69,10 @@ fn a_wait_for_the_answer_ends() {
 }
 
 #[test]
-fn a_wait_within_the_head_ends() {
+fn a_wait_within_the_status_line_ends() {
     let (server, there) = server(|peer, sign| {
         peer.request();
-        peer.write(b"HTTP/1.1 200 OK\r\nCont");
+        peer.write(b"HTTP/1.1 200 OK");
         sign.send(()).unwrap();
     });
     let transport = transport(&server.url());

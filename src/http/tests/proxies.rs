@@ -15,7 +15,7 @@ use super::{
 };
 
 /// Passes bytes on between the client and this port, both ways, until either closes.
-fn tunnel(peer: Peer<TcpStream>, port: u16) {
+pub(super) fn tunnel(peer: Peer<TcpStream>, port: u16) {
     let client = peer.into_stream();
     let server = TcpStream::connect(("127.0.0.1", port)).expect("a connection");
     let (mut from_client, mut to_server) =

@@ -6,7 +6,17 @@ use ureq::{
     typestate::AgentScope,
 };
 
+#[cfg(not(any(feature = "rustls", feature = "rustls-no-provider")))]
+use ureq::unversioned::transport::NativeTlsConnector as TlsConnector;
+#[cfg(any(feature = "rustls", feature = "rustls-no-provider"))]
+use ureq::unversioned::transport::RustlsConnector as TlsConnector;
+
 use crate::error::ConfigError;
+
+/// Makes the connector that speaks TLS over the connections of the one before it.
+pub(in crate::http) fn connector() -> TlsConnector {
+    TlsConnector::default()
+}
 
 /// How servers are checked.
 #[derive(Debug)]

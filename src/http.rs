@@ -94,6 +94,14 @@ impl HttpTransport {
             let problem = "needs TLS for https: switch on the feature rustls, rustls-no-provider or native-tls";
             return Err(ConfigError::new("host", problem));
         }
+        if !target.https && !target.is_loopback() {
+            logging(|| {
+                warn!(
+                    target: TARGET,
+                    "the host {} is reached without TLS: the API key and all records travel in clear text", target.name
+                );
+            });
+        }
         let variable = |name: &str| env::var(name).ok();
         let proxy = proxy::choose(&target, settings.proxy, variable)?;
         let has_tls_proxy = proxy.as_ref().is_some_and(proxy::speaks_tls);

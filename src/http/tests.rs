@@ -12,6 +12,7 @@ mod server;
 mod stale_connections;
 mod strange_answers;
 mod time_outs;
+mod warnings;
 
 #[cfg(any(
     feature = "rustls",

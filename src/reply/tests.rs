@@ -46,7 +46,7 @@ fn a_success_is_one_whatever_its_body() {
 }
 
 #[test]
-fn retry_after_is_read_in_seconds_and_as_a_date() {
+fn retry_after_is_read_as_seconds_rounded_up_and_as_a_date() {
     let retry_after = |value: &str, date: Option<&str>| {
         let mut response = Response::new(429).with_header("Retry-After", value);
         if let Some(date) = date {
@@ -82,11 +82,31 @@ fn retry_after_is_read_in_seconds_and_as_a_date() {
         seconds(10),
         "by the server's clock"
     );
+    for (fraction, expected) in [
+        ("1.5", 2),
+        ("1.5 ", 2),
+        ("1.0", 1),
+        ("0.001", 1),
+        ("0.0", 0),
+        ("59.999999999999999999999999", 60),
+        ("99999999999999999999999.5", u64::MAX),
+    ] {
+        assert_eq!(retry_after(fraction, None), seconds(expected), "{fraction}");
+    }
     for nonsense in [
         "",
         "soon",
         "-5",
-        "1.5",
+        "-1.5",
+        "+1",
+        ".",
+        ".5",
+        "1.",
+        "1.5.2",
+        "1,5",
+        "1e3",
+        "NaN",
+        "inf",
         "3 s",
         "Thu, 99 Jan 1970 00:01:00 GMT",
         &"9".repeat(1000),

@@ -60,6 +60,14 @@ pub trait Transport: Send + Sync + 'static {
     /// not block, because `close` waits for it. The default does nothing: a call under way then continues in the
     /// background after `close` has returned.
     fn interrupt(&self) {}
+
+    /// Returns whether the transport only shows requests, and sends none. The default is `false`.
+    ///
+    /// Records in the [`spool`](crate::TrubricsBuilder::spool) must not count as delivered by such a transport, so a
+    /// client with it does not use the spool.
+    fn is_dry_run(&self) -> bool {
+        false
+    }
 }
 
 /// Makes a transport from a closure.
@@ -106,6 +114,10 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
     fn interrupt(&self) {
         (**self).interrupt();
     }
+
+    fn is_dry_run(&self) -> bool {
+        (**self).is_dry_run()
+    }
 }
 
 impl<T: Transport + ?Sized> Transport for Arc<T> {
@@ -115,6 +127,10 @@ impl<T: Transport + ?Sized> Transport for Arc<T> {
 
     fn interrupt(&self) {
         (**self).interrupt();
+    }
+
+    fn is_dry_run(&self) -> bool {
+        (**self).is_dry_run()
     }
 }
 

@@ -1,8 +1,10 @@
-//! Host names and their addresses: looked up now and then, not for every request.
+//! Promise: no thread for each request, and no wait for a dead name server beyond the deadline.
 //!
-//! The resolver of `ureq` starts a thread for each request and looks the name up each time, live connection or not.
-//! While a name server is dead these threads pile up. Here a name is looked up by one helper thread, at most one at a
-//! time, and its addresses are kept; whoever asks meanwhile waits for the same answer.
+//! The resolver of `ureq` starts a thread for each request and looks the name up each time, even for a live connection.
+//! While a name server is dead, these threads pile up. Here one helper thread at a time looks a name up, and the
+//! addresses are kept. Callers that need them meanwhile wait for the same lookup.
+//!
+//! The cache also keeps which address worked last, and puts it first.
 
 use std::{
     collections::HashMap,
@@ -25,26 +27,27 @@ use ureq::{
 
 use crate::host::bare;
 
-/// How long addresses are taken as they are: services that move keep their records about this short.
+/// How long addresses are used without a new lookup. Services that move keep the time-to-live of their records about as
+/// short.
 const TTL: Duration = Duration::from_secs(60);
 
-/// How long a lookup may take while old addresses are at hand. They most likely still work, and if not the attempt
-/// fails and is made again.
+/// How long a lookup may take when there are old addresses. They most likely still work, and if not, the attempt fails
+/// and is made again.
 const STALE_GRACE: Duration = Duration::from_millis(500);
 
-/// As many as `ureq` takes.
+/// `ureq` takes no more.
 const MOST_ADDRESSES: usize = 16;
 
 type Lookup = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 
-/// The addresses behind names. Clones share them.
+/// The addresses of names. Clones share them.
 #[derive(Clone)]
 pub(super) struct DnsCache {
     shared: Arc<Shared>,
     limit: Duration,
 }
 
-/// Why there is no address.
+/// Why there are no addresses.
 #[derive(Debug)]
 pub(super) enum Unresolved {
     TimedOut,
@@ -53,13 +56,14 @@ pub(super) enum Unresolved {
 }
 
 impl DnsCache {
-    /// Asks the operating system, and waits for its answer at most this long.
+    /// Makes a cache that asks the operating system, and waits at most this long for each lookup.
     pub(super) fn new(limit: Duration) -> Self {
         Self::asking(limit, |host, port| {
             Ok((host, port).to_socket_addrs()?.collect())
         })
     }
 
+    /// Makes a cache that calls this function, on a thread of its own.
     pub(super) fn asking<F>(limit: Duration, lookup: F) -> Self
     where
         F: Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
@@ -74,7 +78,7 @@ impl DnsCache {
         }
     }
 
-    /// The addresses of a host; an IP address is its own.
+    /// Returns the addresses of a host. An IP address needs no lookup.
     pub(super) fn find(
         &self,
         host: &str,
@@ -90,14 +94,14 @@ impl DnsCache {
         self.shared.find(&place, now, limit.min(self.limit))
     }
 
-    /// The next request looks its name up anew: a server that could not be reached may have moved.
+    /// Makes the next request look its name up again, because a server that could not be reached may have moved.
     pub(super) fn invalidate(&self) {
         for known in self.shared.lock().known.values_mut() {
             known.is_invalidated = true;
         }
     }
 
-    /// The address goes first from now on: a connection to it was made.
+    /// Puts this address first from now on, because a connection to it was made.
     pub(super) fn prefer(&self, address: SocketAddr) {
         for known in self.shared.lock().known.values_mut() {
             if let Some(position) = known.addresses.iter().position(|known| *known == address) {
@@ -111,7 +115,7 @@ impl DnsCache {
         self.shared.lock().is_interrupted
     }
 
-    /// Ends every wait, now and later.
+    /// Ends every wait for a lookup, now and later.
     pub(super) fn interrupt(&self) {
         self.shared.lock().is_interrupted = true;
         self.shared.changed.notify_all();
@@ -141,7 +145,7 @@ struct Known {
     preferred: Option<SocketAddr>,
     since: Option<Instant>,
     is_invalidated: bool,
-    /// How many lookups have failed, and what the last one said.
+    /// The number of failed lookups, and the error of the last one.
     failures: u64,
     failure: Option<(io::ErrorKind, String)>,
 }
@@ -154,7 +158,7 @@ impl Known {
 }
 
 impl Shared {
-    /// Nothing panics while the lock is held, and if it did the state would still be whole.
+    /// A panic while the lock is held would leave the state consistent.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -209,7 +213,7 @@ impl Shared {
     fn begin(self: &Arc<Self>, place: Place, now: Instant) -> io::Result<()> {
         let shared = Arc::clone(self);
         let thread = thread::Builder::new().name("trubrics-resolver".to_owned());
-        // Not joined: nothing can end a lookup in the operating system, which gives up by itself.
+        // Not joined, because nothing can end a lookup in the operating system. It gives up by itself.
         thread.spawn(move || {
             let found = (shared.lookup)(&place.0, place.1);
             shared.finish(place, found, now);
@@ -265,7 +269,7 @@ impl Resolver for DnsCache {
         let port = uri.port_u16().unwrap_or(match uri.scheme_str() {
             Some("https") => 443,
             Some("http") | None => 80,
-            // Every other scheme that can come here is one of a SOCKS proxy.
+            // The only other schemes are those of SOCKS proxies.
             Some(_) => 1080,
         });
         let found = self.find(host, port, Instant::now(), *timeout.after);

@@ -145,7 +145,8 @@ impl TrubricsBuilder {
         })
     }
 
-    /// The URL before `/publish_events`: `http` or `https`, with or without a slash at its end.
+    /// The URL before `/publish_events`: `http` or `https`, with or without a slash at its end. `build` logs a warning when
+    /// it is `http` and the host is not this machine, because the key then travels in clear text.
     /// Default: [`defaults::HOST`].
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.host = host.into();

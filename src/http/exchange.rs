@@ -12,14 +12,14 @@
 use std::{
     error::Error as StdError,
     fmt,
-    io::ErrorKind,
-    time::{Duration, Instant},
+    io::{self, ErrorKind},
+    time::Instant,
 };
 
 use ureq::{
     Error,
     unversioned::transport::{
-        Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport, time,
+        Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
     },
 };
 
@@ -27,7 +27,7 @@ use super::{
     RESPONSE_BODY_TIMEOUT, api_key,
     head::{NotHttp, ResponseHead},
     keep_reading::loss,
-    socket::Deadline,
+    socket::{Deadline, poll},
 };
 
 /// Holds the clean head, and then parts of the body.
@@ -118,12 +118,8 @@ impl<T: Transport> Exchange<T> {
     }
 
     /// Looks for a response without waiting for one, and stops sending if there is one or the server has closed.
-    fn look_for_response(&mut self) -> Result<(), Error> {
-        let now = NextTimeout {
-            after: time::Duration::Exact(Duration::ZERO),
-            ..NextTimeout::default()
-        };
-        let is_over = match self.inner.await_input(now) {
+    fn look_for_response(&mut self, timeout: NextTimeout) -> Result<(), Error> {
+        let is_over = match self.inner.await_input(poll(timeout)) {
             Ok(true) => {
                 self.read_head()?;
                 self.head.has_status()
@@ -193,7 +189,7 @@ impl<T: Transport> Exchange<T> {
         };
         match self.inner.await_input(timeout)? {
             true => Ok(()),
-            false => Err(std::io::Error::from(ErrorKind::UnexpectedEof).into()),
+            false => Err(io::Error::from(ErrorKind::UnexpectedEof).into()),
         }
     }
 
@@ -241,7 +237,7 @@ impl<T: Transport> Transport for Exchange<T> {
             self.begin_request();
         }
         if self.phase == Phase::Sending && self.has_sent_body() && self.can_poll {
-            self.look_for_response()?;
+            self.look_for_response(timeout)?;
         }
         if self.phase == Phase::Discarding {
             return Ok(());

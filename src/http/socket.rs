@@ -30,6 +30,18 @@ const WRITE_SLICE: Duration = if cfg!(windows) {
     Duration::from_millis(100)
 };
 
+const NO_WAIT: time::Duration = time::Duration::Exact(Duration::ZERO);
+
+/// Makes a time-out with which a read does not wait for input. Without input, its error is [`ErrorKind::WouldBlock`].
+///
+/// The layers between pass it on to the socket. That of `ureq` takes it for a time that is over, and does not read.
+pub(super) fn poll(timeout: NextTimeout) -> NextTimeout {
+    NextTimeout {
+        per_read: Some(NO_WAIT),
+        ..timeout
+    }
+}
+
 /// A TCP connection.
 pub(super) struct Socket {
     stream: Arc<TcpStream>,
@@ -165,10 +177,8 @@ impl Transport for Socket {
         self.send_unsent(&deadline)
     }
 
-    /// A timeout of zero asks for the input that is there, without a wait; when there is none, the error is
-    /// [`ErrorKind::WouldBlock`].
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
-        if timeout.after.is_zero() {
+        if timeout.per_read == Some(NO_WAIT) {
             return Ok(self.poll_input()?);
         }
         let deadline = Deadline::new(timeout.for_read());

@@ -1,4 +1,4 @@
-use std::{collections::VecDeque, io};
+use std::collections::VecDeque;
 
 use super::*;
 

@@ -16,6 +16,8 @@ mod deadlines;
 /// A spool on a disk that is full, read-only, without locks, or out of descriptors.
 #[cfg(target_os = "linux")]
 mod disks;
+/// Answers before the request was read.
+mod early_answers;
 /// Failures that pass, and records that are refused.
 mod faults;
 /// The client of the process.

@@ -12,9 +12,9 @@ use crate::transport::{Request, Response, Transport, TransportError};
 
 /// Writes requests down instead of sending them, to show what a program says about its users.
 ///
-/// Each request is a line with its URL, and a line for each record with its JSON exactly as it would be sent. The key is
-/// not written. The records count as delivered. If the writer fails, they are tried again as after a failure of the
-/// network. The transport is a [dry run](Transport::is_dry_run), so the client does not use a spool.
+/// Each request is a line with its URL, and a line for each record with its JSON exactly as it would be sent. The key
+/// is not written. The records count as delivered. If the writer fails, they are tried again as after a failure of
+/// the network. The transport is a [dry run](Transport::is_dry_run), so the client does not use a spool.
 ///
 /// ```
 /// use trubrics::{DebugTransport, Trubrics};

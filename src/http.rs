@@ -1,8 +1,8 @@
 //! The default transport, on `ureq`. No type of `ureq` leaves this folder.
 //!
-//! One agent serves a client. It keeps as many idle connections as requests may be in flight. A request is made on the
-//! thread that calls, and ends by its deadline. Redirects are not followed. Only a request whose connection was stale is
-//! sent again here; all other attempts are the worker's.
+//! One agent serves a client. It keeps as many idle connections as requests may be in flight. A request is made on
+//! the thread that calls, and ends by its deadline. Redirects are not followed. Only a request whose connection was
+//! stale is sent again here; all other attempts are the worker's.
 //!
 //! Each file that uses `ureq::unversioned`, which changes with each minor version of `ureq`, names the promise that it
 //! serves: [`connect`], [`dns_cache`], [`exchange`], [`keep_reading`] and [`socket`]. [`agent`] and [`tls`] put them
@@ -48,12 +48,12 @@ use crate::{
 /// Bodies are cut here. The reasons of a refused batch are shorter.
 const MAX_RESPONSE_BODY: u64 = 64 * 1024;
 
-/// How long the rest of a response may take once its status is there. The status decides nearly everything, and records
-/// wait meanwhile.
+/// How long the rest of a response may take once its status is there. The status decides nearly everything, and
+/// records wait meanwhile.
 const RESPONSE_BODY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A request with nearly the whole time left gets the whole time. A time-out of its own would cost it the TLS set-up of
-/// the agent.
+/// A request with nearly the whole time left gets the whole time. A time-out of its own would cost it the TLS set-up
+/// of the agent.
 const SLACK: Duration = Duration::from_millis(10);
 
 /// Keeps instants that are computed from a setting within the range of the clock.
@@ -154,7 +154,8 @@ impl HttpTransport {
         Ok(read(agent.run(call)?))
     }
 
-    /// Whether the error is that the operating system has no certificates, and the bundled ones are trusted from now on.
+    /// Whether the error is that the operating system has no certificates, and the bundled ones are trusted from now
+    /// on.
     fn trusts_bundled_after(&self, error: &Error) -> bool {
         let Some(trust) = self.config.trust.instead(error) else {
             return false;

@@ -13,7 +13,8 @@ use crate::transport::Response;
 pub(crate) enum Verdict {
     /// The server has accepted them.
     Delivered,
-    /// They are to be sent again, not before the time that the server asks for. Without a refusal there was no response.
+    /// They are to be sent again, not before the time that the server asks for. Without a refusal there was no
+    /// response.
     Later {
         after: Option<Duration>,
         refusal: Option<Refusal>,

@@ -15,8 +15,8 @@ use crate::defaults;
 /// Sends a request to the server and returns its response.
 ///
 /// The default transport uses `ureq`. Give another one to
-/// [`TrubricsBuilder::transport`](crate::TrubricsBuilder::transport) to use your own HTTP stack, or no network at all in
-/// a test. [`transport_fn`] makes a transport from a closure.
+/// [`TrubricsBuilder::transport`](crate::TrubricsBuilder::transport) to use your own HTTP stack, or no network at all
+/// in a test. [`transport_fn`] makes a transport from a closure.
 ///
 /// ```
 /// use trubrics::{Request, Response, Transport, TransportError};
@@ -271,7 +271,8 @@ impl fmt::Debug for Response {
     }
 }
 
-/// The server gave no response: the connection was refused or lost, or the time ran out. The client always tries again.
+/// The server gave no response: the connection was refused or lost, or the time ran out. The client always tries
+/// again.
 #[derive(Debug)]
 pub struct TransportError {
     cause: Box<dyn Error + Send + Sync>,
@@ -287,11 +288,12 @@ impl TransportError {
         }
     }
 
-    /// Makes an error for a connection that was lost, or a time that ran out, before the body is known to have arrived.
+    /// Makes an error for a connection that was lost, or a time that ran out, before the body is known to have
+    /// arrived.
     ///
-    /// The client then sends fewer records in one request. Use it when a write failed or timed out, and when the response
-    /// did not come in time after the last write, because the system may still have been sending. The cause is
-    /// logged, so it must not contain the key.
+    /// The client then sends fewer records in one request. Use it when a write failed or timed out, and when the
+    /// response did not come in time after the last write, because the system may still have been sending. The cause
+    /// is logged, so it must not contain the key.
     pub fn while_sending(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self {
             was_sending_body: true,

@@ -2,7 +2,8 @@
 //!
 //! The chain is that of `ureq`'s own default connector, with the layers of this folder between its parts. From the
 //! socket up, a connection to the server consists of
-//! - a TCP socket ([`socket`](super::socket), made by [`connect`](super::connect)), or that of `ureq` for a SOCKS proxy,
+//! - a TCP socket ([`socket`](super::socket), made by [`connect`](super::connect)), or that of `ureq` for a SOCKS
+//!   proxy,
 //! - [`KeepReading`](super::keep_reading),
 //! - the tunnel through an HTTP proxy, if any,
 //! - TLS, if any,
@@ -24,8 +25,8 @@ use super::{
     tls::{self, Trust},
 };
 
-/// Load balancers close idle connections after a minute or less. A connection is worth keeping through a burst, and one
-/// that is kept longer is likely to be stale when it is needed.
+/// Load balancers close idle connections after a minute or less. A connection is worth keeping through a burst, and
+/// one that is kept longer is likely to be stale when it is needed.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(5);
 
 /// A part of a body: large enough for most bodies, and small enough to notice a response soon.

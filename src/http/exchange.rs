@@ -4,7 +4,8 @@
 //! The top layer of a connection to the server. It hands the bytes of `ureq` on and keeps track of one request and its
 //! response:
 //! - The head of the response is read here, and `ureq` gets a clean one: see [`ResponseHead`].
-//! - Between two parts of a large body it looks for a response. Once there is one, the rest of the body is not sent, and
+//! - Between two parts of a large body it looks for a response. Once there is one, the rest of the body is not sent,
+//!   and
 //!   the connection is not used again.
 //! - A connection that is lost before a byte of the response has come is stale when it carried a request before. That
 //!   is an error of its own, so that the caller can send the request again.

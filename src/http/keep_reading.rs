@@ -1,8 +1,8 @@
 //! Promise: what the server said is read, also when it has closed the connection before the request was complete.
 //!
-//! A server may answer, and close without reading the rest of the request. Then writing fails, while the answer is still
-//! there to be read. `ureq` gives up at the failed write. This layer lies directly over the socket, under TLS: it takes
-//! all output that follows a failed write without sending it, so that the layers above go on to read.
+//! A server may answer, and close without reading the rest of the request. Then writing fails, while the answer is
+//! still there to be read. `ureq` gives up at the failed write. This layer lies directly over the socket, under TLS:
+//! it takes all output that follows a failed write without sending it, so that the layers above go on to read.
 
 use std::io::{self, ErrorKind};
 

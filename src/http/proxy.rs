@@ -1,4 +1,5 @@
-//! Chooses the proxy to the server: that of the setting, or else that of the environment, which is read as curl reads it.
+//! Chooses the proxy to the server: that of the setting, or else that of the environment, which is read as curl reads
+//! it.
 
 mod exceptions;
 
@@ -74,8 +75,8 @@ const NO_END: &str = "must be the URL of a proxy that ends with its host or port
 
 /// Checks the URL of a proxy. The problem does not repeat it, because it may contain a password.
 ///
-/// `ureq` takes less care: it ignores a port that is not one, and everything from the first `/`, `?` or `#` on, so that
-/// the password of `http://user:p#w@host` becomes the port of a host named `user`.
+/// `ureq` takes less care: it ignores a port that is not one, and everything from the first `/`, `?` or `#` on, so
+/// that the password of `http://user:p#w@host` becomes the port of a host named `user`.
 fn parse(url: &str) -> Result<Proxy, &'static str> {
     let url = url.trim().trim_end_matches('/');
     let address = url.split_once("://").map_or(url, |(_, address)| address);

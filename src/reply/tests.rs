@@ -144,7 +144,7 @@ fn the_detail_is_bounded_and_holds_neither_the_key_nor_what_the_user_sent() {
     };
     let detail = detail_of(r#"{"detail":"the key secret-key\nis bad"}"#.into());
     assert_eq!(detail.as_deref(), Some("the key [api key] is bad"));
-    // One that somebody made up is part of many words.
+    // A key that was made up for a test is part of many words.
     let answer = Response::new(401).with_body(r#"{"detail":"Invalid API key"}"#);
     let verdict = judge(&answer, OffsetDateTime::UNIX_EPOCH, "k");
     let refusal = verdict.refusal();

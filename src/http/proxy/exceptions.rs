@@ -38,8 +38,8 @@ fn split_port(entry: &str) -> (&str, Option<u16>) {
     }
 }
 
-/// Whether the entry means the domain of this name or one above it. `example.com`, `.example.com` and `*.example.com` are
-/// the same.
+/// Whether the entry means the domain of this name or one above it. `example.com`, `.example.com` and `*.example.com`
+/// are the same.
 fn is_domain_of(entry: &str, name: &str) -> bool {
     let entry = entry.strip_prefix('*').unwrap_or(entry);
     let entry = entry.trim_matches('.').to_ascii_lowercase();

@@ -112,7 +112,7 @@ fn eight_dead_addresses_leave_time_for_the_ninth() {
 #[test]
 fn an_address_that_refuses_is_passed_over_at_once() {
     let (_server, good) = closing();
-    // Nobody listens on the other addresses of this port.
+    // No socket listens on the other addresses of this port.
     let elsewhere = |last| SocketAddr::from(([127, 0, 0, last], good.port()));
     let addresses = (2..18).map(elsewhere).take(15).chain([good]).collect();
     let (transport, dns) = transport(URL, addresses);

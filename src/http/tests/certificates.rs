@@ -1,4 +1,4 @@
-//! Whom the transport trusts.
+//! Which servers the transport trusts.
 
 use std::{
     fs,
@@ -27,14 +27,14 @@ use crate::{error::ConfigError, transport::Transport};
 
 static AUTHORITIES: AtomicUsize = AtomicUsize::new(0);
 
-/// An authority of the test's own, trusted by nobody.
+/// An authority of the test's own, which no system trusts.
 pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
     pub(super) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // A name of its own, for some libraries choose the issuer of a certificate by its name.
+        // A name of its own, because some libraries choose the issuer of a certificate by its name.
         let number = AUTHORITIES.fetch_add(1, Ordering::SeqCst);
         let name = format!("Authority {number}");
         params.distinguished_name.push(DnType::CommonName, name);

@@ -1,4 +1,4 @@
-//! Runs a test in a process of its own, for what is the whole process's: environment, logger, number of threads.
+//! Runs a test in a process of its own. Environment, logger and number of threads belong to a whole process.
 
 use std::{
     env,
@@ -19,8 +19,8 @@ const PROXY_VARIABLES: [&str; 8] = [
     "NO_PROXY",
 ];
 
-/// Whether this is that process. Otherwise the test has run in one, with these variables and no proxy's but these, and
-/// has passed there.
+/// Whether this is that process. If not, the test has passed in such a process, with these variables and without those
+/// that name a proxy.
 #[track_caller]
 pub(super) fn is_this(module: &str, test: &str, variables: &[(&str, &str)]) -> bool {
     if env::var_os(MARK).is_some() {

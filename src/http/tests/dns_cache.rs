@@ -1,4 +1,4 @@
-//! DnsCache are looked up seldom, by one thread, and never stand in the way longer than they must.
+//! Names are looked up seldom, by one thread, and delay a request no longer than the time to connect.
 
 use std::{
     io,
@@ -177,7 +177,7 @@ fn a_server_that_was_not_reached_is_looked_up_again() {
     let server = Server::answering(answer(200, ""));
     let port = server.port();
     let lookups = AtomicUsize::new(0);
-    // First an address where nobody listens, then that of the server.
+    // First an address without a listener, then that of the server.
     let dns = DnsCache::asking(AMPLE, move |_, _| {
         let first = lookups.fetch_add(1, Ordering::SeqCst) == 0;
         let address = if first {

@@ -317,7 +317,7 @@ fn a_failure_that_is_not_about_the_body_does_not_say_so() {
         peer.write(b"HTTP/1.1 20");
     });
     let refused = transport("http://127.0.0.1:1");
-    let refused = post(&refused, "http://127.0.0.1:1").expect_err("nobody listens");
+    let refused = post(&refused, "http://127.0.0.1:1").expect_err("no listener");
     for error in [closed, begun, refused] {
         assert!(!error.was_sending_body(), "{error:?}");
     }

@@ -1,4 +1,4 @@
-//! Through a proxy where one is set, and never to this machine.
+//! Servers are reached through the proxy, and this machine never is.
 
 use std::{
     io::{self, Read, Write},

@@ -1,4 +1,4 @@
-//! The key reaches the server, and nobody else.
+//! The key reaches the server, and appears nowhere else.
 
 use std::sync::{
     Mutex,

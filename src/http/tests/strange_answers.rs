@@ -1,4 +1,4 @@
-//! Whatever a server sends, there is a status or a failure, and never a panic.
+//! Every response gives a status or a failure, and never a panic.
 
 use super::{
     post_within,

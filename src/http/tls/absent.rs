@@ -47,7 +47,7 @@ impl Trust {
         config
     }
 
-    pub(in crate::http) fn instead(&self, _: &ureq::Error) -> Option<Self> {
+    pub(in crate::http) fn instead(&self, _: &Error) -> Option<Self> {
         None
     }
 }

@@ -51,8 +51,8 @@ impl Trust {
         config.tls_config(tls.build())
     }
 
-    /// Returns the certificates to trust after this error, if it is that the operating system has none. A certificate that
-    /// is not trusted is another kind of error.
+    /// Returns the certificates to trust after this error, if it is that the operating system has none. A certificate
+    /// that is not trusted is another kind of error.
     #[cfg(any(feature = "rustls", feature = "rustls-no-provider"))]
     pub(in crate::http) fn instead(&self, error: &ureq::Error) -> Option<Self> {
         match (&self.roots, error) {

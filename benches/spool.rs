@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use trubrics::{Event, Request, Response, TransportError, Trubrics};
+use trubrics::{Event, Response, Trubrics, transport_fn};
 
 const TURNS: usize = 15;
 const CALLS: usize = 50_000;
@@ -97,12 +97,12 @@ fn track(client: &Trubrics, count: usize) {
 fn with_client(answers: bool, is_spooling: bool, measure: fn(&Trubrics) -> f64) -> f64 {
     let (let_go, end) = mpsc::channel::<()>();
     let end = std::sync::Mutex::new(end);
-    let transport = move |_: &Request<'_>| -> Result<Response, TransportError> {
+    let transport = transport_fn(move |_| {
         if !answers {
             let _ = end.lock().map(|end| end.recv());
         }
         Ok(Response::new(200))
-    };
+    });
     let folder = env::temp_dir().join(format!("trubrics-bench-{}", trubrics::anonymous_id()));
     let mut builder = Trubrics::builder("bench-key").transport(transport);
     if is_spooling {

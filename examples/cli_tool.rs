@@ -21,8 +21,7 @@ use std::{
 };
 
 use trubrics::{
-    AnonymousId, DebugTransport, Event, Request, Response, TransportError, Trubrics,
-    TrubricsBuilder,
+    AnonymousId, DebugTransport, Event, TransportError, Trubrics, TrubricsBuilder, transport_fn,
 };
 
 const USAGE: &str = "usage: cli_tool greet [--print-telemetry]";
@@ -71,16 +70,13 @@ fn telemetry(command: &str, is_printing: bool) -> Result<(), Box<dyn Error>> {
         client.track(event);
         return Ok(client.close(Duration::from_secs(1))?);
     }
+    // This run ends in a moment, so it must not begin to send: an unfinished request would be sent twice.
+    let leave = transport_fn(|_| Err(TransportError::new("another process delivers")));
     let builder = TrubricsBuilder::from_env()?;
     let client = builder.spool(spool).transport(leave).build()?;
     client.track(event);
     client.close(Duration::ZERO)?; // returns as soon as the event is on disk
     Ok(start_delivery(&folder)?)
-}
-
-/// A run that ends in a moment must not begin to send: what it cannot finish would be sent twice.
-fn leave(_: &Request<'_>) -> Result<Response, TransportError> {
-    Err(TransportError::new("another process delivers"))
 }
 
 fn start_delivery(folder: &Path) -> io::Result<()> {

@@ -2,6 +2,9 @@
 
 mod check;
 
+#[cfg_attr(not(feature = "http"), path = "builder/no_http.rs")]
+mod http;
+
 use std::{
     convert::Infallible,
     env, fmt, io,
@@ -17,7 +20,7 @@ use std::{
 use crossbeam_channel::{bounded, unbounded};
 use serde::Serialize;
 
-use self::check::check_api_key;
+use self::{check::check_api_key, http::HttpOptions};
 use crate::{
     accounting::{Accounting, Budget},
     batch::BatchLimits,
@@ -28,7 +31,7 @@ use crate::{
     error::{ConfigError, EventError},
     exchange::Exchange,
     hooks::{BeforeSend, Dropped, OnDrop},
-    http::{HttpSettings, HttpTransport, check_host},
+    host::check_host,
     intake::Intake,
     lifecycle::Lifecycle,
     opt_out,
@@ -52,6 +55,7 @@ static NEXT_CLIENT: AtomicUsize = AtomicUsize::new(0);
 /// let client = Trubrics::builder("key")
 ///     .flush_interval(Duration::from_secs(2))
 ///     .default_property("app_version", "1.4.0")
+/// #   .transport(trubrics::transport_fn(|_| Ok(trubrics::Response::new(200))))
 ///     .build()?;
 /// # let _ = client;
 /// # Ok::<(), trubrics::ConfigError>(())
@@ -69,7 +73,6 @@ pub struct TrubricsBuilder {
     overflow: Overflow,
     max_concurrent_requests: usize,
     request_timeout: Duration,
-    connect_timeout: Duration,
     give_up_after: Duration,
     initial_backoff: Duration,
     max_backoff: Duration,
@@ -81,8 +84,7 @@ pub struct TrubricsBuilder {
     max_text_bytes: Option<usize>,
     on_drop: Option<OnDrop>,
     transport: Option<Box<dyn Transport>>,
-    proxy: Option<String>,
-    root_certificates: Option<Vec<u8>>,
+    http: HttpOptions,
     spool: Option<PathBuf>,
     spool_max_bytes: u64,
     spool_max_age: Duration,
@@ -105,7 +107,6 @@ impl TrubricsBuilder {
             overflow: Overflow::default(),
             max_concurrent_requests: defaults::MAX_CONCURRENT_REQUESTS,
             request_timeout: defaults::REQUEST_TIMEOUT,
-            connect_timeout: defaults::CONNECT_TIMEOUT,
             give_up_after: defaults::GIVE_UP_AFTER,
             initial_backoff: defaults::INITIAL_BACKOFF,
             max_backoff: defaults::MAX_BACKOFF,
@@ -117,8 +118,7 @@ impl TrubricsBuilder {
             max_text_bytes: None,
             on_drop: None,
             transport: None,
-            proxy: None,
-            root_certificates: None,
+            http: HttpOptions::default(),
             spool: None,
             spool_max_bytes: defaults::SPOOL_MAX_BYTES,
             spool_max_age: defaults::SPOOL_MAX_AGE,
@@ -148,7 +148,8 @@ impl TrubricsBuilder {
         })
     }
 
-    /// The URL before `/publish_events`: `http` or `https`, with or without a slash at its end.
+    /// The URL before `/publish_events`: `http` or `https`, with or without a slash at its end. `build` logs a warning when
+    /// it is `http` and the host is not this machine, because the key then travels in clear text.
     /// Default: [`defaults::HOST`].
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.host = host.into();
@@ -224,13 +225,6 @@ impl TrubricsBuilder {
         self
     }
 
-    /// The longest that the lookup of a name, and then the making of a connection with its TLS, may take; more than
-    /// zero. Default: [`defaults::CONNECT_TIMEOUT`].
-    pub fn connect_timeout(mut self, limit: Duration) -> Self {
-        self.connect_timeout = limit;
-        self
-    }
-
     /// How long after its first failed attempt a batch is given up, with one attempt at the very end, unless the server
     /// asked for more time; zero for a single attempt. Default: [`defaults::GIVE_UP_AFTER`].
     pub fn give_up_after(mut self, limit: Duration) -> Self {
@@ -282,6 +276,7 @@ impl TrubricsBuilder {
     ///         Record::LlmEvent(_) => None, // prompts stay here
     ///         record => Some(record),
     ///     })
+    /// #   .transport(trubrics::transport_fn(|_| Ok(trubrics::Response::new(200))))
     ///     .build()?;
     /// # let _ = client;
     /// # Ok::<(), trubrics::ConfigError>(())
@@ -350,6 +345,7 @@ impl TrubricsBuilder {
     ///             let _ = dead_letters.send((dropped.reason(), record.to_owned()));
     ///         }
     ///     })
+    /// #   .transport(trubrics::transport_fn(|_| Ok(trubrics::Response::new(200))))
     ///     .build()?;
     /// let _ = client.close(std::time::Duration::from_secs(1));
     /// client.track(Event::new("user", "Too late"));
@@ -364,26 +360,26 @@ impl TrubricsBuilder {
         self
     }
 
-    /// Carries the requests instead of the default transport, whose settings ([`connect_timeout`](Self::connect_timeout),
-    /// [`proxy`](Self::proxy), [`root_certificates`](Self::root_certificates)) then have no effect. It must not own a
-    /// handle of its client, which would then never be closed by itself.
+    /// Sends the requests with this transport instead of the default one. Without the feature `http` there is no default
+    /// one, and [`build`](Self::build) fails unless this is set.
+    ///
+    /// The settings of the default transport, `connect_timeout`, `proxy` and `root_certificates`, then have no effect.
+    /// [`transport_fn`](crate::transport_fn) makes a transport from a closure:
+    ///
+    /// ```
+    /// use trubrics::{Response, Trubrics, transport_fn};
+    ///
+    /// let client = Trubrics::builder("key")
+    ///     .transport(transport_fn(|_| Ok(Response::new(200))))
+    ///     .build()?;
+    /// # let _ = client;
+    /// # Ok::<(), trubrics::ConfigError>(())
+    /// ```
+    ///
+    /// The transport must not own a handle of its client: the cycle would keep the client from closing when the last
+    /// other handle is dropped.
     pub fn transport(mut self, transport: impl Transport) -> Self {
         self.transport = Some(Box::new(transport));
-        self
-    }
-
-    /// The proxy to reach the host through: `http`, `https`, `socks4`, `socks4a` or `socks5`, with `user:password@` if
-    /// it asks for them. A loopback host is never reached through a proxy.
-    /// Default: what `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` say.
-    pub fn proxy(mut self, url: impl Into<String>) -> Self {
-        self.proxy = Some(url.into());
-        self
-    }
-
-    /// Trusts these certificates, in PEM, and no others.
-    /// Default: the operating system's, or the ones bundled at compile time where it has none.
-    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.root_certificates = Some(pem.into());
         self
     }
 
@@ -474,14 +470,11 @@ impl TrubricsBuilder {
         }
         let transport = match self.transport.take() {
             Some(transport) => transport,
-            None => Box::new(HttpTransport::new(&HttpSettings {
-                host: &host,
-                connections: self.max_concurrent_requests,
-                connect_timeout: self.connect_timeout,
-                request_timeout: self.request_timeout,
-                proxy: self.proxy.as_deref(),
-                root_certificates: self.root_certificates.as_deref(),
-            })?),
+            None => {
+                let connections = self.max_concurrent_requests;
+                self.http
+                    .transport(&host, connections, self.request_timeout)?
+            }
         };
         if self.disabled || (self.respect_opt_out && opt_out::is_asked_for()) {
             return Ok(None);
@@ -635,7 +628,7 @@ impl fmt::Debug for TrubricsBuilder {
             .field("overflow", &self.overflow)
             .field("max_concurrent_requests", &self.max_concurrent_requests)
             .field("request_timeout", &self.request_timeout)
-            .field("connect_timeout", &self.connect_timeout)
+            .field("http", &self.http)
             .field("give_up_after", &self.give_up_after)
             .field("initial_backoff", &self.initial_backoff)
             .field("max_backoff", &self.max_backoff)

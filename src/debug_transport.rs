@@ -1,4 +1,4 @@
-//! A transport for the eyes: what would be sent is written down, and nothing is sent.
+//! A transport that writes requests down instead of sending them.
 
 use std::{
     fmt,
@@ -10,11 +10,11 @@ use serde::de::IgnoredAny;
 
 use crate::transport::{Request, Response, Transport, TransportError};
 
-/// Writes what would be sent, and sends nothing: for a look at what a program says about its users.
+/// Writes requests down instead of sending them, to show what a program says about its users.
 ///
-/// Each request is a line with its URL, and one more line for each record with its JSON exactly as it would travel; the
-/// key is not written. The records count as delivered. If the writer fails, they are tried again as after a failure of
-/// the network.
+/// Each request is a line with its URL, and a line for each record with its JSON exactly as it would be sent. The key
+/// is not written. The records count as delivered. If the writer fails, they are tried again as after a failure of
+/// the network. The transport is a [dry run](Transport::is_dry_run), so the client does not use a spool.
 ///
 /// ```
 /// use trubrics::{DebugTransport, Trubrics};
@@ -30,7 +30,7 @@ pub struct DebugTransport<W> {
 }
 
 impl<W: Write + Send + 'static> DebugTransport<W> {
-    /// Writes to this writer, and flushes it after each request.
+    /// Writes to this writer and flushes it after each request.
     pub fn new(writer: W) -> Self {
         Self {
             writer: Mutex::new(writer),
@@ -40,11 +40,15 @@ impl<W: Write + Send + 'static> DebugTransport<W> {
 
 impl<W: Write + Send + 'static> Transport for DebugTransport<W> {
     fn send(&self, request: &Request<'_>) -> Result<Response, TransportError> {
-        // Written at once, so that two requests at a time do not mix their lines.
+        // Under the lock, so that two requests at a time do not mix their lines.
         let text = render(request.url(), request.body());
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         write(&mut *writer, &text).map_err(TransportError::new)?;
         Ok(Response::new(200))
+    }
+
+    fn is_dry_run(&self) -> bool {
+        true
     }
 }
 
@@ -69,11 +73,11 @@ fn render(url: &str, body: &[u8]) -> Vec<u8> {
     text
 }
 
-/// The items of a JSON array without spaces, as bytes.
+/// Splits a JSON array without spaces into the bytes of its items.
 fn items(array: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = array;
     std::iter::from_fn(move || {
-        // The bracket, or the comma after the item before.
+        // The bracket or the comma before the item.
         rest = rest.get(1..)?;
         let mut values = serde_json::Deserializer::from_slice(rest).into_iter::<IgnoredAny>();
         values.next()?.ok()?;
@@ -102,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_writer_that_fails_is_no_answer() {
+    fn a_writer_that_fails_is_a_failed_attempt() {
         struct Full;
         impl Write for Full {
             fn write(&mut self, _: &[u8]) -> io::Result<usize> {
@@ -121,7 +125,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_array_has_no_items() {
+    fn a_dry_run_stays_one_behind_a_box_and_an_arc() {
+        let transport = DebugTransport::new(io::sink());
+        assert!(transport.is_dry_run());
+        let shared = std::sync::Arc::new(transport);
+        assert!(shared.is_dry_run());
+        let boxed: Box<dyn Transport> = Box::new(shared);
+        assert!(boxed.is_dry_run());
+        assert!(!crate::transport_fn(|_| Ok(Response::new(200))).is_dry_run());
+    }
+
+    #[test]
+    fn anything_but_an_array_has_no_items() {
         for body in ["", "[", "[]", "x", "[x]", "{}"] {
             assert_eq!(items(body.as_bytes()).count(), 0, "{body}");
         }

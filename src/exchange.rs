@@ -105,7 +105,9 @@ impl Exchange {
             deadline,
         } = attempt;
         let start = Instant::now();
-        let request = Request::new(&self.urls[endpoint as usize], &self.api_key, body, deadline);
+        let request = Request::new(&self.urls[endpoint as usize], body)
+            .with_api_key(&self.api_key)
+            .with_deadline(deadline);
         let answer = hooks::transport(self.client, || self.transport.send(&request))
             .unwrap_or_else(|| Err(TransportError::new("the transport panicked")));
         logging(|| {

@@ -74,6 +74,8 @@ mod batch;
 mod content;
 mod control;
 mod exchange;
+mod host;
+#[cfg(feature = "http")]
 mod http;
 mod intake;
 mod lifecycle;
@@ -122,9 +124,9 @@ pub use queue::Overflow;
 pub use record::{Event, LlmEvent, Record, anonymous_id};
 pub use scope::Scope;
 pub use stats::Stats;
-pub use transport::{Request, Response, Transport, TransportError};
+pub use transport::{Request, Response, Transport, TransportError, transport_fn};
 
 /// The code in the README is compiled with the documentation's.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "http"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -46,6 +46,7 @@ use crate::error::EventError;
 ///         record.remove_property("email");
 ///         Some(record)
 ///     })
+/// #   .transport(trubrics::transport_fn(|_| Ok(trubrics::Response::new(200))))
 ///     .build()?;
 /// # let _ = client;
 /// # Ok::<(), trubrics::ConfigError>(())

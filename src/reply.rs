@@ -1,4 +1,4 @@
-//! What an answer means. Pure: a response goes in, a [`Verdict`] comes out.
+//! Judges responses: a response goes in, a [`Verdict`] comes out. It does no I/O.
 
 use std::{fmt, time::Duration};
 
@@ -8,34 +8,35 @@ use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 
 use crate::transport::Response;
 
-/// What to do with the records of a request after its answer.
+/// What the response means for the records of its request.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Verdict {
-    /// The server has them.
+    /// The server has accepted them.
     Delivered,
-    /// Try again, no sooner than the server asks for; without a refusal, it did not answer.
+    /// They are to be sent again, not before the time that the server asks for. Without a refusal there was no
+    /// response.
     Later {
         after: Option<Duration>,
         refusal: Option<Refusal>,
     },
-    /// Some of them are bad, perhaps these; the server took none.
+    /// Some of them are bad, perhaps those at these indexes. The server accepted none.
     Invalid { bad: Vec<usize>, refusal: Refusal },
-    /// Too much in one request.
+    /// The body is too large.
     TooLarge { refusal: Refusal },
-    /// The key is wrong.
+    /// The key is missing or wrong.
     Unauthorized { refusal: Refusal },
-    /// Refused for good.
-    Refused { refusal: Refusal },
+    /// The server refuses the request for another reason, which will not pass.
+    Rejected { refusal: Refusal },
 }
 
 impl Verdict {
-    /// What no answer means.
+    /// The verdict on a request without a response.
     pub(crate) const NO_ANSWER: Self = Self::Later {
         after: None,
         refusal: None,
     };
 
-    /// Why the server did not take the records, and whether it may later.
+    /// Returns why the server did not accept the records, and whether it may do so later.
     pub(crate) fn refusal(&self) -> Option<(&Refusal, bool)> {
         match self {
             Self::Delivered => None,
@@ -43,12 +44,12 @@ impl Verdict {
             Self::Invalid { refusal, .. }
             | Self::TooLarge { refusal }
             | Self::Unauthorized { refusal }
-            | Self::Refused { refusal } => Some((refusal, false)),
+            | Self::Rejected { refusal } => Some((refusal, false)),
         }
     }
 }
 
-/// A status that is no success, and the server's own words about it.
+/// A status other than success, and the server's own words about it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Refusal {
     pub(crate) status: u16,
@@ -68,11 +69,13 @@ impl fmt::Display for Refusal {
 /// Long enough to say what is wrong, short enough for a log line of the caller's own.
 const MAX_DETAIL_CHARS: usize = 300;
 
-/// A longer `Retry-After` than any date or number of seconds is no such thing, and is not parsed.
+/// Longer values of `Retry-After` are not parsed: no date and no sensible number is as long.
 const MAX_RETRY_AFTER_BYTES: usize = 64;
 
-/// Reads an answer. `now` is used where the server sends a date to wait for but no date of its own; `api_key` is cut
-/// out of the server's words should they repeat it.
+/// Judges a response.
+///
+/// `now` serves when the server sends a date to wait for but no date of its own. The `api_key` is removed from the
+/// server's words.
 pub(crate) fn judge(response: &Response, now: OffsetDateTime, api_key: &str) -> Verdict {
     let status = response.status();
     if (200..300).contains(&status) {
@@ -100,7 +103,7 @@ pub(crate) fn judge(response: &Response, now: OffsetDateTime, api_key: &str) -> 
         },
         413 => Verdict::TooLarge { refusal },
         401 | 403 => Verdict::Unauthorized { refusal },
-        _ => Verdict::Refused { refusal },
+        _ => Verdict::Rejected { refusal },
     }
 }
 
@@ -118,8 +121,8 @@ impl<'de> Deserialize<'de> for ErrorBody {
     }
 }
 
-/// The server's words: a text, or FastAPI's list of `loc` and `msg`. Its `input` is left out, since it repeats what the
-/// user sent.
+/// Reads the server's words: a text, or FastAPI's list of `loc` and `msg`. Its `input` is left out because it repeats
+/// the user's words.
 fn words(detail: &Value) -> Option<String> {
     match detail {
         Value::String(text) => Some(text.clone()),
@@ -147,7 +150,7 @@ fn problem(problem: &Value) -> Option<String> {
     })
 }
 
-/// A shorter key is one that somebody made up, and likely to be part of a word.
+/// Shorter keys are made up for tests, and are likely to be part of a word.
 const LEAST_SECRET: usize = 8;
 
 fn bounded(words: &str, api_key: &str) -> String {
@@ -167,14 +170,14 @@ fn bounded(words: &str, api_key: &str) -> String {
     words
 }
 
-/// The records that FastAPI names: `loc` is `["body", index, field]`.
+/// Reads the indexes of the records that FastAPI names: `loc` is `["body", index, field]`.
 fn bad_indexes(detail: &Value) -> Vec<usize> {
     let Value::Array(problems) = detail else {
         return Vec::new();
     };
     let index = |problem: &Value| {
         let place = problem.get("loc")?;
-        // Where the body as a whole is no JSON, the number is a position in the text.
+        // If the body as a whole is not JSON, the number is a position in the text.
         let is_record = place.get(0)? == "body"
             && problem
                 .get("type")
@@ -189,19 +192,31 @@ fn bad_indexes(detail: &Value) -> Vec<usize> {
     indexes
 }
 
-/// `Retry-After` as seconds or as an HTTP date. A date is taken against the server's own clock where it tells it, since
-/// ours may be wrong.
+/// Reads `Retry-After`, which is a number of seconds or an HTTP date. A date is compared with the server's own date if
+/// there is one, because the clock of this machine may be wrong.
 fn retry_after(response: &Response, now: OffsetDateTime) -> Option<Duration> {
     let value = response.header("retry-after")?.trim();
     if value.len() > MAX_RETRY_AFTER_BYTES {
         return None;
     }
-    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
+    if let Some(seconds) = seconds(value) {
+        return Some(Duration::from_secs(seconds));
     }
     let until = http_date(value)?;
     let now = response.header("date").and_then(http_date).unwrap_or(now);
     Some(Duration::try_from(until - now).unwrap_or_default())
+}
+
+/// Reads a decimal number and rounds it up. HTTP allows whole seconds only, but some servers send fractions.
+fn seconds(value: &str) -> Option<u64> {
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (whole, fraction) = value.split_once('.').unwrap_or((value, "0"));
+    if !is_digits(whole) || !is_digits(fraction) {
+        return None;
+    }
+    let whole: u64 = whole.parse().unwrap_or(u64::MAX);
+    let has_rest = fraction.bytes().any(|digit| digit != b'0');
+    Some(whole.saturating_add(has_rest.into()))
 }
 
 fn http_date(value: &str) -> Option<OffsetDateTime> {

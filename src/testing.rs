@@ -45,6 +45,7 @@
 //! use std::time::Duration;
 //! use trubrics::{Event, Trubrics, testing::{Reply, Server}};
 //!
+//! # if cfg!(feature = "http") {
 //! let server = Server::start()?;
 //! server.script([Reply::close(), Reply::status(503)]);
 //! let client = Trubrics::builder(server.api_key())
@@ -56,6 +57,7 @@
 //! client.track(Event::new("user-1", "Sign up"));
 //! server.wait_for(1, Duration::from_secs(5))?;
 //! assert_eq!(server.requests().len(), 3);
+//! # }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

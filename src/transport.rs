@@ -1,7 +1,7 @@
-//! The seam between the worker and the network: one blocking call, request in, response or error out.
+//! The boundary between the worker and the network: one blocking call, request in, response or error out.
 //!
-//! The worker and [`track_sync`](crate::Trubrics::track_sync) call it, each on its own thread. It knows nothing of
-//! retries, batches or what a status means.
+//! The worker and [`track_sync`](crate::Trubrics::track_sync) call a transport, each on its own thread. A transport
+//! knows nothing of retries, batches or the meaning of a status.
 
 use std::{
     error::Error,
@@ -10,63 +10,113 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Carries a request to the server and brings back its answer.
+use crate::defaults;
+
+/// Sends a request to the server and returns its response.
 ///
-/// The default one stands on `ureq`; give another to [`TrubricsBuilder::transport`](crate::TrubricsBuilder::transport)
-/// to use an HTTP stack of your own, or none at all in a test. Any `Fn(&Request) -> Result<Response, TransportError>`
-/// is a transport.
+/// The default transport uses `ureq`. Give another one to
+/// [`TrubricsBuilder::transport`](crate::TrubricsBuilder::transport) to use your own HTTP stack, or no network at all
+/// in a test. [`transport_fn`] makes a transport from a closure.
 ///
 /// ```
-/// use trubrics::{Event, Request, Response, Trubrics, TransportError};
+/// use trubrics::{Request, Response, Transport, TransportError};
+///
+/// /// Tries the second transport when the first one gets no answer.
+/// struct Fallback<A, B>(A, B);
+///
+/// impl<A: Transport, B: Transport> Transport for Fallback<A, B> {
+///     fn send(&self, request: &Request<'_>) -> Result<Response, TransportError> {
+///         self.0.send(request).or_else(|_| self.1.send(request))
+///     }
+///
+///     fn interrupt(&self) {
+///         self.0.interrupt();
+///         self.1.interrupt();
+///     }
+/// }
+/// # let ok = trubrics::transport_fn(|_| Ok(Response::new(200)));
+/// # let down = trubrics::transport_fn(|_| Err(TransportError::new("down")));
+/// # assert_eq!(Fallback(down, ok).send(&Request::new("http://localhost/", b"[]")).unwrap().status(), 200);
+/// ```
+pub trait Transport: Send + Sync + 'static {
+    /// Sends one request and waits for the response, at most until [`Request::deadline`].
+    ///
+    /// The worker thread calls it. Separate threads call it instead when
+    /// [`max_concurrent_requests`](crate::TrubricsBuilder::max_concurrent_requests) is more than one or there is a
+    /// [`spool`](crate::TrubricsBuilder::spool). [`track_sync`](crate::Trubrics::track_sync) calls it on its caller's
+    /// thread, possibly at the same time.
+    ///
+    /// It must not follow redirects, because the key would travel to another host. A panic is caught and counts as an
+    /// error.
+    ///
+    /// # Errors
+    ///
+    /// Only when there was no response. A response with any status is `Ok`.
+    fn send(&self, request: &Request<'_>) -> Result<Response, TransportError>;
+
+    /// Ends the calls under way and lets later calls fail at once. The client does not use the transport afterwards.
+    ///
+    /// Another thread calls it, at most a few times, when [`close`](crate::Trubrics::close) runs out of time. It must
+    /// not block, because `close` waits for it. The default does nothing: a call under way then continues in the
+    /// background after `close` has returned.
+    fn interrupt(&self) {}
+
+    /// Returns whether the transport only shows requests, and sends none. The default is `false`.
+    ///
+    /// Records in the [`spool`](crate::TrubricsBuilder::spool) must not count as delivered by such a transport, so a
+    /// client with it does not use the spool.
+    fn is_dry_run(&self) -> bool {
+        false
+    }
+}
+
+/// Makes a transport from a closure.
+///
+/// ```
 /// use std::time::Duration;
+/// use trubrics::{Event, Response, Trubrics, transport_fn};
 ///
 /// let client = Trubrics::builder("key")
-///     .transport(|request: &Request<'_>| -> Result<Response, TransportError> {
+///     .transport(transport_fn(|request| {
 ///         assert!(request.url().ends_with("/publish_events"));
 ///         Ok(Response::new(200))
-///     })
+///     }))
 ///     .build()?;
 /// client.track(Event::new("user", "Sign up"));
 /// client.flush(Duration::from_secs(5))?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub trait Transport: Send + Sync + 'static {
-    /// Sends one request and waits for the answer, at most until [`Request::deadline`].
-    ///
-    /// Called on the worker thread, or with more than one of [`max_concurrent_requests`](crate::TrubricsBuilder::max_concurrent_requests) or a
-    /// [`spool`](crate::TrubricsBuilder::spool) on threads for it alone; and by
-    /// [`track_sync`](crate::Trubrics::track_sync) on the thread of its caller, possibly at the same time. Redirects must not be followed: the key would travel to another host. A panic is
-    /// caught and counts as an error.
-    ///
-    /// # Errors
-    ///
-    /// Only when there was no answer. Any status is a [`Response`].
-    fn send(&self, request: &Request<'_>) -> Result<Response, TransportError>;
-
-    /// Ends the calls that are under way, and lets later ones fail at once, for good: the client is at its end.
-    ///
-    /// Called at most a few times, from another thread, when [`close`](crate::Trubrics::close) runs out of time.
-    /// Without it (the default does nothing) such a call goes on in the background after `close` has returned. It runs on
-    /// the thread that closes, which waits for it: it must not block.
-    fn interrupt(&self) {}
+///
+/// The transport cannot be [interrupted](Transport::interrupt).
+pub fn transport_fn<F>(send: F) -> impl Transport
+where
+    F: Fn(&Request<'_>) -> Result<Response, TransportError> + Send + Sync + 'static,
+{
+    TransportFn(send)
 }
 
-impl<F> Transport for F
+struct TransportFn<F>(F);
+
+impl<F> Transport for TransportFn<F>
 where
     F: Fn(&Request<'_>) -> Result<Response, TransportError> + Send + Sync + 'static,
 {
     fn send(&self, request: &Request<'_>) -> Result<Response, TransportError> {
-        self(request)
+        (self.0)(request)
     }
 }
 
-impl Transport for Box<dyn Transport> {
+impl<T: Transport + ?Sized> Transport for Box<T> {
     fn send(&self, request: &Request<'_>) -> Result<Response, TransportError> {
         (**self).send(request)
     }
 
     fn interrupt(&self) {
         (**self).interrupt();
+    }
+
+    fn is_dry_run(&self) -> bool {
+        (**self).is_dry_run()
     }
 }
 
@@ -78,9 +128,13 @@ impl<T: Transport + ?Sized> Transport for Arc<T> {
     fn interrupt(&self) {
         (**self).interrupt();
     }
+
+    fn is_dry_run(&self) -> bool {
+        (**self).is_dry_run()
+    }
 }
 
-/// A `POST` to the ingestion API. `Debug` hides the key and the body.
+/// A `POST` to the ingestion API. `Debug` shows neither the key nor the body.
 pub struct Request<'a> {
     url: &'a str,
     api_key: &'a str,
@@ -89,41 +143,60 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// A request with this key and body; the client makes its own, and tests of a transport make theirs.
-    pub fn new(url: &'a str, api_key: &'a str, body: &'a [u8], deadline: Instant) -> Self {
+    /// Makes a request, for tests of a transport: the client makes its own.
+    ///
+    /// It has an empty key, and its deadline is [`defaults::REQUEST_TIMEOUT`] from now.
+    pub fn new(url: &'a str, body: &'a [u8]) -> Self {
         Self {
             url,
-            api_key,
+            api_key: "",
             body,
-            deadline,
+            deadline: Instant::now() + defaults::REQUEST_TIMEOUT,
         }
     }
 
-    /// The endpoint; it never contains the key.
+    /// Sets the key in the header `x-api-key`.
+    #[must_use]
+    pub fn with_api_key(mut self, api_key: &'a str) -> Self {
+        self.api_key = api_key;
+        self
+    }
+
+    /// Sets the deadline.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Instant) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Returns the endpoint's URL, which never contains the key.
     pub fn url(&self) -> &'a str {
         self.url
     }
 
-    /// The headers to send, `x-api-key` with the secret among them.
-    pub fn headers(&self) -> [(&'static str, &'a str); 3] {
+    /// Returns names and values of the headers to send, including `x-api-key` with the secret key.
+    ///
+    /// Names are in lower case. A transport adds only the headers that HTTP itself needs, such as `content-length`.
+    pub fn headers(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
         [
             ("content-type", "application/json"),
             ("user-agent", USER_AGENT),
             ("x-api-key", self.api_key),
         ]
+        .into_iter()
     }
 
-    /// The body: a JSON array of records.
+    /// Returns the body: a JSON array of records.
     pub fn body(&self) -> &'a [u8] {
         self.body
     }
 
-    /// When the answer must be there.
+    /// Returns the instant by which the response must be there.
     pub fn deadline(&self) -> Instant {
         self.deadline
     }
 
-    /// What is left until [`deadline`](Self::deadline); zero when it has passed.
+    /// Returns the time until the [`deadline`](Self::deadline), or zero when it has passed.
     pub fn timeout(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
     }
@@ -140,7 +213,7 @@ impl fmt::Debug for Request<'_> {
 
 const USER_AGENT: &str = concat!("trubrics-rust/", env!("CARGO_PKG_VERSION"));
 
-/// What the server answered. `Debug` hides the body.
+/// The server's response. `Debug` does not show the body.
 #[derive(Clone, Default)]
 pub struct Response {
     status: u16,
@@ -149,7 +222,7 @@ pub struct Response {
 }
 
 impl Response {
-    /// A response with this status, no headers and an empty body.
+    /// Makes a response with this status, no headers and an empty body.
     pub fn new(status: u16) -> Self {
         Self {
             status,
@@ -157,33 +230,33 @@ impl Response {
         }
     }
 
-    /// Adds a header. Only `Retry-After` and `Date` are looked at.
+    /// Adds a header. The client reads only `Retry-After` and `Date`.
     #[must_use]
     pub fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// Sets the body. The first few kilobytes are enough: it is read for the reason of a refusal, nothing else.
+    /// Sets the body. The client reads only the reason of a refusal from it, so the first 64 KiB are enough.
     #[must_use]
     pub fn with_body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self
     }
 
-    /// The HTTP status.
+    /// Returns the HTTP status.
     pub fn status(&self) -> u16 {
         self.status
     }
 
-    /// The first header of this name, in whatever case.
+    /// Returns the value of the first header of this name. The case of the name does not matter.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
         let (_, value) = headers.find(|(key, _)| key.eq_ignore_ascii_case(name))?;
         Some(value)
     }
 
-    /// The body, or as much of it as the transport has read.
+    /// Returns the body, or the part of it that the transport has read.
     pub fn body(&self) -> &[u8] {
         &self.body
     }
@@ -198,21 +271,42 @@ impl fmt::Debug for Response {
     }
 }
 
-/// There was no answer: the connection was refused or lost, or time ran out. Always worth another attempt.
+/// The server gave no response: the connection was refused or lost, or the time ran out. The client always tries
+/// again.
 #[derive(Debug)]
 pub struct TransportError {
     cause: Box<dyn Error + Send + Sync>,
+    was_sending_body: bool,
 }
 
 impl TransportError {
-    /// An error with this cause, which must not contain the key: it is logged.
+    /// Makes an error with this cause. The cause is logged, so it must not contain the key.
     pub fn new(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self {
             cause: cause.into(),
+            was_sending_body: false,
         }
     }
 
-    /// The cause with its own causes, for the log.
+    /// Makes an error for a connection that was lost, or a time that ran out, before the body is known to have
+    /// arrived.
+    ///
+    /// The client then sends fewer records in one request. Use it when a write failed or timed out, and when the
+    /// response did not come in time after the last write, because the system may still have been sending. The cause
+    /// is logged, so it must not contain the key.
+    pub fn while_sending(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self {
+            was_sending_body: true,
+            ..Self::new(cause)
+        }
+    }
+
+    /// Returns whether the error was made by [`while_sending`](Self::while_sending).
+    pub fn was_sending_body(&self) -> bool {
+        self.was_sending_body
+    }
+
+    /// Returns the cause and its own causes as one text, for the log.
     pub(crate) fn cause_text(&self) -> String {
         let mut text = self.cause.to_string();
         let mut cause = self.cause.source();

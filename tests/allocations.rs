@@ -3,7 +3,7 @@
 use std::{sync::mpsc, time::Duration};
 
 use allocation_counter::measure;
-use trubrics::{Event, LlmEvent, Record, Request, Response, Trubrics, TrubricsBuilder};
+use trubrics::{Event, LlmEvent, Record, Response, Trubrics, TrubricsBuilder, transport_fn};
 
 const CALLS: u64 = 1000;
 
@@ -18,11 +18,11 @@ fn quiet(settings: impl FnOnce(TrubricsBuilder) -> TrubricsBuilder) -> (Trubrics
     let builder = Trubrics::builder("key")
         .flush_batch_size(1)
         .shutdown_timeout(Duration::ZERO)
-        .transport(move |_: &Request<'_>| {
+        .transport(transport_fn(move |_| {
             let _ = entered.try_send(());
             let _ = answered.lock().map(|answered| answered.recv());
             Ok(Response::new(200))
-        });
+        }));
     let client = settings(builder).build().expect("good settings");
     client.track(event(0));
     stuck

@@ -1,4 +1,5 @@
 //! The tests of an application that uses `trubrics`, as its own authors would write them with the feature `testing`.
+#![cfg(feature = "http")]
 
 use std::time::Duration;
 

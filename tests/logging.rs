@@ -1,4 +1,5 @@
 //! What is logged, and what never is. A binary of its own, since a program has one logger.
+#![cfg(feature = "http")]
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},

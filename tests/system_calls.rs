@@ -1,5 +1,5 @@
 //! How many system calls a paced caller makes, counted by strace; without it there is nothing to see here.
-
+#![cfg(feature = "http")]
 #![expect(
     clippy::print_stderr,
     reason = "a test that does not look has to say so"

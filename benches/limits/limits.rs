@@ -11,7 +11,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
-use trubrics::{Event, LlmEvent, Request, Response, TransportError, Trubrics, TrubricsBuilder};
+use trubrics::{Event, LlmEvent, Response, Trubrics, TrubricsBuilder, transport_fn};
 
 const USER_ID: &str = "user_12345";
 const NAME: &str = "Report exported";
@@ -141,11 +141,11 @@ impl Quiet {
         let (entered, stuck) = bounded(1);
         let (answer, answered) = bounded::<()>(0);
         let answered = Mutex::new(answered);
-        let transport = move |_: &Request<'_>| -> Result<Response, TransportError> {
+        let transport = transport_fn(move |_| {
             let _ = entered.try_send(());
             let _ = answered.lock().expect("no panic holds it").recv();
             Ok(Response::new(200))
-        };
+        });
         let client = settings(roomy(NOWHERE))
             .transport(transport)
             .shutdown_timeout(Duration::ZERO)
@@ -165,7 +165,7 @@ impl Quiet {
 /// A client whose requests are answered at once, without a network.
 pub(crate) fn live() -> Trubrics {
     roomy(NOWHERE)
-        .transport(|_: &Request<'_>| Ok(Response::new(200)))
+        .transport(transport_fn(|_| Ok(Response::new(200))))
         .build()
         .expect("good settings")
 }

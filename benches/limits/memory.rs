@@ -3,7 +3,7 @@
 #![expect(clippy::print_stdout, reason = "a child's figures go to its parent")]
 
 use crossbeam_channel::unbounded;
-use trubrics::{Request, Response, Trubrics};
+use trubrics::{Response, Trubrics, transport_fn};
 
 use crate::{
     limits::{self, Quiet},
@@ -62,10 +62,10 @@ pub(crate) fn run() {
 /// The length of a record's JSON, as a transport sees it.
 fn json_length(count: usize) -> usize {
     let (tell, told) = unbounded();
-    let client = Trubrics::builder("bench-key").transport(move |request: &Request<'_>| {
+    let client = Trubrics::builder("bench-key").transport(transport_fn(move |request| {
         let _ = tell.send(request.body().len() - "[]".len());
         Ok(Response::new(200))
-    });
+    }));
     let client = client.build().expect("good settings");
     client.track(limits::event(count));
     client.flush(limits::LONG).expect("an answer");

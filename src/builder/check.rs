@@ -54,7 +54,7 @@ impl TrubricsBuilder {
             _ => {}
         }
         more_than_zero("request_timeout", self.request_timeout)?;
-        more_than_zero("connect_timeout", self.connect_timeout)?;
+        self.http.check()?;
         at_least(
             "initial_backoff",
             self.initial_backoff,
@@ -113,7 +113,7 @@ fn at_least<T: PartialOrd + Copy + fmt::Debug>(
     ))
 }
 
-fn more_than_zero(setting: &'static str, value: Duration) -> Result<(), ConfigError> {
+pub(super) fn more_than_zero(setting: &'static str, value: Duration) -> Result<(), ConfigError> {
     if value > Duration::ZERO {
         return Ok(());
     }

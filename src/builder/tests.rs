@@ -1,17 +1,8 @@
 use super::*;
-use crate::{Request, Response, TransportError};
-
-fn accepts_all(_: &Request<'_>) -> Result<Response, TransportError> {
-    Ok(Response::new(200))
-}
+use crate::{Response, transport_fn};
 
 fn builder() -> TrubricsBuilder {
-    Trubrics::builder("key").transport(accepts_all)
-}
-
-/// For the default transport, whatever the features are.
-fn without_tls() -> TrubricsBuilder {
-    Trubrics::builder("key").host("http://example.com")
+    Trubrics::builder("key").transport(transport_fn(|_| Ok(Response::new(200))))
 }
 
 #[track_caller]
@@ -103,10 +94,6 @@ fn every_bad_setting_is_refused_in_words_that_name_it_and_what_is_allowed() {
             "request_timeout is 0: more than zero is allowed",
         ),
         (
-            problem(builder().connect_timeout(Duration::ZERO)),
-            "connect_timeout is 0: more than zero is allowed",
-        ),
-        (
             problem(builder().initial_backoff(Duration::ZERO)),
             "initial_backoff is 0ns: at least 1ms is allowed",
         ),
@@ -117,22 +104,6 @@ fn every_bad_setting_is_refused_in_words_that_name_it_and_what_is_allowed() {
         (
             problem(builder().default_property("score", f64::NAN)),
             "default_property is unusable: property `score` cannot be sent: NaN and infinities are not JSON numbers",
-        ),
-        (
-            problem(without_tls().proxy("ftp://proxy")),
-            "proxy must be the URL of a proxy that begins with http://, https://, socks4://, socks4a:// or socks5://",
-        ),
-        (
-            problem(without_tls().root_certificates("no PEM")),
-            if cfg!(any(
-                feature = "rustls",
-                feature = "rustls-no-provider",
-                feature = "native-tls"
-            )) {
-                "root_certificates must contain at least one certificate in PEM form"
-            } else {
-                "root_certificates needs TLS: switch on the feature rustls, rustls-no-provider or native-tls"
-            },
         ),
     ];
     for (found, expected) in cases {
@@ -164,7 +135,6 @@ fn every_bound_itself_is_allowed() {
         .queue_capacity(1)
         .queue_bytes(1)
         .request_timeout(Duration::from_nanos(1))
-        .connect_timeout(Duration::MAX)
         .give_up_after(Duration::ZERO)
         .initial_backoff(Duration::from_millis(1))
         .max_backoff(Duration::from_millis(1))
@@ -188,11 +158,15 @@ fn every_bound_itself_is_allowed() {
 fn blanks_around_the_key_and_the_host_are_not_part_of_them() {
     let client = Trubrics::builder(" key\n")
         .host(" http://localhost/x/ ")
-        .transport(|request: &Request<'_>| {
+        .transport(transport_fn(|request| {
             assert_eq!(request.url(), "http://localhost/x/publish_events");
-            assert!(request.headers().contains(&("x-api-key", "key")));
+            assert!(
+                request
+                    .headers()
+                    .any(|header| header == ("x-api-key", "key"))
+            );
             Ok(Response::new(200))
-        })
+        }))
         .build()
         .expect("good settings");
     assert!(client.track_sync(crate::Event::new("u", "e")).is_ok());
@@ -200,13 +174,10 @@ fn blanks_around_the_key_and_the_host_are_not_part_of_them() {
 
 #[test]
 fn debug_shows_neither_the_key_nor_the_properties() {
-    let builder = Trubrics::builder("secret-key")
-        .default_property("secret-name", "secret-value")
-        .proxy("http://secret:secret@proxy");
-    let client = Trubrics::builder("secret-key")
-        .host("http://example.com")
-        .build()
-        .expect("good settings");
+    let builder = Trubrics::builder("secret-key").default_property("secret-name", "secret-value");
+    let client =
+        Trubrics::builder("secret-key").transport(transport_fn(|_| Ok(Response::new(200))));
+    let client = client.build().expect("good settings");
     let shown = format!("{builder:?} {client:?}");
     assert!(!shown.contains("secret"), "{shown}");
 }
@@ -215,4 +186,77 @@ fn debug_shows_neither_the_key_nor_the_properties() {
 fn a_host_that_cannot_be_used_is_not_shown_for_it_may_hold_a_password() {
     let shown = format!("{:?}", builder().host("http://ada:secret@example.com"));
     assert!(!shown.contains("secret"), "{shown}");
+}
+
+#[cfg(feature = "http")]
+mod default_transport {
+    use super::*;
+
+    /// Needs no TLS, so that it can be built with any features.
+    fn builder() -> TrubricsBuilder {
+        Trubrics::builder("key").host("http://example.com")
+    }
+
+    #[test]
+    fn its_settings_are_refused_in_words() {
+        let cases = [
+            (
+                problem(builder().connect_timeout(Duration::ZERO)),
+                "connect_timeout is 0: more than zero is allowed",
+            ),
+            (
+                problem(builder().proxy("ftp://proxy")),
+                "proxy must be the URL of a proxy that begins with http://, https://, socks4://, socks4a:// or socks5://",
+            ),
+            (
+                problem(builder().root_certificates("no PEM")),
+                if cfg!(any(
+                    feature = "rustls",
+                    feature = "rustls-no-provider",
+                    feature = "native-tls"
+                )) {
+                    "root_certificates must contain at least one certificate in PEM form"
+                } else {
+                    "root_certificates needs TLS: switch on the feature rustls, rustls-no-provider or native-tls"
+                },
+            ),
+        ];
+        for (found, expected) in cases {
+            assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn its_bounds_are_allowed() {
+        let builder = builder().connect_timeout(Duration::MAX);
+        assert!(builder.build().is_ok());
+    }
+
+    #[test]
+    fn debug_does_not_show_the_password_of_the_proxy() {
+        let builder = Trubrics::builder("key").proxy("http://ada:secret@proxy");
+        let shown = format!("{builder:?}");
+        assert!(!shown.contains("secret"), "{shown}");
+    }
+}
+
+#[cfg(not(feature = "http"))]
+mod no_default_transport {
+    use super::*;
+
+    #[test]
+    fn a_client_without_a_transport_is_refused_in_words() {
+        let error = Trubrics::builder("key").build().expect_err("no transport");
+        assert_eq!(error.setting(), "transport");
+        assert_eq!(
+            error.to_string(),
+            "transport is not set: give one to the builder, or switch on the feature http for the default one"
+        );
+    }
+
+    #[test]
+    fn a_transport_is_all_that_a_client_needs() {
+        let client = builder().build().expect("a client");
+        assert!(client.track_sync(crate::Event::new("u", "e")).is_ok());
+    }
 }

@@ -1,12 +1,13 @@
-//! What went wrong, in words, and without naming a type of `ureq`.
+//! The errors of `ureq` in words, and without a type of `ureq`.
 
 use std::io;
 
 use ureq::{Error, Timeout};
 
+use super::{exchange::ExchangeError, keep_reading::loss};
 use crate::transport::TransportError;
 
-/// The failure of a call that [`interrupt`](crate::Transport::interrupt) has ended.
+/// Makes the error of a call that [`interrupt`](crate::Transport::interrupt) has ended.
 pub(super) fn interrupted() -> Error {
     Error::Io(io::Error::new(
         io::ErrorKind::NotConnected,
@@ -14,14 +15,36 @@ pub(super) fn interrupted() -> Error {
     ))
 }
 
-/// Neither the key nor the body of a request is in any of these texts: `ureq` puts only addresses, sizes and what the
-/// system and the server said into its errors.
-pub(super) fn explain(error: Error) -> TransportError {
-    match error {
-        Error::Timeout(timeout) => {
-            let text = time_out(timeout);
-            TransportError::new(io::Error::new(io::ErrorKind::TimedOut, text))
+/// Says whether the request can go out again because its connection was stale.
+pub(super) fn is_stale(error: &Error) -> bool {
+    matches!(
+        ExchangeError::of(error),
+        Some(ExchangeError::StaleConnection)
+    )
+}
+
+/// Turns an error of `ureq` into one of the transport.
+///
+/// The text contains neither the key nor the body of a request, because `ureq` puts only addresses, sizes and the words
+/// of the system and the server into its errors.
+pub(super) fn explain(error: &Error) -> TransportError {
+    match ExchangeError::of(error) {
+        Some(ExchangeError::WhileSending(error)) => {
+            let cause = cause(error);
+            if loss(error).is_none() {
+                return TransportError::while_sending(cause);
+            }
+            let text = format!("{cause} while the request was being sent");
+            TransportError::while_sending(io::Error::new(cause.kind(), text))
         }
+        Some(ExchangeError::NotHttp) => TransportError::new("the answer was not HTTP"),
+        Some(ExchangeError::StaleConnection) | None => TransportError::new(cause(error)),
+    }
+}
+
+fn cause(error: &Error) -> io::Error {
+    match error {
+        Error::Timeout(timeout) => io::Error::new(io::ErrorKind::TimedOut, time_out(*timeout)),
         Error::Io(error) => {
             let kind = error.kind();
             let text = match kind {
@@ -31,12 +54,13 @@ pub(super) fn explain(error: Error) -> TransportError {
                 }
                 _ => error.to_string(),
             };
-            TransportError::new(io::Error::new(kind, text))
+            io::Error::new(kind, text)
         }
-        Error::HostNotFound => TransportError::new("the host was not found"),
-        Error::Protocol(_) => TransportError::new("the answer was not HTTP"),
+        Error::HostNotFound => io::Error::other("the host was not found"),
+        Error::Protocol(_) => io::Error::other("the answer was not HTTP"),
+        Error::Other(error) => io::Error::other(error.to_string()),
         // As text: the error itself would bring a type of `ureq` among the causes.
-        other => TransportError::new(other.to_string()),
+        other => io::Error::other(other.to_string()),
     }
 }
 
@@ -50,7 +74,7 @@ fn time_out(timeout: Timeout) -> &'static str {
         Timeout::RecvResponse | Timeout::RecvBody | Timeout::PerRead => {
             "timed out while waiting for the response"
         }
-        // The whole of the time is over, wherever the request was.
+        // The time of the whole request is over, and `ureq` does not say where the request was.
         _ => "timed out before the response was there",
     }
 }

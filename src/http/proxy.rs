@@ -1,17 +1,19 @@
-//! Which proxy leads to the server: the one of the setting, or else of the environment, as users of curl expect it.
+//! Chooses the proxy to the server: that of the setting, or else that of the environment, which is read as curl reads
+//! it.
 
 mod exceptions;
 
 use log::warn;
 use ureq::{Proxy, ProxyProtocol};
 
-use super::{host::Target, tls};
+use super::tls;
 use crate::{
     error::ConfigError,
+    host::{Target, is_host, split_port},
     logging::{TARGET, logging},
 };
 
-/// The proxy for this server, if any. This machine is never reached through one.
+/// Returns the proxy for this server, if any. This machine is never reached through one.
 pub(super) fn choose(
     target: &Target,
     setting: Option<&str>,
@@ -35,7 +37,7 @@ pub(super) fn choose(
     }
 }
 
-/// What the environment says about this server, with a made-up environment in the tests.
+/// Returns the URL of the environment's proxy for this server. Tests make up an environment.
 fn from_environment(target: &Target, variable: impl Fn(&str) -> Option<String>) -> Option<String> {
     if target.is_loopback() {
         return None;
@@ -65,14 +67,34 @@ pub(super) fn speaks_tls(proxy: &Proxy) -> bool {
     proxy.protocol() == ProxyProtocol::Https
 }
 
-/// The problem is told without the URL, which may hold a password.
+const NO_URL: &str = "must be the URL of a proxy that begins with http://, https://, socks4://, socks4a:// or socks5://";
+const NO_HOST: &str = "must be the URL of a proxy with a host name";
+const NO_PORT: &str = "must be the URL of a proxy whose port, if any, is a number from 1 to 65535";
+const NO_END: &str = "must be the URL of a proxy that ends with its host or port; in a user name or a password, write \
+    / as %2F, ? as %3F, # as %23 and @ as %40";
+
+/// Checks the URL of a proxy. The problem does not repeat it, because it may contain a password.
+///
+/// `ureq` takes less care: it ignores a port that is not one, and everything from the first `/`, `?` or `#` on, so
+/// that the password of `http://user:p#w@host` becomes the port of a host named `user`.
 fn parse(url: &str) -> Result<Proxy, &'static str> {
-    let proxy = Proxy::new(url.trim().trim_end_matches('/')).map_err(|_| {
-        "must be the URL of a proxy that begins with http://, https://, socks4://, socks4a:// or socks5://"
-    })?;
-    if proxy.host().is_empty() {
-        return Err("must be the URL of a proxy with a host name");
+    let url = url.trim().trim_end_matches('/');
+    let address = url.split_once("://").map_or(url, |(_, address)| address);
+    if address.contains(['/', '?', '#']) || address.matches('@').count() > 1 {
+        return Err(NO_END);
     }
+    let authority = address.rsplit_once('@').map_or(address, |(_, after)| after);
+    let (host, port) = split_port(authority).ok_or(NO_PORT)?;
+    if port == Some(0) {
+        return Err(NO_PORT);
+    }
+    if host.is_empty() {
+        return Err(NO_HOST);
+    }
+    if !is_host(host) {
+        return Err(NO_URL);
+    }
+    let proxy = Proxy::new(url).map_err(|_| NO_URL)?;
     if speaks_tls(&proxy) && !tls::AVAILABLE {
         return Err(
             "needs TLS for https: switch on the feature rustls, rustls-no-provider or native-tls",
@@ -179,6 +201,13 @@ mod tests {
             "socks5://user:pass@proxy:1080",
             "socks5h://proxy:1080",
             "proxy:3128",
+            "proxy",
+            "user:pass@proxy:3128",
+            "http://user@proxy",
+            "http://us%23er:p%40%2Fss@proxy:3128",
+            "http://127.0.0.1:65535",
+            "http://[::1]:3128",
+            "http://[::1]",
         ] {
             assert!(parse(url).is_ok(), "{url}");
         }
@@ -188,14 +217,32 @@ mod tests {
     #[test]
     fn a_bad_proxy_setting_is_refused_without_its_password() {
         let away = target("http://app.example.com");
-        for url in [
-            "",
-            "ftp://user:hunter2@proxy",
-            "http://user:hunter2@",
-            "a b",
+        for (url, words) in [
+            ("", "a host name"),
+            ("a b", "begins with"),
+            ("ftp://user:hunter2@proxy", "begins with"),
+            ("http://user:hunter2@", "a host name"),
+            ("http://user:hunter2@:80", "a host name"),
+            ("http://127.0.0.1:abc", "from 1 to 65535"),
+            ("http://127.0.0.1:99999", "from 1 to 65535"),
+            ("http://127.0.0.1:", "from 1 to 65535"),
+            ("http://127.0.0.1:0", "from 1 to 65535"),
+            ("http://127.0.0.1:+80", "from 1 to 65535"),
+            (":", "from 1 to 65535"),
+            ("127.0.0.1:abc", "from 1 to 65535"),
+            ("socks5://h:70000", "from 1 to 65535"),
+            ("http://[::1]:x", "from 1 to 65535"),
+            ("http://[::1", "begins with"),
+            ("http://user:hunter2#w@h:3128", "%23"),
+            ("http://user:hunter2?w@h:3128", "%3F"),
+            ("http://user:12/hunter2@h:3128", "%2F"),
+            ("http://user:hunter2@w@h:3128", "%40"),
+            ("http://proxy:3128/path", "ends with its host or port"),
+            ("http://user:hunter2%ff@proxy", "begins with"),
         ] {
             let error = choose(&away, Some(url), environment(&[])).expect_err(url);
             assert_eq!(error.setting(), "proxy");
+            assert!(error.to_string().contains(words), "{url}: {error}");
             assert!(!error.to_string().contains("hunter2"), "{error}");
         }
     }
@@ -203,7 +250,14 @@ mod tests {
     #[test]
     fn a_bad_proxy_of_the_environment_is_passed_over() {
         let away = target("http://app.example.com");
-        let proxy = choose(&away, None, environment(&[("http_proxy", "ftp://proxy")]));
-        assert!(proxy.unwrap().is_none());
+        for url in [
+            "ftp://proxy",
+            "http://proxy:abc",
+            "http://user:p#w@proxy:3128",
+        ] {
+            let pairs = [("http_proxy", url)];
+            let proxy = choose(&away, None, environment(&pairs));
+            assert!(proxy.unwrap().is_none(), "{url}");
+        }
     }
 }

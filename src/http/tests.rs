@@ -1,15 +1,18 @@
 //! The transport against servers of the test's own.
 
+mod addresses;
 mod child;
+mod dns_cache;
+mod early_answers;
 mod interrupts;
 mod keep_alive;
-mod names;
 mod proxies;
 mod secrets;
 mod server;
 mod stale_connections;
 mod strange_answers;
 mod time_outs;
+mod warnings;
 
 #[cfg(any(
     feature = "rustls",
@@ -20,7 +23,7 @@ mod certificates;
 
 use std::time::{Duration, Instant};
 
-use super::{HttpSettings, HttpTransport, resolver::Names};
+use super::{HttpSettings, HttpTransport, dns_cache::DnsCache};
 use crate::transport::{Request, Response, Transport, TransportError};
 
 const KEY: &str = "QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ";
@@ -44,9 +47,9 @@ fn transport(host: &str) -> HttpTransport {
 }
 
 /// Asks a made-up name server, which says that every name is this machine.
-fn transport_with_names(host: &str) -> HttpTransport {
-    let names = Names::asking(AMPLE, |_, port| Ok(vec![([127, 0, 0, 1], port).into()]));
-    HttpTransport::with_names(&settings(host), names).expect("usable settings")
+fn transport_with_dns(host: &str) -> HttpTransport {
+    let dns = DnsCache::asking(AMPLE, |_, port| Ok(vec![([127, 0, 0, 1], port).into()]));
+    HttpTransport::with_dns(&settings(host), dns).expect("usable settings")
 }
 
 fn post(transport: &HttpTransport, url: &str) -> Result<Response, TransportError> {
@@ -60,7 +63,8 @@ fn post_within(
     time: Duration,
 ) -> Result<Response, TransportError> {
     let url = format!("{url}/publish_events");
-    transport.send(&Request::new(&url, KEY, body, Instant::now() + time))
+    let request = Request::new(&url, body).with_api_key(KEY);
+    transport.send(&request.with_deadline(Instant::now() + time))
 }
 
 /// The cause of a failure, in words.
@@ -71,4 +75,17 @@ fn cause(outcome: Result<Response, TransportError>) -> String {
     let words = cause.to_string();
     assert!(!words.contains(KEY), "{words}");
     words
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_host_that_is_accepted_makes_a_url_for_ureq(host in "https?://[!-~é ]{1,40}") {
+        if let Ok(host) = crate::host::check_host(&host) {
+            let url: ureq::http::Uri = format!("{host}/publish_events").parse().expect("a URL");
+            let target = crate::host::Target::of(&host).expect("a host");
+            proptest::prop_assert_eq!(url.host().map(str::to_ascii_lowercase), Some(
+                if target.name.contains(':') { format!("[{}]", target.name) } else { target.name }
+            ));
+        }
+    }
 }

@@ -1,4 +1,5 @@
-//! Whom to trust: the operating system's certificates, the bundled ones where it has none, or exactly those given.
+//! TLS: which library speaks it, and which certificates it trusts. These are those of the operating system, the bundled
+//! ones if it has none, or exactly those of the setting.
 
 #[cfg(any(
     feature = "rustls",
@@ -16,17 +17,20 @@ mod trust;
 #[path = "tls/absent.rs"]
 mod trust;
 
-pub(super) use trust::Trust;
+pub(super) use trust::{Trust, connector};
 
 use crate::error::ConfigError;
 
-/// Whether `https` can be spoken at all.
+/// Whether the build can speak TLS.
 pub(super) const AVAILABLE: bool = cfg!(feature = "native-tls") || BY_RUSTLS;
 
-/// It is preferred where both are there.
+/// Whether rustls speaks TLS. It is preferred when both libraries are in the build.
 const BY_RUSTLS: bool = cfg!(feature = "rustls") || cfg!(feature = "rustls-no-provider");
 
-/// Refuses `https` while nobody has said which cryptography to use: `ureq` would panic at the first request.
+/// Whether a read that finds no input leaves the connection intact. `ureq` reports it to native TLS as a failure.
+pub(super) const CAN_POLL: bool = BY_RUSTLS;
+
+/// Refuses `https` without a crypto provider, because `ureq` would panic at the first request.
 pub(super) fn check_provider() -> Result<(), ConfigError> {
     #[cfg(all(feature = "rustls-no-provider", not(feature = "rustls")))]
     if rustls::crypto::CryptoProvider::get_default().is_none() {

@@ -31,7 +31,7 @@ fn every_status_has_its_verdict() {
             },
             413 => Verdict::TooLarge { refusal },
             401 | 403 => Verdict::Unauthorized { refusal },
-            _ => Verdict::Refused { refusal },
+            _ => Verdict::Rejected { refusal },
         };
         assert_eq!(verdict(&Response::new(status)), expected);
     }
@@ -46,7 +46,7 @@ fn a_success_is_one_whatever_its_body() {
 }
 
 #[test]
-fn retry_after_is_read_in_seconds_and_as_a_date() {
+fn retry_after_is_read_as_seconds_rounded_up_and_as_a_date() {
     let retry_after = |value: &str, date: Option<&str>| {
         let mut response = Response::new(429).with_header("Retry-After", value);
         if let Some(date) = date {
@@ -82,11 +82,31 @@ fn retry_after_is_read_in_seconds_and_as_a_date() {
         seconds(10),
         "by the server's clock"
     );
+    for (fraction, expected) in [
+        ("1.5", 2),
+        ("1.5 ", 2),
+        ("1.0", 1),
+        ("0.001", 1),
+        ("0.0", 0),
+        ("59.999999999999999999999999", 60),
+        ("99999999999999999999999.5", u64::MAX),
+    ] {
+        assert_eq!(retry_after(fraction, None), seconds(expected), "{fraction}");
+    }
     for nonsense in [
         "",
         "soon",
         "-5",
-        "1.5",
+        "-1.5",
+        "+1",
+        ".",
+        ".5",
+        "1.",
+        "1.5.2",
+        "1,5",
+        "1e3",
+        "NaN",
+        "inf",
         "3 s",
         "Thu, 99 Jan 1970 00:01:00 GMT",
         &"9".repeat(1000),
@@ -124,7 +144,7 @@ fn the_detail_is_bounded_and_holds_neither_the_key_nor_what_the_user_sent() {
     };
     let detail = detail_of(r#"{"detail":"the key secret-key\nis bad"}"#.into());
     assert_eq!(detail.as_deref(), Some("the key [api key] is bad"));
-    // One that somebody made up is part of many words.
+    // A key that was made up for a test is part of many words.
     let answer = Response::new(401).with_body(r#"{"detail":"Invalid API key"}"#);
     let verdict = judge(&answer, OffsetDateTime::UNIX_EPOCH, "k");
     let refusal = verdict.refusal();

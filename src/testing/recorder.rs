@@ -84,7 +84,7 @@ impl Transport for Recorder {
 /// Returns the head that the request would have on a socket.
 fn head(request: &Request<'_>) -> Head {
     let endpoint = request.url().rsplit('/').next().unwrap_or_default();
-    let headers = request.headers().into_iter();
+    let headers = request.headers();
     Head {
         method: "POST".to_owned(),
         target: format!("{PREFIX}/{endpoint}"),

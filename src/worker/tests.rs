@@ -4,8 +4,7 @@ use crossbeam_channel::bounded;
 use serde_json::Value;
 
 use crate::{
-    Event, LlmEvent, Request, Response, TransportError, Trubrics, TrubricsBuilder,
-    catch_panic::injection,
+    Event, LlmEvent, Response, Trubrics, TrubricsBuilder, catch_panic::injection, transport_fn,
 };
 
 const LONG: Duration = Duration::from_secs(20);
@@ -74,9 +73,7 @@ fn builder(status: u16) -> TrubricsBuilder {
     Trubrics::builder("key")
         .initial_backoff(Duration::from_millis(1))
         .max_backoff(Duration::from_millis(5))
-        .transport(move |_: &Request<'_>| -> Result<Response, TransportError> {
-            Ok(Response::new(status))
-        })
+        .transport(transport_fn(move |_| Ok(Response::new(status))))
 }
 
 #[test]

@@ -11,6 +11,7 @@ use trubrics::{
     DropReason, Event, FlushError, Overflow, Request, Response, Transport, TransportError,
     Trubrics, TrubricsBuilder,
     testing::{API_KEY, Reply, Server},
+    transport_fn,
 };
 
 use crate::{
@@ -189,10 +190,10 @@ fn flush_and_close_in_a_transport_return_an_error() {
         let handle = Handle::default();
         let (sender, errors) = unbounded();
         let inner = handle.clone();
-        let transport = move |_: &Request<'_>| -> Result<Response, TransportError> {
+        let transport = transport_fn(move |_| {
             send_errors(&inner, &sender);
             Ok(Response::new(200))
-        };
+        });
         let client = Trubrics::builder(API_KEY)
             .max_concurrent_requests(connections)
             .transport(transport)
@@ -213,11 +214,11 @@ fn flush_and_close_in_a_transport_return_an_error() {
 fn crowded(callers: usize) -> (Trubrics, Vec<thread::JoinHandle<()>>, impl Fn() + Sync) {
     let (sign, there) = unbounded();
     let (let_go, held) = unbounded::<()>();
-    let transport = move |_: &Request<'_>| -> Result<Response, TransportError> {
+    let transport = transport_fn(move |_| {
         let _ = sign.send(());
         let _ = held.recv();
         Ok(Response::new(200))
-    };
+    });
     let client = Trubrics::builder(API_KEY)
         .transport(transport)
         .overflow(Overflow::Block)

@@ -10,8 +10,8 @@ use std::{
 
 use serde_json::{Value, json};
 use trubrics::{
-    DropReason, Event, LlmEvent, Overflow, Record, Request, Response, TransportError, Trubrics,
-    testing::Server,
+    DropReason, Event, LlmEvent, Overflow, Record, Response, TransportError, Trubrics,
+    testing::Server, transport_fn,
 };
 
 use crate::support::{Gate, LONG, assert_balanced, build, client_of, server};
@@ -158,7 +158,7 @@ fn try_track_gives_the_record_back_when_it_cannot_be_taken() {
 fn the_error_of_try_track_does_not_show_the_record() {
     let client = build(
         Trubrics::builder("key")
-            .transport(|_: &Request<'_>| Err(TransportError::new("no network"))),
+            .transport(transport_fn(|_| Err(TransportError::new("no network")))),
     );
     let _ = client.close(LONG);
     let error = client

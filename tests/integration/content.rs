@@ -1,8 +1,8 @@
 use serde_json::{Value, json, value::RawValue};
 use trubrics::{
-    Content, DropReason, Event, LlmEvent, Record, Request, Response, TransportError, Trubrics,
-    TrubricsBuilder,
+    Content, DropReason, Event, LlmEvent, Record, Response, Trubrics, TrubricsBuilder,
     testing::{API_KEY, Server},
+    transport_fn,
 };
 
 use crate::support::{LONG, assert_balanced, build, client_of, server};
@@ -284,11 +284,11 @@ fn wire(
 ) -> String {
     let (tell, told) = std::sync::mpsc::channel();
     let tell = std::sync::Mutex::new(tell);
-    let transport = move |request: &Request<'_>| -> Result<Response, TransportError> {
+    let transport = transport_fn(move |request| {
         let body = String::from_utf8(request.body().to_vec()).expect("UTF-8");
         let _ = tell.lock().expect("no panic").send(body);
         Ok(Response::new(200))
-    };
+    });
     let client = build(settings(Trubrics::builder(API_KEY).transport(transport)));
     client.track(record);
     client.flush(LONG).expect("delivered");

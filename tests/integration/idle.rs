@@ -10,7 +10,7 @@ use std::{
 };
 
 use crossbeam_channel::{bounded, never};
-use trubrics::{Event, Request, Response, TransportError, Trubrics, defaults, testing::Server};
+use trubrics::{Event, Response, Trubrics, defaults, testing::Server, transport_fn};
 
 use crate::child::{self, tell};
 
@@ -93,10 +93,10 @@ fn tracking_wakes_the_worker_at_most_twice_for_each_batch() {
     const BATCHES: u64 = 10;
     let (sent, batches) = bounded(BATCHES as usize);
     // No network: its waits would be counted too.
-    let transport = move |_: &Request<'_>| -> Result<Response, TransportError> {
+    let transport = transport_fn(move |_| {
         sent.send(()).expect("the test waits");
         Ok(Response::new(200))
-    };
+    });
     let client = Trubrics::builder("key")
         .transport(transport)
         .build()

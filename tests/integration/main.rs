@@ -1,4 +1,5 @@
 //! The crate as its users see it, against servers on loopback. One binary: each module holds the promises of one kind.
+#![cfg(feature = "http")]
 
 /// How records travel: batches, order, endpoints, headers.
 mod batches;
@@ -15,6 +16,8 @@ mod deadlines;
 /// A spool on a disk that is full, read-only, without locks, or out of descriptors.
 #[cfg(target_os = "linux")]
 mod disks;
+/// Answers before the request was read.
+mod early_answers;
 /// Failures that pass, and records that are refused.
 mod faults;
 /// The client of the process.

@@ -9,8 +9,9 @@ use std::{
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 use trubrics::{
-    DropReason, Event, Overflow, Request, Response, TransportError, Trubrics, TrubricsBuilder,
+    DropReason, Event, Overflow, Response, Trubrics, TrubricsBuilder,
     testing::{API_KEY, Server},
+    transport_fn,
 };
 
 use crate::{child, spool::Folder};
@@ -157,12 +158,12 @@ fn the_last_handle_may_go_inside_the_transport() {
         let (sender, hook) = unbounded::<()>();
         let inner = handle.clone();
         let (sign, took) = unbounded();
-        let transport = move |_: &Request<'_>| -> Result<Response, TransportError> {
+        let transport = transport_fn(move |_| {
             let started = Instant::now();
             drop(inner.lock().unwrap().take());
             let _ = sign.send(started.elapsed());
             Ok(Response::new(200))
-        };
+        });
         let client = Trubrics::builder(API_KEY)
             .max_concurrent_requests(connections)
             .transport(transport)
@@ -349,8 +350,7 @@ fn a_relative_spool_stays_where_it_was_when_the_program_changes_its_directory() 
         std::fs::create_dir_all(folder).unwrap();
     }
     std::env::set_current_dir(&first).unwrap();
-    let transport =
-        |_: &Request<'_>| -> Result<Response, TransportError> { Ok(Response::new(503)) };
+    let transport = transport_fn(|_| Ok(Response::new(503)));
     let client = Trubrics::builder(API_KEY).transport(transport);
     let client = client.spool("spool").build().unwrap();
     std::env::set_current_dir(&second).unwrap();
@@ -366,8 +366,7 @@ fn a_forked_child_never_waits_for_room() {
     if !child::is_this(module_path!(), "a_forked_child_never_waits_for_room") {
         return;
     }
-    let transport =
-        |_: &Request<'_>| -> Result<Response, TransportError> { Ok(Response::new(200)) };
+    let transport = transport_fn(|_| Ok(Response::new(200)));
     let client = Trubrics::builder(API_KEY).transport(transport);
     let client = client
         .queue_capacity(2)

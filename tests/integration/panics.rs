@@ -16,6 +16,7 @@ use trubrics::{
     DropReason, Event, LlmEvent, Record, Request, Response, Transport, TransportError, Trubrics,
     TrubricsBuilder,
     testing::{API_KEY, Server},
+    transport_fn,
 };
 
 use crate::child;
@@ -164,10 +165,10 @@ fn a_panic_while_a_time_of_another_type_is_converted_costs_that_record() {
 #[test]
 fn a_panic_in_a_transport_is_a_missing_answer() {
     let panicked = AtomicBool::new(false);
-    let transport = move |_: &Request<'_>| -> Result<Response, TransportError> {
+    let transport = transport_fn(move |_| {
         assert!(panicked.swap(true, SeqCst), "not yet");
         Ok(Response::new(200))
-    };
+    });
     let client = Trubrics::builder(API_KEY)
         .transport(transport)
         .initial_backoff(Duration::from_millis(1))
@@ -276,13 +277,13 @@ impl Drop for Bomb {
 #[test]
 fn a_panic_on_a_thread_that_sends_is_a_missing_answer() {
     let is_first = AtomicBool::new(true);
-    let transport = move |_: &Request<'_>| -> Result<Response, TransportError> {
+    let transport = transport_fn(move |_| {
         if is_first.swap(false, SeqCst) {
             Err(TransportError::new(Bomb))
         } else {
             Ok(Response::new(200))
         }
-    };
+    });
     let client = Trubrics::builder(API_KEY)
         .max_concurrent_requests(2)
         .initial_backoff(Duration::from_millis(1))

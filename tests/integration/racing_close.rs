@@ -7,7 +7,7 @@ use std::{
 };
 
 use crossbeam_channel::never;
-use trubrics::{DropReason, Event, Request, Response, TransportError, Trubrics};
+use trubrics::{DropReason, Event, Response, Trubrics, transport_fn};
 
 #[test]
 fn a_close_without_time_leaves_no_record_behind_that_was_let_in() {
@@ -15,9 +15,7 @@ fn a_close_without_time_leaves_no_record_behind_that_was_let_in() {
     const THREADS: usize = 8;
     for round in 0..ROUNDS {
         let client = Trubrics::builder("key")
-            .transport(|_: &Request<'_>| -> Result<Response, TransportError> {
-                Ok(Response::new(200))
-            })
+            .transport(transport_fn(|_| Ok(Response::new(200))))
             .on_drop(|dropped| {
                 if dropped.reason() == DropReason::CloseTimeout {
                     // Time for a thread that was on its way in when the door was shut.

@@ -5,7 +5,10 @@ use std::{fs, path::Path, time::Duration};
 use trubrics::{Overflow, defaults};
 
 const README: &str = include_str!("../../README.md");
-const BUILDER: &str = include_str!("../../src/builder.rs");
+const BUILDER: &str = concat!(
+    include_str!("../../src/builder.rs"),
+    include_str!("../../src/builder/http.rs")
+);
 
 #[test]
 fn the_readme_has_every_default_as_its_constant_is() {

@@ -7,8 +7,9 @@ use std::{
 };
 
 use trubrics::{
-    Event, Request, Response, TransportError, Trubrics, TrubricsBuilder,
+    Event, Response, Trubrics, TrubricsBuilder,
     testing::{API_KEY, Server},
+    transport_fn,
 };
 
 use crate::child;
@@ -128,9 +129,7 @@ fn ten_thousand_clients_leave_no_thread_and_no_descriptor_behind() {
                 accepted += 2;
             }
             _ => {
-                let fine = |_: &Request<'_>| -> Result<Response, TransportError> {
-                    Ok(Response::new(200))
-                };
+                let fine = transport_fn(|_| Ok(Response::new(200)));
                 let client = builder(server.url()).transport(fine).build().unwrap();
                 client.track(event());
             }

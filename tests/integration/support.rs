@@ -9,7 +9,8 @@ use std::{
 };
 
 use trubrics::{
-    Request, Response, Stats, TransportError, Trubrics, TrubricsBuilder, testing::Server,
+    Response, Stats, Transport, TransportError, Trubrics, TrubricsBuilder, testing::Server,
+    transport_fn,
 };
 
 /// Longer than anything here takes; a test that reaches it has failed.
@@ -54,14 +55,11 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    pub(crate) fn new() -> (
-        Self,
-        impl Fn(&Request<'_>) -> Result<Response, TransportError> + Send + Sync,
-    ) {
+    pub(crate) fn new() -> (Self, impl Transport) {
         let (tell, requests) = mpsc::channel();
         let (answers, wait) = mpsc::channel();
         let wait = std::sync::Mutex::new(wait);
-        let transport = move |request: &Request<'_>| {
+        let transport = transport_fn(move |request| {
             let body = String::from_utf8_lossy(request.body()).into_owned();
             tell.send(body).map_err(TransportError::new)?;
             let wait = wait
@@ -71,7 +69,7 @@ impl Gate {
             wait.recv_timeout(LONG)
                 .map(Response::new)
                 .map_err(TransportError::new)
-        };
+        });
         (Self { requests, answers }, transport)
     }
 

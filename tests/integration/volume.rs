@@ -15,8 +15,9 @@ use std::{
 use crossbeam_channel::{bounded, unbounded};
 use serde::Deserialize;
 use trubrics::{
-    Event, Overflow, Request, Response, TransportError, Trubrics, defaults,
+    Event, Overflow, Response, Trubrics, defaults,
     testing::{ReceivedRequest, Server},
+    transport_fn,
 };
 
 use crate::child::tell;
@@ -121,13 +122,13 @@ fn a_burst_of_a_hundred_thousand_fits_the_default_queue() {
 fn one_request_takes_as_many_as_it_may_when_more_are_waiting() {
     let (sizes, requests) = unbounded();
     let (go_on, held) = bounded::<()>(0);
-    let transport = move |request: &Request<'_>| -> Result<Response, TransportError> {
+    let transport = transport_fn(move |request| {
         let records: Vec<Received> = serde_json::from_slice(request.body()).expect("an array");
         sizes.send(records.len()).expect("the test listens");
         // Ends for good when the test lets go of its side.
         let _ = held.recv();
         Ok(Response::new(200))
-    };
+    });
     let client = Trubrics::builder("key")
         .transport(transport)
         .build()

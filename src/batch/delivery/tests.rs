@@ -330,7 +330,7 @@ proptest! {
                 0 => Verdict::Delivered,
                 1 => Verdict::Invalid { bad: bad.into_iter().collect(), refusal },
                 2 => Verdict::TooLarge { refusal },
-                3 => Verdict::Refused { refusal },
+                3 => Verdict::Rejected { refusal },
                 4 => Verdict::Later { after: None, refusal: Some(refusal) },
                 _ => Verdict::NO_ANSWER,
             };

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use crate::http::host::{Target, bare};
+use crate::host::{Target, bare};
 
-/// Whether one of the comma separated entries means this server.
+/// Whether one of the comma-separated entries means this server.
 pub(super) fn contain(list: &str, target: &Target) -> bool {
     let mut entries = list
         .split(',')
@@ -38,7 +38,8 @@ fn split_port(entry: &str) -> (&str, Option<u16>) {
     }
 }
 
-/// `example.com`, `.example.com` and `*.example.com` all mean the domain and everything below it.
+/// Whether the entry means the domain of this name or one above it. `example.com`, `.example.com` and `*.example.com`
+/// are the same.
 fn is_domain_of(entry: &str, name: &str) -> bool {
     let entry = entry.strip_prefix('*').unwrap_or(entry);
     let entry = entry.trim_matches('.').to_ascii_lowercase();
@@ -49,7 +50,7 @@ fn is_domain_of(entry: &str, name: &str) -> bool {
     }
 }
 
-/// An address covers itself, a network such as `10.0.0.0/8` all of its addresses.
+/// Whether the entry is this address, or a network such as `10.0.0.0/8` that contains it.
 fn covers(entry: &str, address: IpAddr) -> bool {
     let Some((network, length)) = entry.split_once('/') else {
         return entry.parse::<IpAddr>().map(|it| it.to_canonical()) == Ok(address);

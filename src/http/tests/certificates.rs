@@ -1,4 +1,4 @@
-//! Whom the transport trusts.
+//! Which servers the transport trusts.
 
 use std::{
     fs,
@@ -27,14 +27,14 @@ use crate::{error::ConfigError, transport::Transport};
 
 static AUTHORITIES: AtomicUsize = AtomicUsize::new(0);
 
-/// An authority of the test's own, trusted by nobody.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+/// An authority of the test's own, which no system trusts.
+pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // A name of its own, for some libraries choose the issuer of a certificate by its name.
+        // A name of its own, because some libraries choose the issuer of a certificate by its name.
         let number = AUTHORITIES.fetch_add(1, Ordering::SeqCst);
         let name = format!("Authority {number}");
         params.distinguished_name.push(DnType::CommonName, name);
@@ -42,14 +42,24 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(params, key).unwrap())
     }
 
-    fn pem(&self) -> String {
+    pub(super) fn pem(&self) -> String {
         self.0.pem()
     }
 
     /// A server with a certificate of this authority that answers every request.
     fn server(&self) -> Server {
+        let config = self.server_config();
+        Server::start(move |peer, _| {
+            let mut peer = encrypted(peer, &config);
+            while peer.request().is_some() {
+                peer.write(answer(200, "fine").as_bytes());
+            }
+        })
+    }
+
+    pub(super) fn server_config(&self) -> Arc<ServerConfig> {
         let key = KeyPair::generate().unwrap();
-        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let names = ["localhost", "127.0.0.1", "api.test"].map(str::to_owned);
         let params = CertificateParams::new(names).unwrap();
         let certificate = params.signed_by(&key, &self.0).unwrap();
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
@@ -60,24 +70,24 @@ impl Authority {
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], key)
             .unwrap();
-        let config = Arc::new(config);
-        Server::start(move |peer, _| serve(peer, &config))
+        Arc::new(config)
     }
 }
 
-fn serve(peer: Peer<TcpStream>, config: &Arc<ServerConfig>) {
+/// The other side of a connection, over TLS.
+pub(super) fn encrypted(
+    peer: Peer<TcpStream>,
+    config: &Arc<ServerConfig>,
+) -> Peer<StreamOwned<ServerConnection, TcpStream>> {
     let connection = ServerConnection::new(Arc::clone(config)).unwrap();
-    let mut peer = Peer::new(StreamOwned::new(connection, peer.into_stream()));
-    while peer.request().is_some() {
-        peer.write(answer(200, "fine").as_bytes());
-    }
+    Peer::new(StreamOwned::new(connection, peer.into_stream()))
 }
 
 fn url(server: &Server) -> String {
     format!("https://localhost:{}", server.port())
 }
 
-fn trusting(url: &str, pem: Option<&str>) -> Result<HttpTransport, ConfigError> {
+pub(super) fn trusting(url: &str, pem: Option<&str>) -> Result<HttpTransport, ConfigError> {
     #[cfg(all(feature = "rustls-no-provider", not(feature = "rustls")))]
     {
         // Another test may have been first.
@@ -121,8 +131,8 @@ fn a_name_that_is_not_the_server_s_is_not_trusted() {
     let pem = authority.pem();
     settings.root_certificates = Some(pem.as_bytes());
     let _ = trusting(&url, None);
-    let names = super::Names::asking(AMPLE, |_, port| Ok(vec![([127, 0, 0, 1], port).into()]));
-    let transport = HttpTransport::with_names(&settings, names).unwrap();
+    let dns = super::DnsCache::asking(AMPLE, |_, port| Ok(vec![([127, 0, 0, 1], port).into()]));
+    let transport = HttpTransport::with_dns(&settings, dns).unwrap();
     let words = cause(post(&transport, &url));
     assert!(words.contains("certificate"), "{words}");
 }

@@ -1,6 +1,10 @@
-//! Runs a test in a process of its own, for what is the whole process's: environment, logger, number of threads.
+//! Runs a test in a process of its own. Environment, logger and number of threads belong to a whole process.
 
-use std::{env, process::Command};
+use std::{
+    env,
+    process::Command,
+    sync::{Mutex, MutexGuard},
+};
 
 const MARK: &str = "TRUBRICS_TEST_IN_CHILD";
 
@@ -15,8 +19,8 @@ const PROXY_VARIABLES: [&str; 8] = [
     "NO_PROXY",
 ];
 
-/// Whether this is that process. Otherwise the test has run in one, with these variables and no proxy's but these, and
-/// has passed there.
+/// Whether this is that process. If not, the test has passed in such a process, with these variables and without those
+/// that name a proxy.
 #[track_caller]
 pub(super) fn is_this(module: &str, test: &str, variables: &[(&str, &str)]) -> bool {
     if env::var_os(MARK).is_some() {
@@ -37,4 +41,35 @@ pub(super) fn is_this(module: &str, test: &str, variables: &[(&str, &str)]) -> b
         String::from_utf8_lossy(&output.stderr)
     );
     false
+}
+
+/// Keeps every line that is logged in this process, with its level and target.
+pub(super) struct Log(Mutex<Vec<String>>);
+
+static LOG: Log = Log(Mutex::new(Vec::new()));
+
+/// Logs everything from now on.
+pub(super) fn start_logging() -> &'static Log {
+    log::set_logger(&LOG).expect("the first logger");
+    log::set_max_level(log::LevelFilter::Trace);
+    &LOG
+}
+
+impl Log {
+    pub(super) fn lines(&self) -> MutexGuard<'_, Vec<String>> {
+        self.0.lock().expect("no panic")
+    }
+}
+
+impl log::Log for Log {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let line = format!("{} {} {}", record.level(), record.target(), record.args());
+        self.lines().push(line);
+    }
+
+    fn flush(&self) {}
 }

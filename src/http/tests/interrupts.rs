@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    super::{HttpTransport, resolver::Names},
+    super::{HttpTransport, dns_cache::DnsCache},
     AMPLE, cause, post, post_within,
     server::{Peer, Server, answer},
     settings, transport,
@@ -69,10 +69,10 @@ fn a_wait_for_the_answer_ends() {
 }
 
 #[test]
-fn a_wait_within_the_head_ends() {
+fn a_wait_within_the_status_line_ends() {
     let (server, there) = server(|peer, sign| {
         peer.request();
-        peer.write(b"HTTP/1.1 200 OK\r\nCont");
+        peer.write(b"HTTP/1.1 200 OK");
         sign.send(()).unwrap();
     });
     let transport = transport(&server.url());
@@ -130,14 +130,14 @@ fn a_wait_for_a_name_ends() {
     let (sign, there) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();
     let shared = Mutex::new((sign, released));
-    let names = Names::asking(AMPLE, move |_, _| {
+    let dns = DnsCache::asking(AMPLE, move |_, _| {
         let shared = shared.lock().unwrap();
         shared.0.send(()).unwrap();
         let _ = shared.1.recv_timeout(AMPLE);
         Ok(Vec::new())
     });
     let url = "http://slow.localhost";
-    let transport = HttpTransport::with_names(&settings(url), names).expect("usable settings");
+    let transport = HttpTransport::with_dns(&settings(url), dns).expect("usable settings");
     let words = cause(interrupted(&transport, url, b"[]", &there));
     assert_eq!(words, "interrupted before the answer was there");
     drop(release);

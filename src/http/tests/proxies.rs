@@ -1,4 +1,4 @@
-//! Through a proxy where one is set, and never to this machine.
+//! Servers are reached through the proxy, and this machine never is.
 
 use std::{
     io::{self, Read, Write},
@@ -8,14 +8,14 @@ use std::{
 };
 
 use super::{
-    super::{HttpTransport, resolver::Names},
+    super::{HttpTransport, dns_cache::DnsCache},
     AMPLE, cause, child, post,
     server::{Peer, Server, answer},
-    settings, transport_with_names,
+    settings, transport_with_dns,
 };
 
 /// Passes bytes on between the client and this port, both ways, until either closes.
-fn tunnel(peer: Peer<TcpStream>, port: u16) {
+pub(super) fn tunnel(peer: Peer<TcpStream>, port: u16) {
     let client = peer.into_stream();
     let server = TcpStream::connect(("127.0.0.1", port)).expect("a connection");
     let (mut from_client, mut to_server) =
@@ -44,7 +44,7 @@ fn a_made_up_host_is_reached_through_an_http_proxy() {
     });
 
     // Only the name of the proxy is ours to look up.
-    let names = Names::asking(AMPLE, |host, port| match host {
+    let dns = DnsCache::asking(AMPLE, |host, port| match host {
         "proxy.test" => Ok(vec![([127, 0, 0, 1], port).into()]),
         other => panic!("{other} was looked up"),
     });
@@ -52,7 +52,7 @@ fn a_made_up_host_is_reached_through_an_http_proxy() {
     let by_name = format!("http://me:secret@proxy.test:{}", proxy.port());
     let mut settings = settings(url);
     settings.proxy = Some(&by_name);
-    let transport = HttpTransport::with_names(&settings, names).expect("usable settings");
+    let transport = HttpTransport::with_dns(&settings, dns).expect("usable settings");
     for _ in 0..3 {
         assert_eq!(post(&transport, url).expect("an answer").status(), 200);
     }
@@ -155,11 +155,11 @@ fn this_machine_is_reached_without_the_proxy_of_the_environment() {
     let server = Server::answering(answer(200, ""));
     for host in ["127.0.0.1", "localhost", "sub.localhost"] {
         let url = format!("http://{host}:{}", server.port());
-        let response = post(&transport_with_names(&url), &url);
+        let response = post(&transport_with_dns(&url), &url);
         assert_eq!(response.expect("an answer").status(), 200);
     }
     let url = format!("http://api.test:{}", server.port());
-    let words = cause(post(&transport_with_names(&url), &url));
+    let words = cause(post(&transport_with_dns(&url), &url));
     assert_eq!(words, "connection refused");
 }
 
@@ -173,6 +173,6 @@ fn the_exceptions_of_the_environment_are_reached_directly() {
     }
     let server = Server::answering(answer(200, ""));
     let url = format!("http://api.test:{}", server.port());
-    let response = post(&transport_with_names(&url), &url);
+    let response = post(&transport_with_dns(&url), &url);
     assert_eq!(response.expect("an answer").status(), 200);
 }

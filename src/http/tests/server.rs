@@ -10,6 +10,8 @@ use std::{
     thread,
 };
 
+use socket2::{Domain, Socket, Type};
+
 use super::AMPLE;
 
 pub(super) struct Server {
@@ -24,7 +26,29 @@ impl Server {
     where
         F: Fn(Peer<TcpStream>, usize) + Send + Sync + 'static,
     {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        Self::accept(
+            TcpListener::bind(("127.0.0.1", 0)).expect("a free port"),
+            handler,
+        )
+    }
+
+    /// The kernel takes little that the handler has not read: a client that sends more has to wait.
+    pub(super) fn with_small_buffers<F>(handler: F) -> Self
+    where
+        F: Fn(Peer<TcpStream>, usize) + Send + Sync + 'static,
+    {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.set_recv_buffer_size(4096).expect("a small buffer");
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        socket.bind(&address.into()).expect("a free port");
+        socket.listen(16).expect("a listener");
+        Self::accept(socket.into(), handler)
+    }
+
+    fn accept<F>(listener: TcpListener, handler: F) -> Self
+    where
+        F: Fn(Peer<TcpStream>, usize) + Send + Sync + 'static,
+    {
         let server = Self {
             address: listener.local_addr().expect("an address"),
             connections: Arc::default(),
@@ -115,6 +139,10 @@ impl<S: Read + Write> Peer<S> {
         Some(Received { head, body })
     }
 
+    pub(super) fn read_exact(&mut self, bytes: &mut [u8]) -> bool {
+        self.stream.read_exact(bytes).is_ok()
+    }
+
     pub(super) fn head(&mut self) -> Option<String> {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
@@ -141,6 +169,11 @@ impl<S: Read + Write> Peer<S> {
                 return;
             }
         }
+    }
+
+    /// Leaves the connection as it is, neither read nor closed, to the end of the process.
+    pub(super) fn keep_open(self) {
+        std::mem::forget(self);
     }
 
     /// Reads until the client closes, without a word.

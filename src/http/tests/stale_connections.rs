@@ -1,4 +1,4 @@
-//! A request that meets a connection the server has given up goes out again, once; any other does not.
+//! A request over a connection that the server has closed meanwhile is sent again, once. No other request is.
 
 use std::{
     sync::{Mutex, mpsc},

@@ -1,4 +1,4 @@
-//! Whatever a server sends, there is a status or a failure, and never a panic.
+//! Every response gives a status or a failure, and never a panic.
 
 use super::{
     post_within,
@@ -6,7 +6,7 @@ use super::{
     transport,
 };
 
-/// The status that comes of an answer after which the server closes.
+/// The status of a response after which the server closes.
 fn status_of(bytes: &[u8]) -> Option<u16> {
     let bytes = bytes.to_vec();
     let server = Server::start(move |mut peer, _| {
@@ -24,7 +24,9 @@ fn an_answer_gives_a_status_or_a_failure() {
         ("", None),
         ("\r\n\r\n", None),
         ("HTTP/1.1", None),
-        ("HTTP/1.1 200 OK\r\n", None),
+        ("HTTP/1.1 200 OK", None),
+        ("HTTP/1.1 200 OK\r\n", Some(200)),
+        ("HTTP/1.1 200 OK\r\nConte", Some(200)),
         ("HTTP/1.1 200 OK\r\n\r\n", Some(200)),
         ("HTTP/1.1 200 OK\r\n\r\nuntil the end", Some(200)),
         ("HTTP/1.0 200 OK\r\n\r\n", Some(200)),
@@ -50,8 +52,24 @@ fn an_answer_gives_a_status_or_a_failure() {
             "HTTP/1.1 103 Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
             Some(200),
         ),
-        ("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", None),
-        ("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", None),
+        (
+            "HTTP/1.1 100 Continue\r\nDate: now\r\nX: y\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+            Some(200),
+        ),
+        (
+            "HTTP/1.1 102 Wait\r\nContent-Length: 9\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 413 No\r\n\r\n",
+            Some(413),
+        ),
+        ("HTTP/1.1 200 OK\r\nX: y\r\n folded\r\n\r\n", Some(200)),
+        ("HTTP/1.1 401 No\r\nno colon\r\n\r\n", Some(401)),
+        ("HTTP/1.1 401 No\r\na b: c\r\n\r\n", Some(401)),
+        ("HTTP/1.1 200 OK\r\n\0\u{ff}: c\r\n\r\n", Some(200)),
+        ("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", Some(200)),
+        ("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", Some(200)),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
+            Some(200),
+        ),
         (
             "HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\nx",
             Some(200),
@@ -84,18 +102,42 @@ fn a_protocol_we_did_not_ask_for_does_not_panic() {
 }
 
 #[test]
-fn a_head_full_of_cookies_is_read() {
-    let cookies = format!("Set-Cookie: {}\r\n", "y".repeat(3000)).repeat(8);
-    let head = format!("HTTP/1.1 200 OK\r\n{cookies}Content-Length: 0\r\n\r\n");
-    assert_eq!(status_of(head.as_bytes()), Some(200));
+fn a_head_of_any_size_gives_its_status() {
+    let end = "Content-Length: 0\r\n\r\n";
+    for head in [
+        "X: y\r\n".repeat(129),
+        "X: y\r\n".repeat(2_000),
+        format!("X: {}\r\n", "y".repeat(33_000)),
+        format!("Set-Cookie: {}\r\n", "y".repeat(3_000)).repeat(20),
+    ] {
+        let server = Server::answering(format!("HTTP/1.1 200 OK\r\n{head}{end}"));
+        let transport = transport(&server.url());
+        for _ in 0..3 {
+            let response = super::post(&transport, &server.url());
+            assert_eq!(response.expect("an answer").status(), 200);
+        }
+        assert_eq!(server.connections(), 1);
+    }
 }
 
 #[test]
-fn an_endless_head_is_a_failure() {
-    let many = "HTTP/1.1 200 OK\r\n".to_owned() + &"X: y\r\n".repeat(100_000);
-    assert_eq!(status_of(many.as_bytes()), None);
-    let long = "HTTP/1.1 200 OK\r\nX: ".to_owned() + &"y".repeat(1_000_000);
-    assert_eq!(status_of(long.as_bytes()), None);
+fn an_endless_head_gives_its_status() {
+    let many = "HTTP/1.1 422 No\r\n".to_owned() + &"X: y\r\n".repeat(100_000);
+    assert_eq!(status_of(many.as_bytes()), Some(422));
+    let long = "HTTP/1.1 422 No\r\nX: ".to_owned() + &"y".repeat(1_000_000);
+    assert_eq!(status_of(long.as_bytes()), Some(422));
+}
+
+#[test]
+fn an_interim_answer_does_not_cost_the_connection() {
+    let interim = "HTTP/1.1 100 Continue\r\nX: y\r\n\r\n".to_owned();
+    let server = Server::answering(interim + &answer(200, "fine"));
+    let transport = transport(&server.url());
+    for _ in 0..3 {
+        let response = super::post(&transport, &server.url()).expect("an answer");
+        assert_eq!((response.status(), response.body()), (200, &b"fine"[..]));
+    }
+    assert_eq!(server.connections(), 1);
 }
 
 #[test]

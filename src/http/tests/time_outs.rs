@@ -44,15 +44,32 @@ fn a_server_that_never_answers_costs_no_more_than_the_time() {
 }
 
 #[test]
-fn a_head_that_drips_costs_no_more_than_the_time() {
-    let head = "HTTP/1.1 200 OK\r\n".to_owned() + &"X: yyyyyyyyyyyyyyyyy\r\n".repeat(100);
+fn a_status_line_that_drips_costs_no_more_than_the_time() {
     let drip = move |mut peer: Peer<TcpStream>| {
         peer.request();
-        peer.drip(head.as_bytes());
+        peer.drip("HTTP/1.1 102 Wait\r\n\r\n".repeat(100).as_bytes());
     };
     for words in time_out_of(b"[]", drip) {
         assert!(words.starts_with("timed out "), "{words}");
     }
+}
+
+#[test]
+fn a_head_that_drips_does_not_hide_the_status() {
+    let server = Server::start(|mut peer, _| {
+        peer.request();
+        peer.write(b"HTTP/1.1 200 OK\r\n");
+        peer.drip("X: yyyyyyyyyyyyyyyyy\r\n".repeat(100).as_bytes());
+    });
+    let transport = transport(&server.url());
+    // With little time, and with enough of it.
+    for time in [SHORT, AMPLE] {
+        let started = Instant::now();
+        let response = post_within(&transport, &server.url(), b"[]", time);
+        assert_eq!(response.expect("an answer").status(), 200);
+        assert!(started.elapsed() < AMPLE / 2);
+    }
+    assert_eq!(server.connections(), 2);
 }
 
 #[test]

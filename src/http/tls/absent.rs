@@ -1,8 +1,30 @@
 //! A build that cannot speak TLS.
 
-use ureq::{config::ConfigBuilder, typestate::AgentScope};
+use ureq::{
+    Error,
+    config::ConfigBuilder,
+    typestate::AgentScope,
+    unversioned::transport::{ConnectionDetails, Connector, Transport},
+};
 
 use crate::error::ConfigError;
+
+/// Makes the connector in the place of TLS.
+pub(in crate::http) fn connector() -> NoTls {
+    NoTls
+}
+
+/// Leaves connections as they are.
+#[derive(Debug)]
+pub(in crate::http) struct NoTls;
+
+impl<In: Transport> Connector<In> for NoTls {
+    type Out = In;
+
+    fn connect(&self, _: &ConnectionDetails<'_>, chained: Option<In>) -> Result<Option<In>, Error> {
+        Ok(chained)
+    }
+}
 
 #[derive(Debug)]
 pub(in crate::http) struct Trust;
@@ -25,7 +47,7 @@ impl Trust {
         config
     }
 
-    pub(in crate::http) fn instead(&self, _: &ureq::Error) -> Option<Self> {
+    pub(in crate::http) fn instead(&self, _: &Error) -> Option<Self> {
         None
     }
 }

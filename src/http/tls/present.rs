@@ -1,4 +1,6 @@
 //! A build that can speak TLS.
+//!
+//! `ureq::unversioned` is used for the connector of `ureq` that does so: see [`agent`](crate::http::agent).
 
 use ureq::{
     config::ConfigBuilder,
@@ -6,16 +8,26 @@ use ureq::{
     typestate::AgentScope,
 };
 
+#[cfg(not(any(feature = "rustls", feature = "rustls-no-provider")))]
+use ureq::unversioned::transport::NativeTlsConnector as TlsConnector;
+#[cfg(any(feature = "rustls", feature = "rustls-no-provider"))]
+use ureq::unversioned::transport::RustlsConnector as TlsConnector;
+
 use crate::error::ConfigError;
 
-/// How servers are checked.
+/// Makes the connector that speaks TLS over the connections of the one before it.
+pub(in crate::http) fn connector() -> TlsConnector {
+    TlsConnector::default()
+}
+
+/// The certificates that servers are checked against.
 #[derive(Debug)]
 pub(in crate::http) struct Trust {
     roots: RootCerts,
 }
 
 impl Trust {
-    /// In the certificates of this PEM text and no others, or else in those of the operating system.
+    /// Trusts the certificates of this PEM text and no others, or those of the operating system.
     pub(in crate::http) fn new(root_certificates: Option<&[u8]>) -> Result<Self, ConfigError> {
         let roots = match root_certificates {
             None => RootCerts::PlatformVerifier,
@@ -39,8 +51,8 @@ impl Trust {
         config.tls_config(tls.build())
     }
 
-    /// What to trust after this failure, when it is that the operating system has no certificates: rustls cannot
-    /// even begin then. A certificate that is not trusted is another kind of error.
+    /// Returns the certificates to trust after this error, if it is that the operating system has none. A certificate
+    /// that is not trusted is another kind of error.
     #[cfg(any(feature = "rustls", feature = "rustls-no-provider"))]
     pub(in crate::http) fn instead(&self, error: &ureq::Error) -> Option<Self> {
         match (&self.roots, error) {
@@ -51,7 +63,7 @@ impl Trust {
         }
     }
 
-    /// The library of the operating system comes with its certificates.
+    /// Native TLS comes with the certificates of the operating system.
     #[cfg(not(any(feature = "rustls", feature = "rustls-no-provider")))]
     pub(in crate::http) fn instead(&self, _: &ureq::Error) -> Option<Self> {
         None
@@ -66,7 +78,7 @@ fn given(pem: &[u8]) -> Result<RootCerts, ConfigError> {
             Ok(PemItem::Certificate(certificate)) if is_whole(certificate.der()) => {
                 certificates.push(certificate);
             }
-            // TLS would leave it out in silence.
+            // TLS would ignore it without an error.
             Ok(PemItem::Certificate(_)) | Err(_) => {
                 return Err(refused("must be whole certificates in PEM form"));
             }
@@ -79,7 +91,7 @@ fn given(pem: &[u8]) -> Result<RootCerts, ConfigError> {
     Ok(certificates.into())
 }
 
-/// Whether the outer length of a DER sequence is that of the bytes at hand.
+/// Whether the bytes are a DER sequence of exactly their length.
 fn is_whole(der: &[u8]) -> bool {
     let (length, rest) = match der {
         [0x30, short @ 0..=0x7f, rest @ ..] => (usize::from(*short), rest),

@@ -10,8 +10,9 @@ use std::{
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use trubrics::{
-    Event, Request, Response, TransportError, Trubrics, TrubricsBuilder,
+    Event, TransportError, Trubrics, TrubricsBuilder,
     testing::{Reply, Server},
+    transport_fn,
 };
 
 use super::AMPLE;
@@ -177,11 +178,11 @@ fn thousands_wait(builder: TrubricsBuilder) -> (Trubrics, OtherSide) {
 fn deaf_transport(builder: TrubricsBuilder) -> (Trubrics, OtherSide) {
     let (sign, there) = bounded(1);
     let (let_go, held) = bounded::<()>(0);
-    let transport = move |_: &Request<'_>| -> Result<Response, TransportError> {
+    let transport = transport_fn(move |_| {
         let _ = sign.try_send(());
         let _ = held.recv();
         Err(TransportError::new("let go"))
-    };
+    });
     let client = builder.transport(transport).build().unwrap();
     track(&client, RECORDS);
     there.recv_timeout(AMPLE).unwrap();

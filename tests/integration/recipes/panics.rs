@@ -1,6 +1,6 @@
 use std::{panic, process, sync::mpsc, time::Duration};
 
-use trubrics::{Event, Request, Response, TransportError, Trubrics};
+use trubrics::{Event, Trubrics, transport_fn};
 
 use super::{from_env, names, run};
 use crate::support::{LONG, build, server};
@@ -60,9 +60,7 @@ pub(super) fn program_that_panics_inside() {
                 "nobody" => panic!("on purpose, in a hook"),
                 _ => Some(record),
             })
-            .transport(|_: &Request<'_>| -> Result<Response, TransportError> {
-                panic!("on purpose, in the transport")
-            }),
+            .transport(transport_fn(|_| panic!("on purpose, in the transport"))),
     );
     let (tell, told) = mpsc::channel();
     panic::set_hook(Box::new({

@@ -103,7 +103,7 @@ impl Weather {
                 0 => Reply::hang(),
                 // The status stands, whatever becomes of the body.
                 1 => self.recorded(chance).header("content-length", "500"),
-                2 => Reply::raw("HTTP/1.1 200 OK\r\nx: y\r\n").drip(Duration::from_millis(30)),
+                2 => Reply::raw("HTTP/1.1 102 Wait\r\nx: y\r\n").drip(Duration::from_millis(30)),
                 3 => Reply::raw("HTTP/1.1 20"),
                 _ => Reply::status(503).header("retry-after", "1"),
             };

@@ -1,8 +1,10 @@
-//! Host names and their addresses: looked up now and then, not for every request.
+//! Promise: no thread for each request, and no wait for a dead name server beyond the deadline.
 //!
-//! The resolver of `ureq` starts a thread for each request and looks the name up each time, live connection or not.
-//! While a name server is dead these threads pile up. Here a name is looked up by one helper thread, at most one at a
-//! time, and its addresses are kept; whoever asks meanwhile waits for the same answer.
+//! The resolver of `ureq` starts a thread for each request and looks the name up each time, even for a live connection.
+//! While a name server is dead, these threads pile up. Here one helper thread at a time looks a name up, and the
+//! addresses are kept. Callers that need them meanwhile wait for the same lookup.
+//!
+//! The cache also keeps which address worked last, and puts it first.
 
 use std::{
     collections::HashMap,
@@ -23,28 +25,29 @@ use ureq::{
     },
 };
 
-use super::host::bare;
+use crate::host::bare;
 
-/// How long addresses are taken as they are: services that move keep their records about this short.
-const KEPT: Duration = Duration::from_secs(60);
+/// How long addresses are used without a new lookup. Services that move keep the time-to-live of their records about as
+/// short.
+const TTL: Duration = Duration::from_secs(60);
 
-/// How long a lookup may take while old addresses are at hand. They most likely still work, and if not the attempt
-/// fails and is made again.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How long a lookup may take when there are old addresses. They most likely still work, and if not, the attempt fails
+/// and is made again.
+const STALE_GRACE: Duration = Duration::from_millis(500);
 
-/// As many as `ureq` takes.
+/// `ureq` takes no more.
 const MOST_ADDRESSES: usize = 16;
 
 type Lookup = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 
-/// The addresses behind names. Clones share them.
+/// The addresses of names. Clones share them.
 #[derive(Clone)]
-pub(super) struct Names {
+pub(super) struct DnsCache {
     shared: Arc<Shared>,
     limit: Duration,
 }
 
-/// Why there is no address.
+/// Why there are no addresses.
 #[derive(Debug)]
 pub(super) enum Unresolved {
     TimedOut,
@@ -52,14 +55,15 @@ pub(super) enum Unresolved {
     Failed(io::Error),
 }
 
-impl Names {
-    /// Asks the operating system, and waits for its answer at most this long.
+impl DnsCache {
+    /// Makes a cache that asks the operating system, and waits at most this long for each lookup.
     pub(super) fn new(limit: Duration) -> Self {
         Self::asking(limit, |host, port| {
             Ok((host, port).to_socket_addrs()?.collect())
         })
     }
 
+    /// Makes a cache that calls this function, on a thread of its own.
     pub(super) fn asking<F>(limit: Duration, lookup: F) -> Self
     where
         F: Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
@@ -74,7 +78,7 @@ impl Names {
         }
     }
 
-    /// The addresses of a host; an IP address is its own.
+    /// Returns the addresses of a host. An IP address needs no lookup.
     pub(super) fn find(
         &self,
         host: &str,
@@ -90,14 +94,28 @@ impl Names {
         self.shared.find(&place, now, limit.min(self.limit))
     }
 
-    /// The next request looks its name up anew: a server that could not be reached may have moved.
-    pub(super) fn doubt(&self) {
+    /// Makes the next request look its name up again, because a server that could not be reached may have moved.
+    pub(super) fn invalidate(&self) {
         for known in self.shared.lock().known.values_mut() {
-            known.is_doubtful = true;
+            known.is_invalidated = true;
         }
     }
 
-    /// Ends every wait, now and later.
+    /// Puts this address first from now on, because a connection to it was made.
+    pub(super) fn prefer(&self, address: SocketAddr) {
+        for known in self.shared.lock().known.values_mut() {
+            if let Some(position) = known.addresses.iter().position(|known| *known == address) {
+                known.addresses[..=position].rotate_right(1);
+                known.preferred = Some(address);
+            }
+        }
+    }
+
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.shared.lock().is_interrupted
+    }
+
+    /// Ends every wait for a lookup, now and later.
     pub(super) fn interrupt(&self) {
         self.shared.lock().is_interrupted = true;
         self.shared.changed.notify_all();
@@ -121,10 +139,13 @@ struct State {
 
 #[derive(Default)]
 struct Known {
+    /// The preferred address is the first.
     addresses: Vec<SocketAddr>,
+    /// The last one that a connection was made to.
+    preferred: Option<SocketAddr>,
     since: Option<Instant>,
-    is_doubtful: bool,
-    /// How many lookups have failed, and what the last one said.
+    is_invalidated: bool,
+    /// The number of failed lookups, and the error of the last one.
     failures: u64,
     failure: Option<(io::ErrorKind, String)>,
 }
@@ -132,12 +153,12 @@ struct Known {
 impl Known {
     fn is_fresh(&self, now: Instant) -> bool {
         let age = self.since.map(|since| now.saturating_duration_since(since));
-        !self.is_doubtful && age.is_some_and(|age| age < KEPT)
+        !self.is_invalidated && age.is_some_and(|age| age < TTL)
     }
 }
 
 impl Shared {
-    /// Nothing panics while the lock is held, and if it did the state would still be whole.
+    /// A panic while the lock is held would leave the state consistent.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -176,7 +197,7 @@ impl Shared {
             }
 
             let limit = if old.is_some() {
-                limit.min(PATIENCE)
+                limit.min(STALE_GRACE)
             } else {
                 limit
             };
@@ -192,7 +213,7 @@ impl Shared {
     fn begin(self: &Arc<Self>, place: Place, now: Instant) -> io::Result<()> {
         let shared = Arc::clone(self);
         let thread = thread::Builder::new().name("trubrics-resolver".to_owned());
-        // Not joined: nothing can end a lookup in the operating system, which gives up by itself.
+        // Not joined, because nothing can end a lookup in the operating system. It gives up by itself.
         thread.spawn(move || {
             let found = (shared.lookup)(&place.0, place.1);
             shared.finish(place, found, now);
@@ -205,10 +226,12 @@ impl Shared {
         state.is_looking = false;
         let known = state.known.entry(place).or_default();
         match found {
-            Ok(addresses) if !addresses.is_empty() => {
+            Ok(mut addresses) if !addresses.is_empty() => {
+                // Stable: the others keep their order.
+                addresses.sort_by_key(|address| known.preferred != Some(*address));
                 known.addresses = addresses;
                 known.since = Some(now);
-                known.is_doubtful = false;
+                known.is_invalidated = false;
             }
             Ok(_) => known.fail(
                 io::ErrorKind::NotFound,
@@ -235,7 +258,7 @@ impl Known {
     }
 }
 
-impl Resolver for Names {
+impl Resolver for DnsCache {
     fn resolve(
         &self,
         uri: &Uri,
@@ -246,7 +269,7 @@ impl Resolver for Names {
         let port = uri.port_u16().unwrap_or(match uri.scheme_str() {
             Some("https") => 443,
             Some("http") | None => 80,
-            // Every other scheme that can come here is one of a SOCKS proxy.
+            // The only other schemes are those of SOCKS proxies.
             Some(_) => 1080,
         });
         let found = self.find(host, port, Instant::now(), *timeout.after);
@@ -263,8 +286,8 @@ impl Resolver for Names {
     }
 }
 
-impl fmt::Debug for Names {
+impl fmt::Debug for DnsCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Names").finish_non_exhaustive()
+        f.debug_struct("DnsCache").finish_non_exhaustive()
     }
 }

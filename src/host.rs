@@ -1,12 +1,12 @@
-//! The address of the server: what may stand in the `host` setting, and what it says.
+//! The address of the server: checks the `host` setting and takes it apart, with or without the feature `http`.
 
+#[cfg(any(feature = "http", test))]
 use std::net::IpAddr;
-
-use ureq::http::Uri;
+use std::net::Ipv6Addr;
 
 use crate::error::ConfigError;
 
-/// The host setting without blanks and slashes around it, when requests can be sent there.
+/// Returns the `host` setting without blanks and slashes around it, or why requests cannot be sent there.
 pub(crate) fn check_host(host: &str) -> Result<String, ConfigError> {
     let host = host.trim();
     let refused = |problem: &str| Err(ConfigError::new("host", problem));
@@ -34,39 +34,42 @@ pub(crate) fn check_host(host: &str) -> Result<String, ConfigError> {
     Ok(url)
 }
 
-/// Where a URL leads.
+/// The server that a URL names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Target {
-    pub(super) https: bool,
+pub(crate) struct Target {
+    pub(crate) https: bool,
     /// A name or an IP address, in lower case, without brackets.
-    pub(super) name: String,
-    pub(super) port: u16,
+    pub(crate) name: String,
+    pub(crate) port: u16,
 }
 
 impl Target {
-    pub(super) fn of(url: &str) -> Option<Self> {
-        let url: Uri = url.parse().ok()?;
-        let https = match url.scheme_str()? {
-            "https" => true,
-            "http" => false,
+    /// Takes apart a URL as [`check_host`] returns it.
+    pub(crate) fn of(url: &str) -> Option<Self> {
+        let (https, rest) = match url.split_once("://")? {
+            ("https", rest) => (true, rest),
+            ("http", rest) => (false, rest),
             _ => return None,
         };
-        let authority = url.authority()?;
-        let name = bare(authority.host()).to_ascii_lowercase();
-        if name.is_empty() {
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        if !path.chars().all(is_path_char) {
             return None;
         }
-        // The parser takes any digits for a port, and ignores those that are none.
-        let port = match authority.as_str().rsplit_once(':') {
-            Some((_, port)) if !port.ends_with(']') => port.parse().ok()?,
-            _ if https => 443,
-            _ => 80,
-        };
-        Some(Self { https, name, port })
+        let (host, port) = split_port(authority)?;
+        if !is_host(host) {
+            return None;
+        }
+        let default_port = if https { 443 } else { 80 };
+        Some(Self {
+            https,
+            name: bare(host).to_ascii_lowercase(),
+            port: port.unwrap_or(default_port),
+        })
     }
 
-    /// Whether the server is this machine, by its name or address alone.
-    pub(super) fn is_loopback(&self) -> bool {
+    /// Whether the server is this machine, judged by its name or address alone.
+    #[cfg(any(feature = "http", test))]
+    pub(crate) fn is_loopback(&self) -> bool {
         let name = self.name.trim_end_matches('.');
         match name.parse::<IpAddr>() {
             Ok(address) => address.to_canonical().is_loopback(),
@@ -75,8 +78,35 @@ impl Target {
     }
 }
 
-/// A host as URLs write it, without the brackets around an IPv6 address.
-pub(super) fn bare(host: &str) -> &str {
+/// Splits a port off a host; `None` when there is a colon but no port from 0 to 65535 after it.
+pub(crate) fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
+    match authority.rsplit_once(':') {
+        // The colon is a part of an IPv6 address.
+        Some((_, after)) if after.ends_with(']') => Some((authority, None)),
+        // `parse` would accept a sign.
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some((host, Some(port.parse().ok()?)))
+        }
+        Some(_) => None,
+        None => Some((authority, None)),
+    }
+}
+
+/// Whether this can stand as the host of a URL.
+pub(crate) fn is_host(host: &str) -> bool {
+    if host.starts_with('[') {
+        return host.ends_with(']') && bare(host).parse::<Ipv6Addr>().is_ok();
+    }
+    let is_allowed = |char: char| char.is_ascii_alphanumeric() || "-._~!$&'()*+,;=".contains(char);
+    !host.is_empty() && host.chars().all(is_allowed)
+}
+
+fn is_path_char(char: char) -> bool {
+    !char.is_ascii_control() && !" \"<>\\^`{|}".contains(char)
+}
+
+/// Returns a host as in URLs without the brackets around an IPv6 address.
+pub(crate) fn bare(host: &str) -> &str {
     host.strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))
         .unwrap_or(host)
@@ -96,6 +126,9 @@ mod tests {
             ),
             ("HTTP://Example.com", "http://Example.com"),
             ("http://[::1]:80/x", "http://[::1]:80/x"),
+            ("http://[::1]", "http://[::1]"),
+            ("http://example.com:65535", "http://example.com:65535"),
+            ("http://a_b.example.com/%20~", "http://a_b.example.com/%20~"),
         ] {
             assert_eq!(check_host(given).expect(given), kept);
         }
@@ -112,7 +145,17 @@ mod tests {
             ("http://:80", "valid URL"),
             ("http://example.com:", "valid URL"),
             ("http://example.com:70000", "valid URL"),
+            ("http://example.com:+80", "valid URL"),
+            ("http://example.com:80:80", "valid URL"),
+            ("http://::1", "valid URL"),
+            ("http://[::1", "valid URL"),
+            ("http://[::1]80", "valid URL"),
+            ("http://[example.com]", "valid URL"),
             ("http://exa mple.com", "valid URL"),
+            ("http://ex%41mple.com", "valid URL"),
+            ("http://ex\u{e4}mple.com", "valid URL"),
+            ("http://example.com/a b", "valid URL"),
+            ("http://example.com/a\tb", "valid URL"),
             ("http://me:secret@example.com", "user name or password"),
             ("http://example.com/?a=b", "query or a fragment"),
             ("http://example.com/#a", "query or a fragment"),

@@ -1,0 +1,26 @@
+//! A build without the default transport: the feature `http` is off.
+
+use std::time::Duration;
+
+use crate::{error::ConfigError, transport::Transport};
+
+#[derive(Debug, Default)]
+pub(super) struct HttpOptions {}
+
+impl HttpOptions {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        Ok(())
+    }
+
+    pub(super) fn transport(
+        &self,
+        _host: &str,
+        _connections: usize,
+        _request_timeout: Duration,
+    ) -> Result<Box<dyn Transport>, ConfigError> {
+        Err(ConfigError::new(
+            "transport",
+            "is not set: give one to the builder, or switch on the feature http for the default one",
+        ))
+    }
+}

@@ -14,6 +14,7 @@ mod segment;
 use std::{
     collections::VecDeque,
     io, mem,
+    num::NonZeroU32,
     path::PathBuf,
     time::{Duration, SystemTime},
 };
@@ -160,7 +161,7 @@ impl Spool {
     }
 
     /// Writes down that these records of the segment in delivery have met their fate; the file goes with the last one.
-    pub(crate) fn acknowledge(&mut self, numbers: &[u32]) -> io::Result<()> {
+    pub(crate) fn acknowledge(&mut self, numbers: &[NonZeroU32]) -> io::Result<()> {
         let Some(mut current) = self.current.take() else {
             return Ok(());
         };

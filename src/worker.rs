@@ -365,7 +365,7 @@ impl Worker {
             .flat_map(|mut batch| batch.delivery.take_all())
             .collect();
         left.extend(self.lanes.iter_mut().flat_map(Lane::take_all));
-        left.retain(|record| record.entry == 0);
+        left.retain(|record| record.spool_entry.is_none());
         if let Some(backlog) = &mut self.backlog {
             backlog.leave(&mut left);
         }

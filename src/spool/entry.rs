@@ -9,7 +9,10 @@
 //! The checksum is CRC-32 of the kind and of all that follows the checksum and its blank. The length makes a line
 //! readable whose end is damaged; after a line that is not, reading goes on behind the next line break.
 
-use std::ops::{Range, RangeInclusive};
+use std::{
+    num::NonZeroU32,
+    ops::{Range, RangeInclusive},
+};
 
 use super::checksum::crc32;
 use crate::record::Endpoint;
@@ -54,7 +57,7 @@ fn write_line(out: &mut Vec<u8>, kind: u8, number: u32, payload: &[u8]) {
 pub(super) enum Line<'a> {
     Record {
         endpoint: Endpoint,
-        number: u32,
+        number: NonZeroU32,
         json: &'a [u8],
     },
     Acknowledged(Vec<RangeInclusive<u32>>),
@@ -97,16 +100,16 @@ fn read_line<'a>(bytes: &'a [u8], patience: &mut usize) -> Option<(Line<'a>, usi
         *patience = patience.saturating_sub(payload.len());
         return None;
     }
-    let number = head.number;
-    let record = |endpoint| Line::Record {
-        endpoint,
-        number,
-        json: payload,
+    let record = |endpoint| {
+        Some(Line::Record {
+            endpoint,
+            number: NonZeroU32::new(head.number)?,
+            json: payload,
+        })
     };
-    // No record has the number 0: it would pass for one that is in memory alone.
     let line = match kind {
-        b'e' if number > 0 => record(Endpoint::Events),
-        b'l' if number > 0 => record(Endpoint::LlmEvents),
+        b'e' => record(Endpoint::Events)?,
+        b'l' => record(Endpoint::LlmEvents)?,
         b'a' => Line::Acknowledged(read_ranges(payload)?),
         _ => return None,
     };

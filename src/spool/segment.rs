@@ -4,6 +4,7 @@ mod scan;
 
 use std::{
     io,
+    num::NonZeroU32,
     path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -151,7 +152,7 @@ impl Segment {
         self.append(&lines, sync)?;
         for mut record in records.drain(..count) {
             self.last_number += 1;
-            record.entry = self.last_number;
+            record.spool_entry = NonZeroU32::new(self.last_number);
             self.written.push(record);
         }
         self.unsettled += count as u64;
@@ -178,9 +179,10 @@ impl Segment {
     }
 
     /// Writes down that these records have met their fate. What cannot be written is written the next time.
-    pub(super) fn acknowledge(&mut self, numbers: &[u32], sync: bool) -> io::Result<()> {
+    pub(super) fn acknowledge(&mut self, numbers: &[NonZeroU32], sync: bool) -> io::Result<()> {
         self.unsettled -= numbers.len() as u64;
-        self.unwritten.extend_from_slice(numbers);
+        self.unwritten
+            .extend(numbers.iter().map(|number| number.get()));
         if self.unwritten.is_empty() {
             return Ok(());
         }

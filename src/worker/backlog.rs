@@ -148,8 +148,7 @@ impl Backlog {
     pub(super) fn settle(&mut self, records: &[Encoded]) {
         let numbers: Vec<_> = records
             .iter()
-            .map(|record| record.entry)
-            .filter(|entry| *entry > 0)
+            .filter_map(|record| record.spool_entry)
             .collect();
         self.shared
             .report

@@ -31,7 +31,7 @@ impl Batch {
     pub(super) fn is_on_disk(&self) -> bool {
         self.delivery
             .front()
-            .is_some_and(|front| front.iter().all(|record| record.entry > 0))
+            .is_some_and(|front| front.iter().all(|record| record.spool_entry.is_some()))
     }
 
     /// How many records the next attempt carries.
@@ -79,10 +79,10 @@ impl Lane {
             return Some(batch);
         }
         // What is on disk outlives an outage, and must not be given up with what is not.
-        let is_on_disk = self.waiting.front()?.entry > 0;
+        let is_on_disk = self.waiting.front()?.spool_entry.is_some();
         let alike = self.waiting.iter().take(limits.records);
         limits.records = alike
-            .take_while(|record| (record.entry > 0) == is_on_disk)
+            .take_while(|record| record.spool_entry.is_some() == is_on_disk)
             .count();
         let start = self.received - self.waiting.len() as u64;
         let delivery = Delivery::new(take_batch(&mut self.waiting, limits));
@@ -135,6 +135,8 @@ impl Lane {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use super::*;
 
     #[test]
@@ -144,7 +146,7 @@ mod tests {
             lane.push(Encoded {
                 json: b"{}".as_slice().into(),
                 endpoint: Endpoint::Events,
-                entry,
+                spool_entry: NonZeroU32::new(entry),
             });
         }
         let limits = BatchLimits {

@@ -87,8 +87,8 @@ impl Worker {
                 refusal,
                 records,
             } => {
-                let is_expired =
-                    reason == DropReason::GaveUp && records.iter().all(|record| record.entry > 0);
+                let is_expired = reason == DropReason::GaveUp
+                    && records.iter().all(|record| record.spool_entry.is_some());
                 let reason = if is_expired {
                     DropReason::Expired
                 } else {
@@ -114,7 +114,7 @@ impl Worker {
 
     /// Gives back what the records held, in the queue or on disk.
     pub(super) fn release(&mut self, records: &[Encoded]) {
-        let in_memory = records.iter().filter(|record| record.entry == 0);
+        let in_memory = records.iter().filter(|record| record.spool_entry.is_none());
         let (count, bytes) = in_memory.fold((0, 0), |(count, bytes), record| {
             (count + 1, bytes + record.cost())
         });

@@ -9,7 +9,7 @@ fn records(count: usize) -> Vec<Encoded> {
     let record = |id: usize| Encoded {
         json: id.to_string().into_bytes().into(),
         endpoint: Endpoint::Events,
-        entry: 0,
+        spool_entry: None,
     };
     (0..count).map(record).collect()
 }

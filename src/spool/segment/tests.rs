@@ -18,7 +18,7 @@ fn encoded(json: &str) -> Encoded {
     Encoded {
         json: json.as_bytes().into(),
         endpoint: Endpoint::Events,
-        entry: 0,
+        spool_entry: None,
     }
 }
 
@@ -30,10 +30,18 @@ fn find(bytes: &[u8]) -> Option<Vec<(u32, String)>> {
     adopted.map(|(_, contents)| entries(&contents.records))
 }
 
+fn number(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).expect("above 0")
+}
+
+fn number_of(record: &Encoded) -> NonZeroU32 {
+    record.spool_entry.expect("a record of a segment")
+}
+
 fn entries(records: &[Encoded]) -> Vec<(u32, String)> {
     let entry = |record: &Encoded| {
         let json = String::from_utf8(record.json.to_vec()).expect("Unicode");
-        (record.entry, json)
+        (number_of(record).get(), json)
     };
     records.iter().map(entry).collect()
 }
@@ -51,12 +59,16 @@ fn small() -> (Vec<u8>, Vec<(Kind, std::ops::Range<usize>)>) {
             .expect("the disk is well");
     };
     store(&[r#"{"a":1}"#, "{\"a\":\n 2}", r#"{"a":3}"#]);
-    segment.acknowledge(&[2], false).expect("the disk is well");
+    segment
+        .acknowledge(&[number(2)], false)
+        .expect("the disk is well");
     let mut records = vec![encoded(r#"{"a":4}"#), encoded(r#"{"a":5}"#)];
     segment
         .store(&mut records, 1_000_000, false)
         .expect("the disk is well");
-    segment.acknowledge(&[4], false).expect("the disk is well");
+    segment
+        .acknowledge(&[number(4)], false)
+        .expect("the disk is well");
     let bytes = disk.bytes(&disk.names()[0]).expect("a file");
 
     let mut from = HEADER.len();
@@ -186,7 +198,7 @@ fn a_torn_tail_is_no_part_of_what_is_written_behind_it() {
         let mut left = contents.records;
         while let Some(record) = left.pop() {
             segment
-                .acknowledge(&[record.entry], false)
+                .acknowledge(&[number_of(&record)], false)
                 .expect("the disk is well");
             let now = disk.bytes(&path).expect("a file");
             assert_eq!(find(&now), Some(entries(&left)), "of {length} bytes");
@@ -202,7 +214,9 @@ fn a_tail_that_is_torn_behind_a_line_break_of_its_own_is_no_whole_line() {
     disk.put(&folder().join(NAME), &bytes);
     let adopted = Segment::adopt(&disk, folder(), NAME).expect("the disk is well");
     let (mut segment, _) = adopted.expect("a segment");
-    segment.acknowledge(&[1], false).expect("the disk is well");
+    segment
+        .acknowledge(&[number(1)], false)
+        .expect("the disk is well");
     let bytes = disk.bytes(&folder().join(NAME)).expect("a file");
     assert_eq!(find(&bytes), Some(vec![(2, "{}\n".into())]));
 }
@@ -271,7 +285,7 @@ fn the_highest_number_of_all_is_a_number_like_others() {
     let (mut segment, contents) = adopted.expect("a segment");
     assert_eq!(contents.records.len(), 2);
     segment
-        .acknowledge(&[u32::MAX, 1], false)
+        .acknowledge(&[number(u32::MAX), number(1)], false)
         .expect("the disk is well");
     assert!(segment.is_settled());
     let now = disk.bytes(&folder().join(NAME)).expect("a file");
@@ -313,7 +327,9 @@ fn records_that_cannot_be_read_any_more_are_missed_once() {
     let (mut segment, contents) = adopt();
     assert_eq!(entries(&contents.records), [(4, "{}".into())]);
     assert_eq!(contents.missing, 2, "2 is damaged and 3 is not there");
-    segment.acknowledge(&[4], false).expect("the disk is well");
+    segment
+        .acknowledge(&[number(4)], false)
+        .expect("the disk is well");
     drop(segment);
     let (segment, contents) = adopt();
     assert!(
@@ -369,14 +385,16 @@ fn what_is_written_after_a_failure_survives_the_next_failure() {
     // Neither can it be written, nor can the half of it be cut off.
     disk.set_fault(failure(true));
     segment
-        .acknowledge(&[1], false)
+        .acknowledge(&[number(1)], false)
         .expect_err("the disk is ill");
     disk.set_fault(None);
-    segment.acknowledge(&[2], false).expect("the disk is well");
+    segment
+        .acknowledge(&[number(2)], false)
+        .expect("the disk is well");
     // This time it can be cut off, and nothing else with it.
     disk.set_fault(failure(false));
     segment
-        .acknowledge(&[3], false)
+        .acknowledge(&[number(3)], false)
         .expect_err("the disk is ill");
     disk.set_fault(None);
     let bytes = disk.bytes(&disk.names()[0]).expect("a file");
@@ -428,11 +446,11 @@ fn what_has_met_its_fate_is_not_read_again_though_that_could_not_be_written_down
         percent: 50,
     }));
     segment
-        .acknowledge(&[1, 3], false)
+        .acknowledge(&[number(1), number(3)], false)
         .expect_err("the disk is ill");
     let contents = segment.read();
-    let numbers: Vec<_> = contents.records.iter().map(|record| record.entry).collect();
-    assert_eq!(numbers, [2, 4]);
+    let numbers: Vec<_> = contents.records.iter().map(number_of).collect();
+    assert_eq!(numbers, [number(2), number(4)]);
     assert_eq!((contents.missing, segment.unsettled()), (0, 2));
 }
 
@@ -507,7 +525,8 @@ proptest! {
             left.extend(stored + 1..=stored + count as u32);
             stored += count as u32;
             let settled: Vec<_> = left.extract_if(.., |number| settled.contains(number)).collect();
-            segment.acknowledge(&settled, false).expect("the disk is well");
+            let numbers: Vec<_> = settled.into_iter().map(number).collect();
+            segment.acknowledge(&numbers, false).expect("the disk is well");
             let bytes = disk.bytes(&disk.names()[0]).expect("a file");
             let found = find(&bytes).expect("a segment");
             let numbers: Vec<_> = found.iter().map(|(number, _)| *number).collect();

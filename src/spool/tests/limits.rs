@@ -122,7 +122,7 @@ fn without_room_the_records_are_given_back() {
         .expect_err("others hold all of it");
     assert_eq!(error.kind(), io::ErrorKind::QuotaExceeded);
     assert_eq!(texts(&given), ["a0", "a1", "a2"]);
-    assert!(given.iter().all(|record| record.entry == 0));
+    assert!(given.iter().all(|record| record.spool_entry.is_none()));
     assert!(ours.take_evicted().is_empty());
     drop(others);
     ours.store(&mut given, at(9)).expect("they can go now");
@@ -154,7 +154,7 @@ fn records_expire_with_their_segment_whoever_left_it() {
     assert!(!loaded.is_expired, "not older than it may be");
     assert!(!spool.is_expired(at(0) + 7 * DAY));
     assert!(spool.is_expired(at(1) + 7 * DAY), "it expires in delivery");
-    spool.acknowledge(&[1]).expect("the disk is well");
+    spool.acknowledge(&[number(1)]).expect("the disk is well");
     assert!(!spool.is_expired(at(1) + 7 * DAY), "nothing is in delivery");
     let loaded = spool.load(true, true, at(2) + 7 * DAY).expect("one record");
     assert!(loaded.is_expired && !loaded.is_recovered);

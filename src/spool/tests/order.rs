@@ -15,9 +15,11 @@ fn what_is_stored_is_delivered_once_and_leaves_no_file() {
         (loaded.missing, loaded.is_recovered, loaded.is_expired),
         (0, false, false)
     );
-    spool.acknowledge(&[2]).expect("the disk is well");
+    spool.acknowledge(&[number(2)]).expect("the disk is well");
     assert_eq!(disk.names().len(), 1);
-    spool.acknowledge(&[1, 3]).expect("the disk is well");
+    spool
+        .acknowledge(&[number(1), number(3)])
+        .expect("the disk is well");
     assert!(disk.names().is_empty());
     assert!(spool.load(true, true, at(0)).is_none());
     assert_eq!(spool.leave(at(0)).records, 0);
@@ -106,7 +108,9 @@ fn a_segment_counts_as_settled_with_its_last_record() {
         .store(&mut records("a", 0..3), at(0))
         .expect("the disk is well");
     spool.load(true, true, at(0)).expect("three records");
-    spool.acknowledge(&[1, 2]).expect("the disk is well");
+    spool
+        .acknowledge(&[number(1), number(2)])
+        .expect("the disk is well");
     assert_eq!(spool.settled(), 0);
     assert_eq!(spool.leave(at(0)).records, 1);
     assert_eq!(deliver_all(&disk), ["a2"]);
@@ -285,7 +289,7 @@ fn what_others_left_damaged_is_told_of_once() {
         (texts(&loaded.records), loaded.missing),
         (vec!["x0".into(), "x2".into()], 1)
     );
-    first.acknowledge(&[1]).expect("the disk is well");
+    first.acknowledge(&[number(1)]).expect("the disk is well");
     assert_eq!(first.leave(at(0)).records, 1);
     let mut second = spool(&disk, settings());
     second.look_around(at(20)).expect("the disk is well");

@@ -64,14 +64,14 @@ pub(super) enum Line<'a> {
 }
 
 /// As often may all bytes be read in vain, by lines whose length was damaged.
-const MAX_READS_IN_VAIN: usize = 16;
+const MAX_REREADS: usize = 16;
 
 /// Reads all lines that are whole, in their order.
 pub(super) fn read_lines(mut bytes: &[u8]) -> Vec<Line<'_>> {
     let mut lines = Vec::new();
-    let mut patience = bytes.len().saturating_mul(MAX_READS_IN_VAIN);
+    let mut reread_budget = bytes.len().saturating_mul(MAX_REREADS);
     while !bytes.is_empty() {
-        match read_line(bytes, &mut patience) {
+        match read_line(bytes, &mut reread_budget) {
             Some((line, length)) => {
                 lines.push(line);
                 // Whatever stands where the line break should be is skipped.
@@ -87,17 +87,17 @@ pub(super) fn read_lines(mut bytes: &[u8]) -> Vec<Line<'_>> {
 }
 
 /// Reads the line at the start; says how long it is without its line break.
-fn read_line<'a>(bytes: &'a [u8], patience: &mut usize) -> Option<(Line<'a>, usize)> {
+fn read_line<'a>(bytes: &'a [u8], reread_budget: &mut usize) -> Option<(Line<'a>, usize)> {
     let head = read_head(bytes)?;
     let end = head.payload.checked_add(head.length)?;
     let payload = bytes.get(head.payload..end)?;
-    if *patience < payload.len() && payload.contains(&b'\n') {
+    if *reread_budget < payload.len() && payload.contains(&b'\n') {
         // Without an end to this, a file could hold the worker up for minutes.
         return None;
     }
     let kind = *bytes.first()?;
     if crc32(&[&[kind], &bytes[COVERED..end]]) != head.checksum {
-        *patience = patience.saturating_sub(payload.len());
+        *reread_budget = reread_budget.saturating_sub(payload.len());
         return None;
     }
     let record = |endpoint| {

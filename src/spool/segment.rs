@@ -22,13 +22,13 @@ use crate::record::Encoded;
 const HEADER: &[u8] = b"trubrics spool 1 8b272e4a\n";
 
 /// What the names of segments end in.
-const ENDING: &str = ".trubrics";
+const SUFFIX: &str = ".trubrics";
 
 /// What the names of files end in that are to become segments, and hold no record.
-const FIRST_ENDING: &str = ".new";
+const TEMP_SUFFIX: &str = ".new";
 
 /// A file becomes a segment in no time. If its maker is only stuck, it notices, and makes another.
-const MAX_BIRTH: Duration = Duration::from_secs(10);
+const TEMP_GRACE: Duration = Duration::from_secs(10);
 
 pub(super) struct Segment {
     path: PathBuf,
@@ -42,7 +42,7 @@ pub(super) struct Segment {
     /// What lies beyond `length` could not be cut off after a failure: nothing may be written behind it.
     needs_cut: bool,
     /// The last write was refused, and the one before it was not.
-    was_refused: bool,
+    last_append_failed: bool,
     last_number: u32,
     /// Records without a fate.
     unsettled: u64,
@@ -69,8 +69,8 @@ impl Segment {
             since.as_millis(),
             uuid::Uuid::new_v4().simple()
         );
-        let path = folder.join(format!("{name}{ENDING}"));
-        let file = disk.create(&folder.join(format!("{name}{FIRST_ENDING}")), &path, HEADER)?;
+        let path = folder.join(format!("{name}{SUFFIX}"));
+        let file = disk.create(&folder.join(format!("{name}{TEMP_SUFFIX}")), &path, HEADER)?;
         Ok(Self {
             path,
             file,
@@ -79,7 +79,7 @@ impl Segment {
             length: HEADER.len() as u64,
             may_be_torn: false,
             needs_cut: false,
-            was_refused: false,
+            last_append_failed: false,
             last_number: 0,
             unsettled: 0,
             unwritten: Vec::new(),
@@ -118,7 +118,7 @@ impl Segment {
             // A line break at the end need not be the one of a line: an empty line is the price.
             may_be_torn: true,
             needs_cut: false,
-            was_refused: false,
+            last_append_failed: false,
             last_number: 0,
             unsettled: 0,
             unwritten: Vec::new(),
@@ -191,7 +191,7 @@ impl Segment {
         match self.append(&line, sync) {
             Ok(()) => self.unwritten.clear(),
             // Nobody will read it in a file that is gone.
-            Err(_) if !self.is_there() => {}
+            Err(_) if !self.is_linked() => {}
             Err(error) => return Err(error),
         }
         Ok(())
@@ -210,8 +210,8 @@ impl Segment {
     }
 
     /// Whether somebody else can find the file; in doubt, yes.
-    pub(super) fn is_there(&self) -> bool {
-        self.file.has_name().unwrap_or(true)
+    pub(super) fn is_linked(&self) -> bool {
+        self.file.is_linked().unwrap_or(true)
     }
 
     pub(super) fn is_ours(&self) -> bool {
@@ -232,8 +232,8 @@ impl Segment {
 
     /// Whether to go on with it after a write that failed: a disk may refuse one, and a new file for each would be too many;
     /// but where the file itself is to blame, only a new one helps.
-    pub(super) fn may_go_on(&self) -> bool {
-        self.was_refused && !self.is_settled() && self.is_there()
+    pub(super) fn can_retry_append(&self) -> bool {
+        self.last_append_failed && !self.is_settled() && self.is_linked()
     }
 
     pub(super) fn is_settled(&self) -> bool {
@@ -241,7 +241,7 @@ impl Segment {
     }
 
     /// How many records were written to it, ever.
-    pub(super) fn numbered(&self) -> u64 {
+    pub(super) fn record_count(&self) -> u64 {
         self.last_number.into()
     }
 
@@ -275,10 +275,10 @@ impl Segment {
         if let Err(error) = written {
             // A part of it may be there.
             self.needs_cut = self.file.truncate(self.length).is_err();
-            self.was_refused = !self.was_refused && !self.needs_cut;
+            self.last_append_failed = !self.last_append_failed && !self.needs_cut;
             return Err(error);
         }
-        self.was_refused = false;
+        self.last_append_failed = false;
         self.may_be_torn = false;
         self.length += bytes.len() as u64;
         Ok(())
@@ -287,7 +287,7 @@ impl Segment {
 
 /// When the segment of this name was made; none for names that are not ours.
 pub(super) fn made_at(name: &str) -> Option<SystemTime> {
-    let (time, id) = name.strip_suffix(ENDING)?.split_once('-')?;
+    let (time, id) = name.strip_suffix(SUFFIX)?.split_once('-')?;
     let is_id = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     let is_time = time.len() >= 14 && time.bytes().all(|byte| byte.is_ascii_digit());
     let since = Duration::from_millis(time.parse().ok()?);
@@ -297,11 +297,11 @@ pub(super) fn made_at(name: &str) -> Option<SystemTime> {
 }
 
 /// Whether somebody was killed before this became a segment.
-pub(super) fn is_stillborn(name: &str, now: SystemTime) -> bool {
+pub(super) fn is_abandoned_temp(name: &str, now: SystemTime) -> bool {
     let made = name
-        .strip_suffix(FIRST_ENDING)
-        .and_then(|name| made_at(&format!("{name}{ENDING}")));
-    made.is_some_and(|made| now.duration_since(made).is_ok_and(|age| age > MAX_BIRTH))
+        .strip_suffix(TEMP_SUFFIX)
+        .and_then(|name| made_at(&format!("{name}{SUFFIX}")));
+    made.is_some_and(|made| now.duration_since(made).is_ok_and(|age| age > TEMP_GRACE))
 }
 
 /// Whether this is a segment of our version, whatever is damaged in it.

@@ -87,7 +87,7 @@ fn leave_behind(disk: &MemoryDisk, prefix: &str, count: u32, now: SystemTime) {
 /// Everything that is found in the folder, delivered and acknowledged.
 fn deliver_all(disk: &MemoryDisk) -> Vec<String> {
     let mut spool = spool(disk, settings());
-    let _ = spool.look_around(at(20));
+    let _ = spool.scan_for_orphans(at(20));
     let mut delivered = Vec::new();
     while let Some(loaded) = spool.load(true, true, at(0)) {
         delivered.extend(texts(&loaded.records));

@@ -169,10 +169,10 @@ impl Backlog {
         let left = self.spool.leave(SystemTime::now());
         let books = self.shared.report.books();
         books.count_left(left.records);
-        books.count_settled(left.homeless.len() as u64);
+        books.count_settled(left.orphaned.len() as u64);
         self.shared
             .report
-            .dropped(DropReason::CloseTimeout, None, &left.homeless);
+            .dropped(DropReason::CloseTimeout, None, &left.orphaned);
         self.count_missing(left.missing);
         self.count_evicted();
     }
@@ -190,7 +190,7 @@ impl Backlog {
             held,
             held_bytes,
             is_due: self.spool.has_sealed() || is_wanted && held > 0,
-            has_found: self.spool.has_found(),
+            has_found: self.spool.has_orphans(),
             next_look: self.next_look,
         }
     }
@@ -208,7 +208,7 @@ impl Backlog {
             return;
         }
         // A folder that is not there has nothing in it.
-        let _ = self.spool.look_around(SystemTime::now());
+        let _ = self.spool.scan_for_orphans(SystemTime::now());
         self.looks += 1;
         self.last_look = now;
         let pause = FIRST_LOOK_AGAIN * 2_u32.pow(self.looks.min(MAX_LOOKS) - 1);

@@ -50,7 +50,7 @@ fn live(disk: &MemoryDisk, sync: bool, is_mortal: bool) -> Fates {
     };
     let mut spool = spool(disk, settings);
     let is_dead = || is_mortal && disk.has_failed();
-    let _ = spool.look_around(at(20));
+    let _ = spool.scan_for_orphans(at(20));
     for round in 0..8 {
         let mut group = records("a", round * 3..round * 3 + 3);
         let before = texts(&group);
@@ -217,7 +217,7 @@ fn a_process_that_dies_at_any_operation_leaves_what_was_on_disk_to_the_next() {
 fn a_folder_that_is_not_there_is_made_when_it_is_needed() {
     let disk = MemoryDisk::default();
     let mut spool = spool(&disk, settings());
-    assert!(spool.look_around(at(20)).is_err(), "and not before");
+    assert!(spool.scan_for_orphans(at(20)).is_err(), "and not before");
     spool
         .store(&mut records("a", 0..1), at(0))
         .expect("the disk is well");
@@ -257,7 +257,7 @@ fn a_folder_that_is_removed_in_the_middle_of_a_delivery_doubles_none() {
     let _ = spool.acknowledge(&[number(1), number(2)]);
     let left = spool.leave(at(0));
     assert_eq!(
-        (left.records, left.homeless.len(), left.missing),
+        (left.records, left.orphaned.len(), left.missing),
         (3, 0, 0),
         "in a folder that was made anew"
     );

@@ -146,7 +146,7 @@ fn records_expire_with_their_segment_whoever_left_it() {
     let disk = MemoryDisk::default();
     leave_behind(&disk, "x", 1, at(0));
     let mut spool = spool(&disk, settings());
-    spool.look_around(at(20)).expect("the disk is well");
+    spool.scan_for_orphans(at(20)).expect("the disk is well");
     spool
         .store(&mut records("a", 0..1), at(1))
         .expect("there is room");
@@ -219,7 +219,7 @@ fn the_oldest_go_at_the_end_too_where_records_need_another_place() {
     assert!(spool.take_evicted().is_empty());
     let left = spool.leave(at(2));
     let evicted = spool.take_evicted();
-    assert!(!evicted.is_empty() && left.homeless.is_empty());
+    assert!(!evicted.is_empty() && left.orphaned.is_empty());
     assert!(evicted.iter().all(|loaded| !loaded.is_recovered));
     let gone = all_of(&evicted);
     assert_eq!(left.records, 30 - gone.len() as u64);

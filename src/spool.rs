@@ -9,6 +9,7 @@ mod disk;
 mod entry;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
+mod room;
 mod segment;
 
 use std::{
@@ -21,7 +22,7 @@ use std::{
 
 use self::{
     disk::{Disk, FileSystem},
-    segment::{Contents, Segment},
+    segment::{Segment, name},
 };
 use crate::record::Encoded;
 
@@ -33,13 +34,6 @@ pub(crate) struct SpoolSettings {
     pub(crate) max_age: Duration,
     pub(crate) sync: bool,
 }
-
-/// So many segments share the limit of the spool, for each that waits is an open file,
-const SEGMENTS: u64 = 64;
-
-/// unless they would be smaller than this, or larger: one at a time has to fit in memory.
-const MIN_SEGMENT_BYTES: u64 = 1024 * 1024;
-const MAX_SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
 
 pub(crate) struct Spool {
     settings: SpoolSettings,
@@ -224,9 +218,9 @@ impl Spool {
         let current = self.current.take_if(|current| !current.is_linked());
         // Somebody removed their files: nobody would find what is in them.
         for mut segment in current.into_iter().chain(gone) {
-            let contents = segment.read();
-            left.missing += contents.missing;
-            left.orphaned.extend(contents.records);
+            let loaded = segment.read();
+            left.missing += loaded.missing;
+            left.orphaned.extend(loaded.records);
         }
         // An error leaves the rest of them where they are.
         let _ = self.store(&mut left.orphaned, now);
@@ -245,30 +239,27 @@ impl Spool {
 
     fn load_ours(&mut self, is_due: bool, now: SystemTime) -> Option<Loaded> {
         if let Some(mut segment) = self.sealed.pop_front() {
-            let contents = segment.read();
-            return Some(self.deliver(segment, contents, now));
+            let loaded = segment.read();
+            return Some(self.deliver(segment, loaded, now));
         }
         let mut segment = self.active.take_if(|_| is_due)?;
-        let contents = Contents {
-            records: segment.take_written(),
-            missing: 0,
-        };
-        Some(self.deliver(segment, contents, now))
+        let loaded = segment.take_written();
+        Some(self.deliver(segment, loaded, now))
     }
 
     fn load_orphans(&mut self, now: SystemTime) -> Option<Loaded> {
-        let (segment, contents) = self.adopt_orphan()?;
-        Some(self.deliver(segment, contents, now))
+        let (segment, loaded) = self.adopt_orphan()?;
+        Some(self.deliver(segment, loaded, now))
     }
 
     /// Takes over the oldest segment that somebody left and nobody else took; removes the empty ones on the way.
-    fn adopt_orphan(&mut self) -> Option<(Segment, Contents)> {
+    fn adopt_orphan(&mut self) -> Option<(Segment, Loaded)> {
         while let Some(name) = self.orphans.pop_front() {
             // One that cannot be read is left to whoever can.
             let adopted = Segment::adopt(&*self.disk, &self.settings.folder, &name);
-            if let Ok(Some((segment, contents))) = adopted {
-                if !segment.is_settled() || contents.missing > 0 {
-                    return Some((segment, contents));
+            if let Ok(Some((segment, loaded))) = adopted {
+                if !segment.is_settled() || loaded.missing > 0 {
+                    return Some((segment, loaded));
                 }
                 let _ = segment.remove(&*self.disk);
             }
@@ -276,9 +267,8 @@ impl Spool {
         None
     }
 
-    fn deliver(&mut self, segment: Segment, contents: Contents, now: SystemTime) -> Loaded {
-        let is_expired = segment.is_older_than(self.settings.max_age, now);
-        let loaded = loaded(&segment, contents, is_expired);
+    fn deliver(&mut self, segment: Segment, mut loaded: Loaded, now: SystemTime) -> Loaded {
+        loaded.is_expired = segment.is_older_than(self.settings.max_age, now);
         if !segment.is_settled() {
             self.current = Some(segment);
         } else if segment.is_ours() {
@@ -311,71 +301,15 @@ impl Spool {
         Ok(segment)
     }
 
-    /// Lets the oldest segments go until there is room for a new one.
-    fn make_room(&mut self, now: SystemTime) -> io::Result<()> {
-        let files = self.disk.list(&self.settings.folder)?;
-        let segments = files
-            .iter()
-            .filter(|(name, _)| segment::made_at(name).is_some());
-        let mut used: u64 = segments.map(|(_, length)| length).sum();
-        if used + self.segment_bytes() <= self.settings.max_bytes {
-            return Ok(());
-        }
-        self.note_orphans(files, now);
-        while used + self.segment_bytes() > self.settings.max_bytes {
-            used = used.saturating_sub(self.evict()?);
-        }
-        Ok(())
-    }
-
-    /// Removes the oldest segment that nobody works on; says how long it was.
-    fn evict(&mut self) -> io::Result<u64> {
-        let ours = self.sealed.front().and_then(Segment::name);
-        let is_ours_older = match (ours, self.orphans.front()) {
-            (Some(ours), Some(found)) => ours < found.as_str(),
-            (ours, _) => ours.is_some(),
-        };
-        let oldest = if is_ours_older {
-            self.sealed.pop_front().map(|segment| (segment, None))
-        } else {
-            let found = self.adopt_orphan();
-            found.map(|(segment, contents)| (segment, Some(contents)))
-        };
-        // The rest is being worked on, by us or by others.
-        let (mut segment, contents) = oldest.ok_or(io::ErrorKind::QuotaExceeded)?;
-        if let Err(error) = segment.remove(&*self.disk) {
-            if segment.is_ours() {
-                self.sealed.push_front(segment);
-            } else if let Some(name) = segment.name() {
-                self.orphans.push_front(name.into());
-            }
-            return Err(error);
-        }
-        if segment.is_ours() {
-            self.settled += segment.record_count();
-        }
-        // A file that is open can be read without its name.
-        let contents = contents.unwrap_or_else(|| segment.read());
-        self.evicted.push(loaded(&segment, contents, false));
-        Ok(segment.length())
-    }
-
     /// Removes what never became a segment, and keeps the names of those that are not in our hands.
     fn note_orphans(&mut self, files: Vec<(String, u64)>, now: SystemTime) {
         let mut names: Vec<_> = files.into_iter().map(|(name, _)| name).collect();
-        for name in names.extract_if(.., |name| segment::is_abandoned_temp(name, now)) {
+        for name in names.extract_if(.., |name| name::is_abandoned_temp(name, now)) {
             let _ = self.disk.remove(&self.settings.folder.join(name));
         }
-        names.retain(|name| segment::made_at(name).is_some() && !self.holds(name));
+        names.retain(|name| name::made_at(name).is_some() && !self.holds(name));
         names.sort_unstable();
         self.orphans = names.into();
-    }
-
-    /// Several segments have to fit into the limit, for the oldest goes as a whole.
-    fn segment_bytes(&self) -> u64 {
-        let max = self.settings.max_bytes;
-        let bytes = (max / SEGMENTS).clamp(MIN_SEGMENT_BYTES, MAX_SEGMENT_BYTES);
-        bytes.min(max / 4).max(1)
     }
 
     fn holds(&self, name: &str) -> bool {
@@ -391,15 +325,6 @@ impl Spool {
             segment.take_written();
             self.sealed.push_back(segment);
         }
-    }
-}
-
-fn loaded(segment: &Segment, contents: Contents, is_expired: bool) -> Loaded {
-    Loaded {
-        records: contents.records,
-        missing: contents.missing,
-        is_recovered: !segment.is_ours(),
-        is_expired,
     }
 }
 

@@ -117,7 +117,7 @@ impl Accounting {
             }
         }
         let (mut in_memory, mut bytes) = (0, 0);
-        for record in records.iter().filter(|record| record.entry == 0) {
+        for record in records.iter().filter(|record| !record.is_spooled()) {
             in_memory += 1;
             bytes += record.cost();
         }

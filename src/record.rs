@@ -17,7 +17,7 @@ pub use llm_event::LlmEvent;
 pub(crate) use properties::Properties;
 pub(crate) use strict::NOT_FINITE;
 
-use std::cell::RefCell;
+use std::{cell::RefCell, num::NonZeroU32};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -138,7 +138,7 @@ impl Record {
         Ok(Encoded {
             json,
             endpoint,
-            entry: 0,
+            spool_entry: None,
         })
     }
 }
@@ -184,14 +184,24 @@ impl Endpoint {
 pub(crate) struct Encoded {
     pub(crate) json: Box<[u8]>,
     pub(crate) endpoint: Endpoint,
-    /// Its number in the segment of the spool that holds it; 0 for a record that is in memory alone.
-    pub(crate) entry: u32,
+    /// The number by which the spool knows the record; none if the record is only in memory.
+    pub(crate) spool_entry: Option<NonZeroU32>,
 }
 
 /// What a waiting record takes in memory beside its JSON: its place in the channel and what the allocator adds.
 pub(crate) const RECORD_OVERHEAD: usize = 48;
 
+const _: () = assert!(
+    size_of::<Encoded>() <= RECORD_OVERHEAD / 2,
+    "its place in the channel"
+);
+
 impl Encoded {
+    /// Whether the record is on disk.
+    pub(crate) fn is_spooled(&self) -> bool {
+        self.spool_entry.is_some()
+    }
+
     /// What the record takes in memory.
     pub(crate) fn cost(&self) -> usize {
         self.json.len() + RECORD_OVERHEAD

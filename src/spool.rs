@@ -9,18 +9,20 @@ mod disk;
 mod entry;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
+mod room;
 mod segment;
 
 use std::{
     collections::VecDeque,
     io, mem,
+    num::NonZeroU32,
     path::PathBuf,
     time::{Duration, SystemTime},
 };
 
 use self::{
     disk::{Disk, FileSystem},
-    segment::{Contents, Segment},
+    segment::{Segment, name},
 };
 use crate::record::Encoded;
 
@@ -33,13 +35,6 @@ pub(crate) struct SpoolSettings {
     pub(crate) sync: bool,
 }
 
-/// So many segments share the limit of the spool, for each that waits is an open file,
-const SEGMENTS: u64 = 64;
-
-/// unless they would be smaller than this, or larger: one at a time has to fit in memory.
-const MIN_SEGMENT_BYTES: u64 = 1024 * 1024;
-const MAX_SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
-
 pub(crate) struct Spool {
     settings: SpoolSettings,
     disk: Box<dyn Disk>,
@@ -49,9 +44,9 @@ pub(crate) struct Spool {
     sealed: VecDeque<Segment>,
     /// Being delivered.
     current: Option<Segment>,
-    /// Left by others, perhaps; oldest first.
-    found: VecDeque<String>,
-    is_turn_of_found: bool,
+    /// LeaveSummary by others, perhaps; oldest first.
+    orphans: VecDeque<String>,
+    is_turn_of_orphans: bool,
     /// Records that we wrote, ever, and how many of them, from the first on, are settled in whole segments.
     stored: u64,
     settled: u64,
@@ -72,11 +67,11 @@ pub(crate) struct Loaded {
 
 /// What became of the records of a spool that nobody works on any more.
 #[derive(Default)]
-pub(crate) struct Left {
+pub(crate) struct LeaveSummary {
     /// How many are there for whoever comes next.
     pub(crate) records: u64,
     /// Those whose file is gone, and that could not be stored anew.
-    pub(crate) homeless: Vec<Encoded>,
+    pub(crate) orphaned: Vec<Encoded>,
     /// How many of theirs cannot be read.
     pub(crate) missing: u64,
 }
@@ -93,8 +88,8 @@ impl Spool {
             active: None,
             sealed: VecDeque::new(),
             current: None,
-            found: VecDeque::new(),
-            is_turn_of_found: true,
+            orphans: VecDeque::new(),
+            is_turn_of_orphans: true,
             stored: 0,
             settled: 0,
             evicted: Vec::new(),
@@ -112,9 +107,9 @@ impl Spool {
             let result = active.store(records, self.segment_bytes(), self.settings.sync);
             self.stored += (count - records.len()) as u64;
             // What somebody removed is no failure of the disk: the next one is made anew.
-            let is_gone = result.is_err() && !active.is_there();
+            let is_gone = result.is_err() && !active.is_linked();
             let has_room = active.length() < self.segment_bytes();
-            if has_room && (result.is_ok() || active.may_go_on()) {
+            if has_room && (result.is_ok() || active.can_retry_append()) {
                 self.active = Some(active);
             } else {
                 self.seal(active);
@@ -127,9 +122,9 @@ impl Spool {
     }
 
     /// Looks for segments that somebody left, and removes what never became one.
-    pub(crate) fn look_around(&mut self, now: SystemTime) -> io::Result<()> {
+    pub(crate) fn scan_for_orphans(&mut self, now: SystemTime) -> io::Result<()> {
         let files = self.disk.list(&self.settings.folder)?;
-        self.find(files, now);
+        self.note_orphans(files, now);
         Ok(())
     }
 
@@ -141,26 +136,26 @@ impl Spool {
         may_recover: bool,
         now: SystemTime,
     ) -> Option<Loaded> {
-        if self.is_turn_of_found
+        if self.is_turn_of_orphans
             && may_recover
-            && let Some(loaded) = self.load_found(now)
+            && let Some(loaded) = self.load_orphans(now)
         {
-            self.is_turn_of_found = false;
+            self.is_turn_of_orphans = false;
             return Some(loaded);
         }
-        self.is_turn_of_found = true;
+        self.is_turn_of_orphans = true;
         if let Some(loaded) = self.load_ours(is_due, now) {
             return Some(loaded);
         }
         if may_recover {
-            self.load_found(now)
+            self.load_orphans(now)
         } else {
             None
         }
     }
 
     /// Writes down that these records of the segment in delivery have met their fate; the file goes with the last one.
-    pub(crate) fn acknowledge(&mut self, numbers: &[u32]) -> io::Result<()> {
+    pub(crate) fn acknowledge(&mut self, numbers: &[NonZeroU32]) -> io::Result<()> {
         let Some(mut current) = self.current.take() else {
             return Ok(());
         };
@@ -170,7 +165,7 @@ impl Spool {
             return written;
         }
         if current.is_ours() {
-            self.settled += current.numbered();
+            self.settled += current.record_count();
         }
         // Without the file, nothing has to be written down in it.
         current.remove(&*self.disk)
@@ -195,8 +190,8 @@ impl Spool {
         !self.sealed.is_empty()
     }
 
-    pub(crate) fn has_found(&self) -> bool {
-        !self.found.is_empty()
+    pub(crate) fn has_orphans(&self) -> bool {
+        !self.orphans.is_empty()
     }
 
     /// Records that we wrote, ever.
@@ -210,25 +205,25 @@ impl Spool {
     }
 
     /// Lets go of everything.
-    pub(crate) fn leave(&mut self, now: SystemTime) -> Left {
+    pub(crate) fn leave(&mut self, now: SystemTime) -> LeaveSummary {
         // What could not be acknowledged before would be delivered twice.
         let _ = self.acknowledge(&[]);
-        let mut left = Left::default();
+        let mut left = LeaveSummary::default();
         let waiting = mem::take(&mut self.sealed)
             .into_iter()
             .chain(self.active.take());
         // What is there stays in our hands until the rest has another place: it may have to go for that.
-        let (there, gone): (Vec<_>, Vec<_>) = waiting.partition(Segment::is_there);
+        let (there, gone): (Vec<_>, Vec<_>) = waiting.partition(Segment::is_linked);
         self.sealed = there.into();
-        let current = self.current.take_if(|current| !current.is_there());
+        let current = self.current.take_if(|current| !current.is_linked());
         // Somebody removed their files: nobody would find what is in them.
         for mut segment in current.into_iter().chain(gone) {
-            let contents = segment.read();
-            left.missing += contents.missing;
-            left.homeless.extend(contents.records);
+            let loaded = segment.read();
+            left.missing += loaded.missing;
+            left.orphaned.extend(loaded.records);
         }
         // An error leaves the rest of them where they are.
-        let _ = self.store(&mut left.homeless, now);
+        let _ = self.store(&mut left.orphaned, now);
         left.records = (self.current.take().into_iter())
             .chain(self.sealed.drain(..))
             .chain(self.active.take())
@@ -244,30 +239,27 @@ impl Spool {
 
     fn load_ours(&mut self, is_due: bool, now: SystemTime) -> Option<Loaded> {
         if let Some(mut segment) = self.sealed.pop_front() {
-            let contents = segment.read();
-            return Some(self.deliver(segment, contents, now));
+            let loaded = segment.read();
+            return Some(self.deliver(segment, loaded, now));
         }
         let mut segment = self.active.take_if(|_| is_due)?;
-        let contents = Contents {
-            records: segment.take_written(),
-            missing: 0,
-        };
-        Some(self.deliver(segment, contents, now))
+        let loaded = segment.take_written();
+        Some(self.deliver(segment, loaded, now))
     }
 
-    fn load_found(&mut self, now: SystemTime) -> Option<Loaded> {
-        let (segment, contents) = self.adopt_found()?;
-        Some(self.deliver(segment, contents, now))
+    fn load_orphans(&mut self, now: SystemTime) -> Option<Loaded> {
+        let (segment, loaded) = self.adopt_orphan()?;
+        Some(self.deliver(segment, loaded, now))
     }
 
     /// Takes over the oldest segment that somebody left and nobody else took; removes the empty ones on the way.
-    fn adopt_found(&mut self) -> Option<(Segment, Contents)> {
-        while let Some(name) = self.found.pop_front() {
+    fn adopt_orphan(&mut self) -> Option<(Segment, Loaded)> {
+        while let Some(name) = self.orphans.pop_front() {
             // One that cannot be read is left to whoever can.
             let adopted = Segment::adopt(&*self.disk, &self.settings.folder, &name);
-            if let Ok(Some((segment, contents))) = adopted {
-                if !segment.is_settled() || contents.missing > 0 {
-                    return Some((segment, contents));
+            if let Ok(Some((segment, loaded))) = adopted {
+                if !segment.is_settled() || loaded.missing > 0 {
+                    return Some((segment, loaded));
                 }
                 let _ = segment.remove(&*self.disk);
             }
@@ -275,14 +267,13 @@ impl Spool {
         None
     }
 
-    fn deliver(&mut self, segment: Segment, contents: Contents, now: SystemTime) -> Loaded {
-        let is_expired = segment.is_older_than(self.settings.max_age, now);
-        let loaded = loaded(&segment, contents, is_expired);
+    fn deliver(&mut self, segment: Segment, mut loaded: Loaded, now: SystemTime) -> Loaded {
+        loaded.is_expired = segment.is_older_than(self.settings.max_age, now);
         if !segment.is_settled() {
             self.current = Some(segment);
         } else if segment.is_ours() {
             // Nothing of it can be read: the file stays, for somebody with better luck.
-            self.settled += segment.numbered();
+            self.settled += segment.record_count();
         } else {
             // Nothing that is left of it can be read, ever.
             let _ = segment.remove(&*self.disk);
@@ -310,71 +301,15 @@ impl Spool {
         Ok(segment)
     }
 
-    /// Lets the oldest segments go until there is room for a new one.
-    fn make_room(&mut self, now: SystemTime) -> io::Result<()> {
-        let files = self.disk.list(&self.settings.folder)?;
-        let segments = files
-            .iter()
-            .filter(|(name, _)| segment::made_at(name).is_some());
-        let mut used: u64 = segments.map(|(_, length)| length).sum();
-        if used + self.segment_bytes() <= self.settings.max_bytes {
-            return Ok(());
-        }
-        self.find(files, now);
-        while used + self.segment_bytes() > self.settings.max_bytes {
-            used = used.saturating_sub(self.evict()?);
-        }
-        Ok(())
-    }
-
-    /// Removes the oldest segment that nobody works on; says how long it was.
-    fn evict(&mut self) -> io::Result<u64> {
-        let ours = self.sealed.front().and_then(Segment::name);
-        let is_ours_older = match (ours, self.found.front()) {
-            (Some(ours), Some(found)) => ours < found.as_str(),
-            (ours, _) => ours.is_some(),
-        };
-        let oldest = if is_ours_older {
-            self.sealed.pop_front().map(|segment| (segment, None))
-        } else {
-            let found = self.adopt_found();
-            found.map(|(segment, contents)| (segment, Some(contents)))
-        };
-        // The rest is being worked on, by us or by others.
-        let (mut segment, contents) = oldest.ok_or(io::ErrorKind::QuotaExceeded)?;
-        if let Err(error) = segment.remove(&*self.disk) {
-            if segment.is_ours() {
-                self.sealed.push_front(segment);
-            } else if let Some(name) = segment.name() {
-                self.found.push_front(name.into());
-            }
-            return Err(error);
-        }
-        if segment.is_ours() {
-            self.settled += segment.numbered();
-        }
-        // A file that is open can be read without its name.
-        let contents = contents.unwrap_or_else(|| segment.read());
-        self.evicted.push(loaded(&segment, contents, false));
-        Ok(segment.length())
-    }
-
     /// Removes what never became a segment, and keeps the names of those that are not in our hands.
-    fn find(&mut self, files: Vec<(String, u64)>, now: SystemTime) {
+    fn note_orphans(&mut self, files: Vec<(String, u64)>, now: SystemTime) {
         let mut names: Vec<_> = files.into_iter().map(|(name, _)| name).collect();
-        for name in names.extract_if(.., |name| segment::is_stillborn(name, now)) {
+        for name in names.extract_if(.., |name| name::is_abandoned_temp(name, now)) {
             let _ = self.disk.remove(&self.settings.folder.join(name));
         }
-        names.retain(|name| segment::made_at(name).is_some() && !self.holds(name));
+        names.retain(|name| name::made_at(name).is_some() && !self.holds(name));
         names.sort_unstable();
-        self.found = names.into();
-    }
-
-    /// Several segments have to fit into the limit, for the oldest goes as a whole.
-    fn segment_bytes(&self) -> u64 {
-        let max = self.settings.max_bytes;
-        let bytes = (max / SEGMENTS).clamp(MIN_SEGMENT_BYTES, MAX_SEGMENT_BYTES);
-        bytes.min(max / 4).max(1)
+        self.orphans = names.into();
     }
 
     fn holds(&self, name: &str) -> bool {
@@ -390,15 +325,6 @@ impl Spool {
             segment.take_written();
             self.sealed.push_back(segment);
         }
-    }
-}
-
-fn loaded(segment: &Segment, contents: Contents, is_expired: bool) -> Loaded {
-    Loaded {
-        records: contents.records,
-        missing: contents.missing,
-        is_recovered: !segment.is_ours(),
-        is_expired,
     }
 }
 

@@ -460,7 +460,7 @@ impl Worker {
 
     fn drop_records(&mut self, records: Unsettled, reason: DropReason, refusal: Option<&Refusal>) {
         let is_expired =
-            reason == DropReason::GaveUp && records.iter().all(|record| record.entry > 0);
+            reason == DropReason::GaveUp && records.iter().all(|record| record.is_spooled());
         let reason = if is_expired {
             DropReason::Expired
         } else {
@@ -471,7 +471,7 @@ impl Worker {
 
     /// Settles records, in the accounting and in the spool.
     fn settle(&mut self, records: Unsettled, outcome: Outcome<'_>) {
-        let in_memory = records.iter().filter(|record| record.entry == 0);
+        let in_memory = records.iter().filter(|record| !record.is_spooled());
         self.batched_bytes -= cost(in_memory);
         let entries = entries(records.iter());
         records.settle(outcome);

@@ -91,7 +91,7 @@ impl Unsettled {
 
     /// Leaves those on disk to the spool, and keeps those that are in memory alone.
     pub(crate) fn keep_unspooled(&mut self) {
-        self.records.retain(|record| record.entry == 0);
+        self.records.retain(|record| !record.is_spooled());
     }
 
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Encoded> + Clone {

@@ -14,7 +14,7 @@ fn record(size: usize) -> Encoded {
     Encoded {
         json: vec![b'1'; size].into(),
         endpoint: Endpoint::Events,
-        entry: 0,
+        spool_entry: None,
     }
 }
 

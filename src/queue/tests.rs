@@ -17,7 +17,7 @@ fn record(units: usize) -> Encoded {
     Encoded {
         json: vec![b'x'; units * UNIT - RECORD_OVERHEAD].into(),
         endpoint: Endpoint::Events,
-        entry: 0,
+        spool_entry: None,
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) trait SegmentFile: Send {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
 
     /// Whether anybody else can find the file, as far as the system tells.
-    fn has_name(&self) -> io::Result<bool>;
+    fn is_linked(&self) -> io::Result<bool>;
 
     /// Cuts off what lies beyond.
     fn truncate(&mut self, length: u64) -> io::Result<()>;
@@ -98,7 +98,7 @@ impl Disk for FileSystem {
         };
         match file.try_lock() {
             // Whoever held it may have removed it since it was opened here: what is in it has met its fate.
-            Ok(()) => Ok(file.has_name()?.then(|| Box::new(file) as _)),
+            Ok(()) => Ok(file.is_linked()?.then(|| Box::new(file) as _)),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }
@@ -128,14 +128,14 @@ impl SegmentFile for File {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.write_all(bytes)?;
         // A file that was removed takes bytes as ever, but nobody will find them.
-        if self.has_name()? {
+        if self.is_linked()? {
             Ok(())
         } else {
             Err(io::ErrorKind::NotFound.into())
         }
     }
 
-    fn has_name(&self) -> io::Result<bool> {
+    fn is_linked(&self) -> io::Result<bool> {
         #[cfg(unix)]
         return Ok(std::os::unix::fs::MetadataExt::nlink(&self.metadata()?) > 0);
         #[cfg(not(unix))]

@@ -9,7 +9,10 @@
 //! The checksum is CRC-32 of the kind and of all that follows the checksum and its blank. The length makes a line
 //! readable whose end is damaged; after a line that is not, reading goes on behind the next line break.
 
-use std::ops::{Range, RangeInclusive};
+use std::{
+    num::NonZeroU32,
+    ops::{Range, RangeInclusive},
+};
 
 use super::checksum::crc32;
 use crate::record::Endpoint;
@@ -54,21 +57,21 @@ fn write_line(out: &mut Vec<u8>, kind: u8, number: u32, payload: &[u8]) {
 pub(super) enum Line<'a> {
     Record {
         endpoint: Endpoint,
-        number: u32,
+        number: NonZeroU32,
         json: &'a [u8],
     },
     Acknowledged(Vec<RangeInclusive<u32>>),
 }
 
 /// As often may all bytes be read in vain, by lines whose length was damaged.
-const MAX_READS_IN_VAIN: usize = 16;
+const MAX_REREADS: usize = 16;
 
 /// Reads all lines that are whole, in their order.
 pub(super) fn read_lines(mut bytes: &[u8]) -> Vec<Line<'_>> {
     let mut lines = Vec::new();
-    let mut patience = bytes.len().saturating_mul(MAX_READS_IN_VAIN);
+    let mut reread_budget = bytes.len().saturating_mul(MAX_REREADS);
     while !bytes.is_empty() {
-        match read_line(bytes, &mut patience) {
+        match read_line(bytes, &mut reread_budget) {
             Some((line, length)) => {
                 lines.push(line);
                 // Whatever stands where the line break should be is skipped.
@@ -84,29 +87,29 @@ pub(super) fn read_lines(mut bytes: &[u8]) -> Vec<Line<'_>> {
 }
 
 /// Reads the line at the start; says how long it is without its line break.
-fn read_line<'a>(bytes: &'a [u8], patience: &mut usize) -> Option<(Line<'a>, usize)> {
+fn read_line<'a>(bytes: &'a [u8], reread_budget: &mut usize) -> Option<(Line<'a>, usize)> {
     let head = read_head(bytes)?;
     let end = head.payload.checked_add(head.length)?;
     let payload = bytes.get(head.payload..end)?;
-    if *patience < payload.len() && payload.contains(&b'\n') {
+    if *reread_budget < payload.len() && payload.contains(&b'\n') {
         // Without an end to this, a file could hold the worker up for minutes.
         return None;
     }
     let kind = *bytes.first()?;
     if crc32(&[&[kind], &bytes[COVERED..end]]) != head.checksum {
-        *patience = patience.saturating_sub(payload.len());
+        *reread_budget = reread_budget.saturating_sub(payload.len());
         return None;
     }
-    let number = head.number;
-    let record = |endpoint| Line::Record {
-        endpoint,
-        number,
-        json: payload,
+    let record = |endpoint| {
+        Some(Line::Record {
+            endpoint,
+            number: NonZeroU32::new(head.number)?,
+            json: payload,
+        })
     };
-    // No record has the number 0: it would pass for one that is in memory alone.
     let line = match kind {
-        b'e' if number > 0 => record(Endpoint::Events),
-        b'l' if number > 0 => record(Endpoint::LlmEvents),
+        b'e' => record(Endpoint::Events)?,
+        b'l' => record(Endpoint::LlmEvents)?,
         b'a' => Line::Acknowledged(read_ranges(payload)?),
         _ => return None,
     };

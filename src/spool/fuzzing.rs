@@ -1,6 +1,6 @@
 //! The door through which the targets in `fuzz/` come in.
 
-use std::{collections::HashSet, path::Path};
+use std::{collections::HashSet, num::NonZeroU32, path::Path};
 
 use super::{
     checksum::crc32,
@@ -54,17 +54,16 @@ fn read(bytes: &[u8]) {
     for is_odd in [true, false] {
         let (settled, rest): (Vec<_>, _) = left
             .into_iter()
-            .partition(|record: &Encoded| (record.entry % 2 == 1) == is_odd);
+            .partition(|record: &Encoded| (number(record).get() % 2 == 1) == is_odd);
         left = rest;
         if settled.is_empty() {
             continue;
         }
         for record in &settled {
-            assert!(record.entry > 0, "0 is for records in memory");
             let json = &*record.json;
             assert!(json.is_empty() || bytes.windows(json.len()).any(|part| part == json));
         }
-        let numbers: Vec<_> = settled.iter().map(|record| record.entry).collect();
+        let numbers: Vec<_> = settled.iter().map(number).collect();
         segment
             .acknowledge(&numbers, false)
             .expect("the disk is well");
@@ -76,7 +75,13 @@ fn read(bytes: &[u8]) {
     assert!(segment.is_settled() && left.is_empty());
 }
 
-fn entries(records: &[Encoded]) -> HashSet<(u32, &[u8])> {
-    let entries = records.iter().map(|record| (record.entry, &*record.json));
+fn number(record: &Encoded) -> NonZeroU32 {
+    record
+        .spool_entry
+        .expect("a record of a segment has a number")
+}
+
+fn entries(records: &[Encoded]) -> HashSet<(NonZeroU32, &[u8])> {
+    let entries = records.iter().map(|record| (number(record), &*record.json));
     entries.collect()
 }

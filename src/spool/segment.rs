@@ -1,15 +1,18 @@
 //! One file of the spool while we hold its lock.
 
+pub(super) mod name;
 mod scan;
 
 use std::{
     io,
+    num::NonZeroU32,
     path::{Path, PathBuf},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime},
 };
 
 use self::scan::Scan;
 use super::{
+    Loaded,
     checksum::crc32,
     disk::{Disk, SegmentFile},
     entry::{read_lines, write_acknowledgement, write_record},
@@ -19,15 +22,6 @@ use crate::record::Encoded;
 /// The first line of a segment: the version, and the checksum of what is before it. It tells a version to come, which is
 /// left alone, from damage, which costs this line only.
 const HEADER: &[u8] = b"trubrics spool 1 8b272e4a\n";
-
-/// What the names of segments end in.
-const ENDING: &str = ".trubrics";
-
-/// What the names of files end in that are to become segments, and hold no record.
-const FIRST_ENDING: &str = ".new";
-
-/// A file becomes a segment in no time. If its maker is only stuck, it notices, and makes another.
-const MAX_BIRTH: Duration = Duration::from_secs(10);
 
 pub(super) struct Segment {
     path: PathBuf,
@@ -41,7 +35,7 @@ pub(super) struct Segment {
     /// What lies beyond `length` could not be cut off after a failure: nothing may be written behind it.
     needs_cut: bool,
     /// The last write was refused, and the one before it was not.
-    was_refused: bool,
+    last_append_failed: bool,
     last_number: u32,
     /// Records without a fate.
     unsettled: u64,
@@ -51,25 +45,12 @@ pub(super) struct Segment {
     written: Vec<Encoded>,
 }
 
-/// What is in a segment and has no fate.
-#[derive(Default)]
-pub(super) struct Contents {
-    pub(super) records: Vec<Encoded>,
-    /// How many more there should be, but cannot be read.
-    pub(super) missing: u64,
-}
-
 impl Segment {
     /// Makes a new file. Names sort by the time at which they were made.
     pub(super) fn create(disk: &dyn Disk, folder: &Path, now: SystemTime) -> io::Result<Self> {
-        let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let name = format!(
-            "{:014}-{}",
-            since.as_millis(),
-            uuid::Uuid::new_v4().simple()
-        );
-        let path = folder.join(format!("{name}{ENDING}"));
-        let file = disk.create(&folder.join(format!("{name}{FIRST_ENDING}")), &path, HEADER)?;
+        let (temp, name) = name::make(now);
+        let path = folder.join(name);
+        let file = disk.create(&folder.join(temp), &path, HEADER)?;
         Ok(Self {
             path,
             file,
@@ -78,7 +59,7 @@ impl Segment {
             length: HEADER.len() as u64,
             may_be_torn: false,
             needs_cut: false,
-            was_refused: false,
+            last_append_failed: false,
             last_number: 0,
             unsettled: 0,
             unwritten: Vec::new(),
@@ -91,8 +72,8 @@ impl Segment {
         disk: &dyn Disk,
         folder: &Path,
         name: &str,
-    ) -> io::Result<Option<(Self, Contents)>> {
-        let Some(made) = made_at(name) else {
+    ) -> io::Result<Option<(Self, Loaded)>> {
+        let Some(made) = name::made_at(name) else {
             return Ok(None);
         };
         let path = folder.join(name);
@@ -117,14 +98,14 @@ impl Segment {
             // A line break at the end need not be the one of a line: an empty line is the price.
             may_be_torn: true,
             needs_cut: false,
-            was_refused: false,
+            last_append_failed: false,
             last_number: 0,
             unsettled: 0,
             unwritten: Vec::new(),
             written: Vec::new(),
         };
-        let contents = segment.contents_of(&bytes);
-        Ok(Some((segment, contents)))
+        let loaded = segment.load(&bytes);
+        Ok(Some((segment, loaded)))
     }
 
     /// Writes as many of the records as fit, in one go, and takes them; at least one. On an error it takes none.
@@ -151,7 +132,7 @@ impl Segment {
         self.append(&lines, sync)?;
         for mut record in records.drain(..count) {
             self.last_number += 1;
-            record.entry = self.last_number;
+            record.spool_entry = NonZeroU32::new(self.last_number);
             self.written.push(record);
         }
         self.unsettled += count as u64;
@@ -159,28 +140,28 @@ impl Segment {
     }
 
     /// Closes it for writing, and gives its records if they are still in memory.
-    pub(super) fn take_written(&mut self) -> Vec<Encoded> {
-        std::mem::take(&mut self.written)
+    pub(super) fn take_written(&mut self) -> Loaded {
+        let records = std::mem::take(&mut self.written);
+        self.loaded(records, 0)
     }
 
     /// Reads the records that have no fate; the rest of them is missing from here on.
-    pub(super) fn read(&mut self) -> Contents {
+    pub(super) fn read(&mut self) -> Loaded {
         let Ok(bytes) = self.file.read() else {
-            return Contents {
-                records: Vec::new(),
-                missing: std::mem::take(&mut self.unsettled),
-            };
+            let missing = std::mem::take(&mut self.unsettled);
+            return self.loaded(Vec::new(), missing);
         };
         // What lies beyond was given back when it could not be written as a whole.
         let ours = usize::try_from(self.length)
             .map_or(&*bytes, |length| bytes.get(..length).unwrap_or(&bytes));
-        self.contents_of(ours)
+        self.load(ours)
     }
 
     /// Writes down that these records have met their fate. What cannot be written is written the next time.
-    pub(super) fn acknowledge(&mut self, numbers: &[u32], sync: bool) -> io::Result<()> {
+    pub(super) fn acknowledge(&mut self, numbers: &[NonZeroU32], sync: bool) -> io::Result<()> {
         self.unsettled -= numbers.len() as u64;
-        self.unwritten.extend_from_slice(numbers);
+        self.unwritten
+            .extend(numbers.iter().map(|number| number.get()));
         if self.unwritten.is_empty() {
             return Ok(());
         }
@@ -189,7 +170,7 @@ impl Segment {
         match self.append(&line, sync) {
             Ok(()) => self.unwritten.clear(),
             // Nobody will read it in a file that is gone.
-            Err(_) if !self.is_there() => {}
+            Err(_) if !self.is_linked() => {}
             Err(error) => return Err(error),
         }
         Ok(())
@@ -208,8 +189,8 @@ impl Segment {
     }
 
     /// Whether somebody else can find the file; in doubt, yes.
-    pub(super) fn is_there(&self) -> bool {
-        self.file.has_name().unwrap_or(true)
+    pub(super) fn is_linked(&self) -> bool {
+        self.file.is_linked().unwrap_or(true)
     }
 
     pub(super) fn is_ours(&self) -> bool {
@@ -230,8 +211,8 @@ impl Segment {
 
     /// Whether to go on with it after a write that failed: a disk may refuse one, and a new file for each would be too many;
     /// but where the file itself is to blame, only a new one helps.
-    pub(super) fn may_go_on(&self) -> bool {
-        self.was_refused && !self.is_settled() && self.is_there()
+    pub(super) fn can_retry_append(&self) -> bool {
+        self.last_append_failed && !self.is_settled() && self.is_linked()
     }
 
     pub(super) fn is_settled(&self) -> bool {
@@ -239,21 +220,27 @@ impl Segment {
     }
 
     /// How many records were written to it, ever.
-    pub(super) fn numbered(&self) -> u64 {
+    pub(super) fn record_count(&self) -> u64 {
         self.last_number.into()
     }
 
-    fn contents_of(&mut self, bytes: &[u8]) -> Contents {
+    fn load(&mut self, bytes: &[u8]) -> Loaded {
         let found = Scan::of(bytes, self.last_number, &self.unwritten);
-        let contents = Contents {
-            missing: found.missing.len() as u64,
-            records: found.records,
-        };
+        let missing = found.missing.len() as u64;
         self.last_number = found.last_number;
-        self.unsettled = contents.records.len() as u64;
-        // They are told of now, and not once more by whoever comes next.
+        self.unsettled = found.records.len() as u64;
+        // The missing records are reported now. The next process must not report them again.
         self.unwritten.extend(found.missing);
-        contents
+        self.loaded(found.records, missing)
+    }
+
+    fn loaded(&self, records: Vec<Encoded>, missing: u64) -> Loaded {
+        Loaded {
+            records,
+            missing,
+            is_recovered: !self.is_ours,
+            is_expired: false,
+        }
     }
 
     fn append(&mut self, lines: &[u8], sync: bool) -> io::Result<()> {
@@ -273,33 +260,14 @@ impl Segment {
         if let Err(error) = written {
             // A part of it may be there.
             self.needs_cut = self.file.truncate(self.length).is_err();
-            self.was_refused = !self.was_refused && !self.needs_cut;
+            self.last_append_failed = !self.last_append_failed && !self.needs_cut;
             return Err(error);
         }
-        self.was_refused = false;
+        self.last_append_failed = false;
         self.may_be_torn = false;
         self.length += bytes.len() as u64;
         Ok(())
     }
-}
-
-/// When the segment of this name was made; none for names that are not ours.
-pub(super) fn made_at(name: &str) -> Option<SystemTime> {
-    let (time, id) = name.strip_suffix(ENDING)?.split_once('-')?;
-    let is_id = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let is_time = time.len() >= 14 && time.bytes().all(|byte| byte.is_ascii_digit());
-    let since = Duration::from_millis(time.parse().ok()?);
-    (is_id && is_time)
-        .then(|| UNIX_EPOCH.checked_add(since))
-        .flatten()
-}
-
-/// Whether somebody was killed before this became a segment.
-pub(super) fn is_stillborn(name: &str, now: SystemTime) -> bool {
-    let made = name
-        .strip_suffix(FIRST_ENDING)
-        .and_then(|name| made_at(&format!("{name}{ENDING}")));
-    made.is_some_and(|made| now.duration_since(made).is_ok_and(|age| age > MAX_BIRTH))
 }
 
 /// Whether this is a segment of our version, whatever is damaged in it.

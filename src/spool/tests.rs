@@ -41,7 +41,7 @@ fn record(text: &str) -> Encoded {
     Encoded {
         json: format!("{{\"event\":\"{text:_<70}\"}}").into_bytes().into(),
         endpoint: Endpoint::Events,
-        entry: 0,
+        spool_entry: None,
     }
 }
 
@@ -61,8 +61,13 @@ fn texts(records: &[Encoded]) -> Vec<String> {
     records.iter().map(text).collect()
 }
 
-fn entries(records: &[Encoded]) -> Vec<u32> {
-    records.iter().map(|record| record.entry).collect()
+fn entries(records: &[Encoded]) -> Vec<NonZeroU32> {
+    let entries = records.iter().filter_map(|record| record.spool_entry);
+    entries.collect()
+}
+
+fn number(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).expect("above 0")
 }
 
 /// Stores them in a spool of their own, which is left at once.
@@ -82,7 +87,7 @@ fn leave_behind(disk: &MemoryDisk, prefix: &str, count: u32, now: SystemTime) {
 /// Everything that is found in the folder, delivered and acknowledged.
 fn deliver_all(disk: &MemoryDisk) -> Vec<String> {
     let mut spool = spool(disk, settings());
-    let _ = spool.look_around(at(20));
+    let _ = spool.scan_for_orphans(at(20));
     let mut delivered = Vec::new();
     while let Some(loaded) = spool.load(true, true, at(0)) {
         delivered.extend(texts(&loaded.records));

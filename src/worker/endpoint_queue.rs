@@ -30,7 +30,7 @@ impl Batch {
     pub(super) fn is_on_disk(&self) -> bool {
         self.delivery
             .front()
-            .is_some_and(|front| front.iter().all(|record| record.entry > 0))
+            .is_some_and(|front| front.iter().all(|record| record.is_spooled()))
     }
 
     /// How many records the next attempt carries.
@@ -86,10 +86,10 @@ impl EndpointQueue {
             return Some(batch);
         }
         // Records on disk outlive an outage, and must not be given up together with others.
-        let is_on_disk = self.waiting.first()?.entry > 0;
+        let is_on_disk = self.waiting.first()?.is_spooled();
         let alike = self.waiting.iter().take(limits.records);
         limits.records = alike
-            .take_while(|record| (record.entry > 0) == is_on_disk)
+            .take_while(|record| (record.is_spooled()) == is_on_disk)
             .count();
         let start = self.received - self.waiting.len() as u64;
         let length = batch_length(self.waiting.iter(), limits);
@@ -144,6 +144,8 @@ impl EndpointQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::num::NonZeroU32;
+
     use crate::record::Endpoint;
 
     #[test]
@@ -153,7 +155,7 @@ mod tests {
             queue.push(Encoded {
                 json: b"{}".as_slice().into(),
                 endpoint: Endpoint::Events,
-                entry,
+                spool_entry: NonZeroU32::new(entry),
             });
         }
         let limits = BatchLimits {

@@ -3,6 +3,7 @@
 
 use std::{
     io,
+    num::NonZeroU32,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -144,7 +145,7 @@ impl Spooler {
     }
 
     /// Writes down that these records are settled.
-    pub(super) fn acknowledge(&mut self, entries: &[u32]) {
+    pub(super) fn acknowledge(&mut self, entries: &[NonZeroU32]) {
         let written = self.spool.acknowledge(entries);
         // A success does not say whether there is room for records.
         if written.is_err() {
@@ -160,7 +161,7 @@ impl Spooler {
         let left = self.spool.leave(SystemTime::now());
         self.accounting.leave_in_spool(left.records);
         let outcome = Outcome::Dropped(DropReason::CloseTimeout, None);
-        self.accounting.settle(&left.homeless, outcome);
+        self.accounting.settle(&left.orphaned, outcome);
         self.count_missing(left.missing);
         self.settle_evicted();
     }
@@ -178,7 +179,7 @@ impl Spooler {
             held,
             held_bytes,
             is_due: self.spool.has_sealed() || flush_requested && held > 0,
-            has_orphans: self.spool.has_found(),
+            has_orphans: self.spool.has_orphans(),
             next_scan: self.next_scan,
         }
     }
@@ -196,7 +197,7 @@ impl Spooler {
             return;
         }
         // A folder that does not exist holds no segments.
-        let _ = self.spool.look_around(SystemTime::now());
+        let _ = self.spool.scan_for_orphans(SystemTime::now());
         self.scans += 1;
         self.last_scan = now;
         let pause = RESCAN_DELAY * 2_u32.pow(self.scans.min(MAX_SCANS) - 1);
@@ -247,9 +248,6 @@ impl Spooler {
 }
 
 /// The places in the spool of those records that are there.
-pub(super) fn entries<'a>(records: impl Iterator<Item = &'a Encoded>) -> Vec<u32> {
-    records
-        .map(|record| record.entry)
-        .filter(|entry| *entry > 0)
-        .collect()
+pub(super) fn entries<'a>(records: impl Iterator<Item = &'a Encoded>) -> Vec<NonZeroU32> {
+    records.filter_map(|record| record.spool_entry).collect()
 }

@@ -12,7 +12,7 @@ fn records(count: usize) -> Unsettled {
     let record = |id: usize| Encoded {
         json: id.to_string().into_bytes().into(),
         endpoint: Endpoint::Events,
-        entry: 0,
+        spool_entry: None,
     };
     unsettled((0..count).map(record))
 }

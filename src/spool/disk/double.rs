@@ -252,7 +252,7 @@ impl SegmentFile for MemoryFile {
         }
     }
 
-    fn has_name(&self) -> io::Result<bool> {
+    fn is_linked(&self) -> io::Result<bool> {
         let mut state = self.disk.state();
         state.count(Operation::Read)?;
         Ok(state.names.values().any(|node| *node == self.node))

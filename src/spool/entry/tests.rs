@@ -25,7 +25,7 @@ fn line(kind: u8, number: u32, payload: &[u8]) -> Vec<u8> {
 
 fn numbers(bytes: &[u8]) -> Vec<u32> {
     let number = |line: &Line<'_>| match line {
-        Line::Record { number, .. } => Some(*number),
+        Line::Record { number, .. } => Some(number.get()),
         Line::Acknowledged(_) => None,
     };
     read_lines(bytes).iter().filter_map(number).collect()
@@ -167,7 +167,8 @@ proptest! {
         for (is_event, number, json) in &entries {
             let endpoint = if *is_event { Endpoint::Events } else { Endpoint::LlmEvents };
             write_record(&mut text, endpoint, *number, json);
-            expected.push(Line::Record { endpoint, number: *number, json });
+            let number = NonZeroU32::new(*number).expect("above 0");
+            expected.push(Line::Record { endpoint, number, json });
         }
         prop_assert_eq!(read_lines(&text), expected);
     }

@@ -34,12 +34,12 @@ impl Scan {
                 json,
             } = line
             {
-                numbers.push(number);
-                if !settled.contains(number) {
+                numbers.push(number.get());
+                if !settled.contains(number.get()) {
                     records.push(Encoded {
                         json: json.into(),
                         endpoint,
-                        entry: number,
+                        spool_entry: Some(number),
                     });
                 }
             }

@@ -50,7 +50,7 @@ fn live(disk: &MemoryDisk, sync: bool, is_mortal: bool) -> Fates {
     };
     let mut spool = spool(disk, settings);
     let is_dead = || is_mortal && disk.has_failed();
-    let _ = spool.look_around(at(20));
+    let _ = spool.scan_for_orphans(at(20));
     for round in 0..8 {
         let mut group = records("a", round * 3..round * 3 + 3);
         let before = texts(&group);
@@ -68,7 +68,7 @@ fn live(disk: &MemoryDisk, sync: bool, is_mortal: bool) -> Fates {
             .on_disk
             .extend(before.into_iter().filter(|text| !given_back.contains(text)));
         // Records in memory are delivered too, and nothing has to be written down for them.
-        assert!(group.iter().all(|record| record.entry == 0));
+        assert!(group.iter().all(|record| record.spool_entry.is_none()));
         fates.deliver(&group);
         if failed && disk.has_lasting_fault() {
             fates.may_double.extend(given_back);
@@ -217,7 +217,7 @@ fn a_process_that_dies_at_any_operation_leaves_what_was_on_disk_to_the_next() {
 fn a_folder_that_is_not_there_is_made_when_it_is_needed() {
     let disk = MemoryDisk::default();
     let mut spool = spool(&disk, settings());
-    assert!(spool.look_around(at(20)).is_err(), "and not before");
+    assert!(spool.scan_for_orphans(at(20)).is_err(), "and not before");
     spool
         .store(&mut records("a", 0..1), at(0))
         .expect("the disk is well");
@@ -238,7 +238,9 @@ fn an_acknowledgement_that_failed_is_made_good_at_the_end() {
         error: io::ErrorKind::StorageFull,
         percent: 50,
     }));
-    spool.acknowledge(&[1, 2]).expect_err("there is no room");
+    spool
+        .acknowledge(&[number(1), number(2)])
+        .expect_err("there is no room");
     assert_eq!(spool.leave(at(0)).records, 1);
     assert_eq!(deliver_all(&disk), ["a2"]);
 }
@@ -252,10 +254,10 @@ fn a_folder_that_is_removed_in_the_middle_of_a_delivery_doubles_none() {
         .expect("the disk is well");
     spool.load(true, true, at(0)).expect("five records");
     disk.remove_folder();
-    let _ = spool.acknowledge(&[1, 2]);
+    let _ = spool.acknowledge(&[number(1), number(2)]);
     let left = spool.leave(at(0));
     assert_eq!(
-        (left.records, left.homeless.len(), left.missing),
+        (left.records, left.orphaned.len(), left.missing),
         (3, 0, 0),
         "in a folder that was made anew"
     );
@@ -275,8 +277,10 @@ fn a_folder_that_is_removed_is_no_disk_that_fails() {
     store(&mut spool, 1);
     let loaded = spool.load(true, true, at(0)).expect("two records");
     disk.remove_folder();
-    spool.acknowledge(&[1]).expect("nobody will find it");
-    spool.acknowledge(&[2]).expect("it is gone already");
+    spool
+        .acknowledge(&[number(1)])
+        .expect("nobody will find it");
+    spool.acknowledge(&[number(2)]).expect("it is gone already");
     assert_eq!((loaded.records.len(), spool.settled()), (2, 2));
 
     store(&mut spool, 2);

@@ -122,7 +122,7 @@ fn without_room_the_records_are_given_back() {
         .expect_err("others hold all of it");
     assert_eq!(error.kind(), io::ErrorKind::QuotaExceeded);
     assert_eq!(texts(&given), ["a0", "a1", "a2"]);
-    assert!(given.iter().all(|record| record.entry == 0));
+    assert!(given.iter().all(|record| record.spool_entry.is_none()));
     assert!(ours.take_evicted().is_empty());
     drop(others);
     ours.store(&mut given, at(9)).expect("they can go now");
@@ -146,7 +146,7 @@ fn records_expire_with_their_segment_whoever_left_it() {
     let disk = MemoryDisk::default();
     leave_behind(&disk, "x", 1, at(0));
     let mut spool = spool(&disk, settings());
-    spool.look_around(at(20)).expect("the disk is well");
+    spool.scan_for_orphans(at(20)).expect("the disk is well");
     spool
         .store(&mut records("a", 0..1), at(1))
         .expect("there is room");
@@ -154,7 +154,7 @@ fn records_expire_with_their_segment_whoever_left_it() {
     assert!(!loaded.is_expired, "not older than it may be");
     assert!(!spool.is_expired(at(0) + 7 * DAY));
     assert!(spool.is_expired(at(1) + 7 * DAY), "it expires in delivery");
-    spool.acknowledge(&[1]).expect("the disk is well");
+    spool.acknowledge(&[number(1)]).expect("the disk is well");
     assert!(!spool.is_expired(at(1) + 7 * DAY), "nothing is in delivery");
     let loaded = spool.load(true, true, at(2) + 7 * DAY).expect("one record");
     assert!(loaded.is_expired && !loaded.is_recovered);
@@ -219,7 +219,7 @@ fn the_oldest_go_at_the_end_too_where_records_need_another_place() {
     assert!(spool.take_evicted().is_empty());
     let left = spool.leave(at(2));
     let evicted = spool.take_evicted();
-    assert!(!evicted.is_empty() && left.homeless.is_empty());
+    assert!(!evicted.is_empty() && left.orphaned.is_empty());
     assert!(evicted.iter().all(|loaded| !loaded.is_recovered));
     let gone = all_of(&evicted);
     assert_eq!(left.records, 30 - gone.len() as u64);

@@ -15,9 +15,11 @@ fn what_is_stored_is_delivered_once_and_leaves_no_file() {
         (loaded.missing, loaded.is_recovered, loaded.is_expired),
         (0, false, false)
     );
-    spool.acknowledge(&[2]).expect("the disk is well");
+    spool.acknowledge(&[number(2)]).expect("the disk is well");
     assert_eq!(disk.names().len(), 1);
-    spool.acknowledge(&[1, 3]).expect("the disk is well");
+    spool
+        .acknowledge(&[number(1), number(3)])
+        .expect("the disk is well");
     assert!(disk.names().is_empty());
     assert!(spool.load(true, true, at(0)).is_none());
     assert_eq!(spool.leave(at(0)).records, 0);
@@ -106,7 +108,9 @@ fn a_segment_counts_as_settled_with_its_last_record() {
         .store(&mut records("a", 0..3), at(0))
         .expect("the disk is well");
     spool.load(true, true, at(0)).expect("three records");
-    spool.acknowledge(&[1, 2]).expect("the disk is well");
+    spool
+        .acknowledge(&[number(1), number(2)])
+        .expect("the disk is well");
     assert_eq!(spool.settled(), 0);
     assert_eq!(spool.leave(at(0)).records, 1);
     assert_eq!(deliver_all(&disk), ["a2"]);
@@ -119,7 +123,7 @@ fn ours_and_those_of_others_take_turns() {
         leave_behind(&disk, prefix, 1, at(number as u64));
     }
     let mut spool = spool(&disk, settings());
-    spool.look_around(at(20)).expect("the disk is well");
+    spool.scan_for_orphans(at(20)).expect("the disk is well");
     let mut order = Vec::new();
     for number in 0..2 {
         spool
@@ -147,7 +151,7 @@ fn who_closes_delivers_its_own_only() {
     let disk = MemoryDisk::default();
     leave_behind(&disk, "x", 1, at(0));
     let mut spool = spool(&disk, settings());
-    spool.look_around(at(20)).expect("the disk is well");
+    spool.scan_for_orphans(at(20)).expect("the disk is well");
     spool
         .store(&mut records("a", 0..1), at(0))
         .expect("the disk is well");
@@ -157,7 +161,7 @@ fn who_closes_delivers_its_own_only() {
         .acknowledge(&entries(&loaded.records))
         .expect("the disk is well");
     assert!(spool.load(true, false, at(0)).is_none());
-    assert!(spool.has_found());
+    assert!(spool.has_orphans());
 }
 
 #[test]
@@ -168,15 +172,15 @@ fn what_others_work_on_is_left_to_them() {
         .store(&mut records("x", 0..1), at(0))
         .expect("the disk is well");
     let mut ours = spool(&disk, settings());
-    ours.look_around(at(20)).expect("the disk is well");
-    assert!(ours.has_found());
+    ours.scan_for_orphans(at(20)).expect("the disk is well");
+    assert!(ours.has_orphans());
     assert!(ours.load(true, true, at(0)).is_none());
     other.leave(at(0));
     assert!(
         ours.load(true, true, at(0)).is_none(),
         "nobody looked again"
     );
-    ours.look_around(at(20)).expect("the disk is well");
+    ours.scan_for_orphans(at(20)).expect("the disk is well");
     let loaded = ours.load(true, true, at(0)).expect("one record");
     assert_eq!(texts(&loaded.records), ["x0"]);
 }
@@ -189,8 +193,8 @@ fn our_own_segments_are_not_found() {
         .store(&mut records("a", 0..15), at(0))
         .expect("the disk is well");
     spool.load(false, true, at(0)).expect("it is due");
-    spool.look_around(at(20)).expect("the disk is well");
-    assert!(!spool.has_found());
+    spool.scan_for_orphans(at(20)).expect("the disk is well");
+    assert!(!spool.has_orphans());
 }
 
 #[test]
@@ -205,7 +209,7 @@ fn files_without_a_record_vanish_when_they_are_found() {
         .expect("a line");
     disk.put(&name, header);
     let mut spool = spool(&disk, settings());
-    spool.look_around(at(20)).expect("the disk is well");
+    spool.scan_for_orphans(at(20)).expect("the disk is well");
     assert!(spool.load(true, true, at(0)).is_none());
     assert!(disk.names().is_empty());
 }
@@ -223,7 +227,7 @@ fn what_never_became_a_segment_is_removed_after_a_while() {
         disk.put(path, b"");
     }
     let mut spool = spool(&disk, settings());
-    spool.look_around(at(20)).expect("the disk is well");
+    spool.scan_for_orphans(at(20)).expect("the disk is well");
     assert_eq!(disk.names(), [name(15), strange]);
 }
 
@@ -279,16 +283,16 @@ fn what_others_left_damaged_is_told_of_once() {
     let (name, place) = place_of(&disk, b"x1_");
     disk.damage(&name, place);
     let mut first = spool(&disk, settings());
-    first.look_around(at(20)).expect("the disk is well");
+    first.scan_for_orphans(at(20)).expect("the disk is well");
     let loaded = first.load(true, true, at(0)).expect("two records");
     assert_eq!(
         (texts(&loaded.records), loaded.missing),
         (vec!["x0".into(), "x2".into()], 1)
     );
-    first.acknowledge(&[1]).expect("the disk is well");
+    first.acknowledge(&[number(1)]).expect("the disk is well");
     assert_eq!(first.leave(at(0)).records, 1);
     let mut second = spool(&disk, settings());
-    second.look_around(at(20)).expect("the disk is well");
+    second.scan_for_orphans(at(20)).expect("the disk is well");
     let loaded = second.load(true, true, at(0)).expect("one record");
     assert_eq!(
         (texts(&loaded.records), loaded.missing),

@@ -41,7 +41,7 @@ fn settings(builder: TrubricsBuilder) -> TrubricsBuilder {
         .llm_content(Content::redacted(hide_addresses))
         .max_text_bytes(10_000)
         .before_send(|mut record| {
-            let is_staff = record.user_id().starts_with("staff_");
+            let is_staff = record.get_user_id().starts_with("staff_");
             record.set_property("staff", is_staff);
             Some(record)
         })

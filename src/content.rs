@@ -117,8 +117,8 @@ impl ContentRules {
     }
 
     fn apply_to_fields(&self, client: ClientId, event: &LlmEvent) -> Option<(Record, bool)> {
-        let prompt = self.show(client, event.prompt())?;
-        let generation = self.show(client, event.generation())?;
+        let prompt = self.show(client, event.get_prompt())?;
+        let generation = self.show(client, event.get_generation())?;
         let mut copy = event.clone();
         copy.set_prompt(prompt.text.unwrap_or_default());
         copy.set_generation(generation.text.unwrap_or_default());

@@ -274,7 +274,7 @@ impl Open {
         event = match outcome {
             Outcome::Finished => event.latency(time).property(gen_ai::OUTCOME, "finished"),
             Outcome::Failed(error) => {
-                if event.property_value(gen_ai::ERROR_TYPE).is_none() {
+                if event.get_property(gen_ai::ERROR_TYPE).is_none() {
                     event = event.error_type(gen_ai::OTHER_ERROR);
                 }
                 event

@@ -28,11 +28,13 @@ use crate::error::EventError;
 
 /// Anything that can be tracked; made from an [`Event`] or an [`LlmEvent`] by `into()`.
 ///
-/// A [`before_send`](crate::TrubricsBuilder::before_send) hook reads and changes it. The names follow one rule: what
-/// `new` was given is read by its own name and replaced by `set_..`; what a method such as
-/// [`latency`](LlmEvent::latency) was given is replaced by calling that again, and read by the same name with
-/// `_value` behind it. What a method such as [`thread_id`](Event::thread_id) of an [`Event`] sets as a property is read
-/// as one: `property_value("$thread_id")`.
+/// A [`before_send`](crate::TrubricsBuilder::before_send) hook reads and changes it.
+///
+/// # Names
+///
+/// [`Event`], [`LlmEvent`] and `Record` name their methods by one rule, that of [`std::process::Command`] for its
+/// readers: a method with the field's bare name takes the record and returns it with the field set, `set_<field>` sets
+/// the field in place, and `get_<field>` reads it.
 ///
 /// ```
 /// use trubrics::{Record, Trubrics};
@@ -41,7 +43,7 @@ use crate::error::EventError;
 /// let client = Trubrics::builder("key")
 ///     .before_send(|mut record| {
 ///         if let Record::LlmEvent(event) = &mut record {
-///             event.set_prompt(mask(event.prompt()));
+///             event.set_prompt(mask(event.get_prompt()));
 ///         }
 ///         record.remove_property("email");
 ///         Some(record)
@@ -74,10 +76,10 @@ impl From<LlmEvent> for Record {
 
 impl Record {
     /// Whose record it is.
-    pub fn user_id(&self) -> &str {
+    pub fn get_user_id(&self) -> &str {
         match self {
-            Self::Event(event) => event.user_id(),
-            Self::LlmEvent(event) => event.user_id(),
+            Self::Event(event) => event.get_user_id(),
+            Self::LlmEvent(event) => event.get_user_id(),
         }
     }
 
@@ -89,11 +91,11 @@ impl Record {
         }
     }
 
-    /// The property of this key, as [`Event::property_value`] gives it.
-    pub fn property_value(&self, key: impl AsRef<str>) -> Option<Value> {
+    /// The property of this key, as [`Event::get_property`] gives it.
+    pub fn get_property(&self, key: impl AsRef<str>) -> Option<Value> {
         match self {
-            Self::Event(event) => event.property_value(key),
-            Self::LlmEvent(event) => event.property_value(key),
+            Self::Event(event) => event.get_property(key),
+            Self::LlmEvent(event) => event.get_property(key),
         }
     }
 

@@ -120,10 +120,10 @@ impl Scope {
     /// # assert_eq!(event["properties"], serde_json::json!({"plan": "team", "format": "svg"}));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn event(&self, event: impl Into<String>) -> Event {
+    pub fn event(&self, name: impl Into<String>) -> Event {
         let presets = &*self.presets;
         let mut event =
-            Event::new(presets.user_id.as_str(), event).preset(presets.properties.clone());
+            Event::new(presets.user_id.as_str(), name).preset(presets.properties.clone());
         if let Some(thread_id) = &presets.thread_id {
             event = event.thread_id(thread_id);
         }

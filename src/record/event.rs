@@ -39,17 +39,17 @@ const ASSISTANT_ID: &str = "$assistant_id";
 #[must_use = "an event does nothing until it is tracked"]
 pub struct Event {
     user_id: String,
-    event: String,
+    name: String,
     timestamp: Option<OffsetDateTime>,
     properties: Properties,
 }
 
 impl Event {
     /// An event of the signed-in user, or of an [`anonymous_id`](fn@crate::anonymous_id). Neither text may be empty.
-    pub fn new(user_id: impl Into<String>, event: impl Into<String>) -> Self {
+    pub fn new(user_id: impl Into<String>, name: impl Into<String>) -> Self {
         Self {
             user_id: user_id.into(),
-            event: event.into(),
+            name: name.into(),
             timestamp: None,
             properties: Properties::default(),
         }
@@ -109,7 +109,7 @@ impl Event {
     }
 
     /// Who did it.
-    pub fn user_id(&self) -> &str {
+    pub fn get_user_id(&self) -> &str {
         &self.user_id
     }
 
@@ -119,23 +119,23 @@ impl Event {
     }
 
     /// The event's name.
-    pub fn event(&self) -> &str {
-        &self.event
+    pub fn get_name(&self) -> &str {
+        &self.name
     }
 
     /// Sets the event's name, in the place of what [`new`](Self::new) was given.
-    pub fn set_event(&mut self, event: impl Into<String>) {
-        self.event = event.into();
+    pub fn set_name(&mut self, name: impl Into<String>) {
+        self.name = name.into();
     }
 
     /// When it happened, if [`timestamp`](Self::timestamp) said so.
-    pub fn timestamp_value(&self) -> Option<OffsetDateTime> {
+    pub fn get_timestamp(&self) -> Option<OffsetDateTime> {
         self.timestamp
     }
 
-    /// What was said, if `$text` is a text to [`property_value`](Self::property_value).
-    pub fn text_value(&self) -> Option<String> {
-        match self.property_value(TEXT) {
+    /// What was said, if `$text` is a text to [`get_property`](Self::get_property).
+    pub fn get_text(&self) -> Option<String> {
+        match self.get_property(TEXT) {
             Some(Value::String(text)) => Some(text),
             _ => None,
         }
@@ -145,7 +145,7 @@ impl Event {
     ///
     /// A value that can be sent but not be read as a [`Value`], such as one of 128 levels or more, comes as the text of
     /// its JSON.
-    pub fn property_value(&self, key: impl AsRef<str>) -> Option<Value> {
+    pub fn get_property(&self, key: impl AsRef<str>) -> Option<Value> {
         self.properties.value(key.as_ref())
     }
 
@@ -154,7 +154,7 @@ impl Event {
         self.properties.set(key.as_ref(), &value);
     }
 
-    /// Takes a property out, whatever it holds, and returns it as [`property_value`](Self::property_value) does; none
+    /// Takes a property out, whatever it holds, and returns it as [`get_property`](Self::get_property) does; none
     /// if it was not set on this event.
     pub fn remove_property(&mut self, key: impl AsRef<str>) -> Option<Value> {
         self.properties.remove(key.as_ref())
@@ -181,14 +181,14 @@ impl Event {
         if self.user_id.is_empty() {
             return Err(EventError::empty_user_id());
         }
-        if self.event.is_empty() {
+        if self.name.is_empty() {
             return Err(EventError::new(
                 "event",
                 "is empty: the event's name is needed",
             ));
         }
         write_text_field(json, "{\"user_id\":", &self.user_id);
-        write_text_field(json, ",\"event\":", &self.event);
+        write_text_field(json, ",\"event\":", &self.name);
         write_timestamp_field(json, self.timestamp.unwrap_or(now))?;
         self.properties.write_field(defaults, json);
         json.push(b'}');
@@ -199,7 +199,7 @@ impl Event {
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Event")
-            .field("event", &self.event)
+            .field("name", &self.name)
             .finish_non_exhaustive()
     }
 }

@@ -159,7 +159,7 @@ impl LlmEvent {
     }
 
     /// Whose prompt it is.
-    pub fn user_id(&self) -> &str {
+    pub fn get_user_id(&self) -> &str {
         &self.user_id
     }
 
@@ -169,7 +169,7 @@ impl LlmEvent {
     }
 
     /// The prompt.
-    pub fn prompt(&self) -> &str {
+    pub fn get_prompt(&self) -> &str {
         &self.prompt
     }
 
@@ -179,7 +179,7 @@ impl LlmEvent {
     }
 
     /// The generation.
-    pub fn generation(&self) -> &str {
+    pub fn get_generation(&self) -> &str {
         &self.generation
     }
 
@@ -189,38 +189,38 @@ impl LlmEvent {
     }
 
     /// The assistant, if [`assistant_id`](Self::assistant_id) named one.
-    pub fn assistant_id_value(&self) -> Option<&str> {
+    pub fn get_assistant_id(&self) -> Option<&str> {
         self.assistant_id.as_deref()
     }
 
     /// The conversation, if [`thread_id`](Self::thread_id) named one.
-    pub fn thread_id_value(&self) -> Option<&str> {
+    pub fn get_thread_id(&self) -> Option<&str> {
         self.thread_id.as_deref()
     }
 
     /// The time from the prompt to the generation, if [`latency`](Self::latency) said so.
-    pub fn latency_value(&self) -> Option<Duration> {
+    pub fn get_latency(&self) -> Option<Duration> {
         self.latency
     }
 
     /// The name of the event made of the prompt, if [`prompt_event_name`](Self::prompt_event_name) gave one.
-    pub fn prompt_event_name_value(&self) -> Option<&str> {
+    pub fn get_prompt_event_name(&self) -> Option<&str> {
         self.prompt_event_name.as_deref()
     }
 
     /// The name of the event made of the generation, if [`generation_event_name`](Self::generation_event_name) gave
     /// one.
-    pub fn generation_event_name_value(&self) -> Option<&str> {
+    pub fn get_generation_event_name(&self) -> Option<&str> {
         self.generation_event_name.as_deref()
     }
 
     /// When the generation was there, if [`timestamp`](Self::timestamp) said so.
-    pub fn timestamp_value(&self) -> Option<OffsetDateTime> {
+    pub fn get_timestamp(&self) -> Option<OffsetDateTime> {
         self.timestamp
     }
 
-    /// The property of this key, as [`Event::property_value`](crate::Event::property_value) gives it.
-    pub fn property_value(&self, key: impl AsRef<str>) -> Option<Value> {
+    /// The property of this key, as [`Event::get_property`](crate::Event::get_property) gives it.
+    pub fn get_property(&self, key: impl AsRef<str>) -> Option<Value> {
         self.properties.value(key.as_ref())
     }
 

@@ -497,9 +497,9 @@ proptest! {
 #[test]
 fn a_record_is_read_and_changed_by_the_names_of_its_fields() {
     let mut record = Record::from(event().property("k", 1).property("l", "two"));
-    assert_eq!(record.user_id(), "user");
-    assert_eq!(record.property_value("k"), Some(json!(1)));
-    assert_eq!(record.property_value("other"), None);
+    assert_eq!(record.get_user_id(), "user");
+    assert_eq!(record.get_property("k"), Some(json!(1)));
+    assert_eq!(record.get_property("other"), None);
     record.set_user_id("other user");
     record.set_property("k", 3);
     assert_eq!(record.remove_property("l"), Some(json!("two")));
@@ -512,23 +512,23 @@ fn a_record_is_read_and_changed_by_the_names_of_its_fields() {
 #[test]
 fn an_event_is_read_by_the_names_of_its_fields() {
     let mut event = event().text("hello").thread_id("t").timestamp(NOW);
-    assert_eq!((event.user_id(), event.event()), ("user", "Sign up"));
-    assert_eq!(event.text_value().as_deref(), Some("hello"));
-    assert_eq!(event.property_value("$thread_id"), Some(json!("t")));
-    assert_eq!(event.timestamp_value(), Some(NOW));
-    assert_eq!(Event::new("u", "e").property("$text", 1).text_value(), None);
-    event.set_event("Log in");
+    assert_eq!((event.get_user_id(), event.get_name()), ("user", "Sign up"));
+    assert_eq!(event.get_text().as_deref(), Some("hello"));
+    assert_eq!(event.get_property("$thread_id"), Some(json!("t")));
+    assert_eq!(event.get_timestamp(), Some(NOW));
+    assert_eq!(Event::new("u", "e").property("$text", 1).get_text(), None);
+    event.set_name("Log in");
     event.set_user_id("other");
-    assert_eq!((event.user_id(), event.event()), ("other", "Log in"));
+    assert_eq!((event.get_user_id(), event.get_name()), ("other", "Log in"));
 }
 
 #[test]
 fn an_llm_event_is_read_by_the_names_of_its_fields() {
     let mut event = LlmEvent::new("user", "p", "g");
-    assert_eq!(event.latency_value(), None);
-    assert_eq!(event.thread_id_value(), None);
-    assert_eq!(event.prompt_event_name_value(), None);
-    assert_eq!(event.generation_event_name_value(), None);
+    assert_eq!(event.get_latency(), None);
+    assert_eq!(event.get_thread_id(), None);
+    assert_eq!(event.get_prompt_event_name(), None);
+    assert_eq!(event.get_generation_event_name(), None);
     event = event
         .assistant_id("a")
         .thread_id("t")
@@ -537,15 +537,19 @@ fn an_llm_event_is_read_by_the_names_of_its_fields() {
         .generation_event_name("Answer")
         .timestamp(NOW);
     assert_eq!(
-        (event.user_id(), event.prompt(), event.generation()),
+        (
+            event.get_user_id(),
+            event.get_prompt(),
+            event.get_generation()
+        ),
         ("user", "p", "g")
     );
-    assert_eq!(event.assistant_id_value(), Some("a"));
-    assert_eq!(event.thread_id_value(), Some("t"));
-    assert_eq!(event.latency_value(), Some(Duration::from_secs(1)));
-    assert_eq!(event.prompt_event_name_value(), Some("Question"));
-    assert_eq!(event.generation_event_name_value(), Some("Answer"));
-    assert_eq!(event.timestamp_value(), Some(NOW));
+    assert_eq!(event.get_assistant_id(), Some("a"));
+    assert_eq!(event.get_thread_id(), Some("t"));
+    assert_eq!(event.get_latency(), Some(Duration::from_secs(1)));
+    assert_eq!(event.get_prompt_event_name(), Some("Question"));
+    assert_eq!(event.get_generation_event_name(), Some("Answer"));
+    assert_eq!(event.get_timestamp(), Some(NOW));
     event.set_user_id("other");
     event.set_prompt("q");
     event.set_generation("h");
@@ -595,9 +599,9 @@ proptest! {
         for key in keys {
             let arrives = json_of(record.clone());
             let expected = arrives["properties"].get(key).cloned();
-            prop_assert_eq!(record.property_value(key), expected.clone());
+            prop_assert_eq!(record.get_property(key), expected.clone());
             prop_assert_eq!(record.remove_property(key), expected);
-            prop_assert_eq!(record.property_value(key), None);
+            prop_assert_eq!(record.get_property(key), None);
         }
         let arrives = json_of(record);
         prop_assert_eq!(&arrives["properties"], &json!({"nested": {"a": [1, "}"], "b": {}}}));

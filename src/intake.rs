@@ -9,11 +9,11 @@ use crate::{
     content::ContentRules,
     control::WorkerHandle,
     drop_reason::DropReason,
-    error::{DeliveryErrorKind, EventError, TrackError, TrackErrorKind},
+    error::{DeliveryErrorKind, TrackError, TrackErrorKind},
     hooks::{self, BeforeSend, ClientId},
     lifecycle::Lifecycle,
     queue::{Overflow, Queue, Rejected, Wake},
-    record::{Encoded, Properties, RECORD_OVERHEAD, Record},
+    record::{Encoded, EventError, Properties, RECORD_OVERHEAD, Record},
 };
 
 /// Takes the records of callers.

@@ -3,6 +3,7 @@
 //! `track` encodes a record once, on the caller's thread; from there on it is an [`Encoded`], and nothing looks into
 //! it again. A retry sends the same bytes.
 
+mod error;
 mod event;
 pub(crate) mod gen_ai;
 mod llm_event;
@@ -11,11 +12,11 @@ mod strict;
 mod text;
 mod timestamp;
 
+pub use error::EventError;
 pub use event::Event;
 pub(crate) use event::TEXT;
 pub use llm_event::LlmEvent;
 pub(crate) use properties::Properties;
-pub(crate) use strict::NOT_FINITE;
 
 use std::{cell::RefCell, num::NonZeroU32};
 
@@ -24,7 +25,6 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use self::text::write_text;
-use crate::error::EventError;
 
 /// Anything that can be tracked; made from an [`Event`] or an [`LlmEvent`] by `into()`.
 ///

@@ -6,8 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::{Properties, timestamp, write_text_field, write_timestamp_field};
-use crate::error::EventError;
+use super::{EventError, Properties, timestamp, write_text_field, write_timestamp_field};
 
 /// The property that holds what was said.
 pub(crate) const TEXT: &str = "$text";

@@ -6,8 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::{Properties, gen_ai, timestamp, write_text_field, write_timestamp_field};
-use crate::error::EventError;
+use super::{EventError, Properties, gen_ai, timestamp, write_text_field, write_timestamp_field};
 
 /// A prompt and what the model made of it. Trubrics turns it into two events, one of each.
 ///

@@ -5,8 +5,8 @@ use std::{cell::Cell, collections::HashMap, mem, ops::Range};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{strict::Strict, text::write_text};
-use crate::{catch_panic::catch_panic, error::EventError};
+use super::{EventError, strict::Strict, text::write_text};
+use crate::catch_panic::catch_panic;
 
 /// Properties as they go on the wire, without the braces, and the first mistake that was made in building their record.
 #[derive(Clone, Default)]

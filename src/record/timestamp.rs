@@ -4,7 +4,8 @@ use std::{any::Any, time::SystemTime};
 
 use time::{OffsetDateTime, UtcOffset};
 
-use crate::{catch_panic::catch_panic, error::EventError};
+use super::EventError;
+use crate::catch_panic::catch_panic;
 
 /// Converts what the caller gave; what panics in its conversion is an error like any other.
 ///

@@ -1,8 +1,6 @@
 //! The callers' side of the queue: `before_send`, content rules, check, encode, queue.
 
-use std::sync::Arc;
-
-use time::OffsetDateTime;
+use std::{sync::Arc, time::SystemTime};
 
 use crate::{
     accounting::Accounting,
@@ -138,7 +136,7 @@ impl Intake {
 
     /// The record as it is sent; none if the program's own redaction failed.
     fn encode(&self, record: &Record) -> Result<Option<Encoded>, EventError> {
-        let now = OffsetDateTime::now_utc();
+        let now = SystemTime::now();
         let encoded = match &self.content {
             None => record.encode(&self.defaults, now)?,
             Some(rules) => match rules.apply(self.client, record) {

@@ -17,14 +17,14 @@ pub use event::Event;
 pub(crate) use event::TEXT;
 pub use llm_event::LlmEvent;
 pub(crate) use properties::Properties;
+pub use timestamp::IntoTimestamp;
+pub(crate) use timestamp::utc_now;
 
-use std::{cell::RefCell, num::NonZeroU32};
+use std::{cell::RefCell, num::NonZeroU32, time::SystemTime};
 
+use self::{text::write_text, timestamp::Timestamp};
 use serde::Serialize;
 use serde_json::Value;
-use time::OffsetDateTime;
-
-use self::text::write_text;
 
 /// Anything that can be tracked; made from an [`Event`] or an [`LlmEvent`] by `into()`.
 ///
@@ -119,7 +119,7 @@ impl Record {
     pub(crate) fn encode(
         &self,
         defaults: &Properties,
-        now: OffsetDateTime,
+        now: SystemTime,
     ) -> Result<Encoded, EventError> {
         let (endpoint, length) = match self {
             Self::Event(event) => (Endpoint::Events, event.text_length()),
@@ -235,10 +235,15 @@ fn write_text_field(json: &mut Vec<u8>, name: &'static str, text: &str) {
     write_text(json, text);
 }
 
-/// Appends the timestamp, with a comma before it.
-fn write_timestamp_field(json: &mut Vec<u8>, timestamp: OffsetDateTime) -> Result<(), EventError> {
+/// Appends the timestamp, with a comma before it: the record's own, or else the present.
+fn write_timestamp_field(
+    json: &mut Vec<u8>,
+    own: Option<Timestamp>,
+    now: SystemTime,
+) -> Result<(), EventError> {
+    let timestamp = own.map_or_else(|| Timestamp::try_from(now), Ok)?;
     json.extend_from_slice(b",\"timestamp\":\"");
-    timestamp::write_rfc3339(json, timestamp)?;
+    timestamp.write_rfc3339(json);
     json.push(b'"');
     Ok(())
 }

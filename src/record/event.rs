@@ -1,12 +1,14 @@
 //! A user event and its `$` properties.
 
-use std::fmt;
+use std::{fmt, time::SystemTime};
 
 use serde::Serialize;
 use serde_json::Value;
-use time::OffsetDateTime;
 
-use super::{EventError, Properties, timestamp, write_text_field, write_timestamp_field};
+use super::{
+    EventError, IntoTimestamp, Properties, timestamp::Timestamp, write_text_field,
+    write_timestamp_field,
+};
 
 /// The property that holds what was said.
 pub(crate) const TEXT: &str = "$text";
@@ -39,7 +41,7 @@ const ASSISTANT_ID: &str = "$assistant_id";
 pub struct Event {
     user_id: String,
     name: String,
-    timestamp: Option<OffsetDateTime>,
+    timestamp: Option<Timestamp>,
     properties: Properties,
 }
 
@@ -71,14 +73,12 @@ impl Event {
         self
     }
 
-    /// Sets when it happened, from a [`SystemTime`](std::time::SystemTime) or an [`OffsetDateTime`].
+    /// Sets when it happened, from a [`SystemTime`] or a [`time::OffsetDateTime`]; `None` clears it.
     ///
     /// It is sent as the same instant in UTC, in milliseconds; the years 0 to 9999 are allowed. Left out, it is the
     /// moment of the call that tracks the event.
-    pub fn timestamp(mut self, timestamp: impl Into<OffsetDateTime> + 'static) -> Self {
-        let result =
-            timestamp::convert(timestamp).map(|timestamp| self.timestamp = Some(timestamp));
-        self.properties.remember(result);
+    pub fn timestamp(mut self, timestamp: impl IntoTimestamp) -> Self {
+        self.set_timestamp(timestamp);
         self
     }
 
@@ -128,8 +128,16 @@ impl Event {
     }
 
     /// When it happened, if [`timestamp`](Self::timestamp) said so.
-    pub fn get_timestamp(&self) -> Option<OffsetDateTime> {
-        self.timestamp
+    pub fn get_timestamp(&self) -> Option<SystemTime> {
+        self.timestamp.and_then(Timestamp::to_system_time)
+    }
+
+    /// Sets when it happened, as [`timestamp`](Self::timestamp) does.
+    pub fn set_timestamp(&mut self, timestamp: impl IntoTimestamp) {
+        let result = timestamp
+            .convert()
+            .map(|timestamp| self.timestamp = timestamp);
+        self.properties.remember(result);
     }
 
     /// What was said, if `$text` is a text to [`get_property`](Self::get_property).
@@ -173,7 +181,7 @@ impl Event {
     pub(super) fn encode(
         &self,
         defaults: &Properties,
-        now: OffsetDateTime,
+        now: SystemTime,
         json: &mut Vec<u8>,
     ) -> Result<(), EventError> {
         self.properties.check()?;
@@ -188,7 +196,7 @@ impl Event {
         }
         write_text_field(json, "{\"user_id\":", &self.user_id);
         write_text_field(json, ",\"event\":", &self.name);
-        write_timestamp_field(json, self.timestamp.unwrap_or(now))?;
+        write_timestamp_field(json, self.timestamp, now)?;
         self.properties.write_field(defaults, json);
         json.push(b'}');
         Ok(())

@@ -1,12 +1,17 @@
 //! A prompt and its generation.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use serde::Serialize;
 use serde_json::Value;
-use time::OffsetDateTime;
 
-use super::{EventError, Properties, gen_ai, timestamp, write_text_field, write_timestamp_field};
+use super::{
+    EventError, IntoTimestamp, Properties, gen_ai, timestamp::Timestamp, write_text_field,
+    write_timestamp_field,
+};
 
 /// A prompt and what the model made of it. Trubrics turns it into two events, one of each.
 ///
@@ -43,7 +48,7 @@ pub struct LlmEvent {
     latency: Option<Duration>,
     prompt_event_name: Option<String>,
     generation_event_name: Option<String>,
-    timestamp: Option<OffsetDateTime>,
+    timestamp: Option<Timestamp>,
     properties: Properties,
 }
 
@@ -150,10 +155,8 @@ impl LlmEvent {
     }
 
     /// Sets when the generation was there, as [`Event::timestamp`](crate::Event::timestamp) does.
-    pub fn timestamp(mut self, timestamp: impl Into<OffsetDateTime> + 'static) -> Self {
-        let result =
-            timestamp::convert(timestamp).map(|timestamp| self.timestamp = Some(timestamp));
-        self.properties.remember(result);
+    pub fn timestamp(mut self, timestamp: impl IntoTimestamp) -> Self {
+        self.set_timestamp(timestamp);
         self
     }
 
@@ -214,8 +217,16 @@ impl LlmEvent {
     }
 
     /// When the generation was there, if [`timestamp`](Self::timestamp) said so.
-    pub fn get_timestamp(&self) -> Option<OffsetDateTime> {
-        self.timestamp
+    pub fn get_timestamp(&self) -> Option<SystemTime> {
+        self.timestamp.and_then(Timestamp::to_system_time)
+    }
+
+    /// Sets when it happened, as [`timestamp`](Self::timestamp) does.
+    pub fn set_timestamp(&mut self, timestamp: impl IntoTimestamp) {
+        let result = timestamp
+            .convert()
+            .map(|timestamp| self.timestamp = timestamp);
+        self.properties.remember(result);
     }
 
     /// The property of this key, as [`Event::get_property`](crate::Event::get_property) gives it.
@@ -251,7 +262,7 @@ impl LlmEvent {
     pub(super) fn encode(
         &self,
         defaults: &Properties,
-        now: OffsetDateTime,
+        now: SystemTime,
         json: &mut Vec<u8>,
     ) -> Result<(), EventError> {
         self.properties.check()?;
@@ -277,7 +288,7 @@ impl LlmEvent {
             let written = serde_json::to_writer(&mut *json, &latency.as_secs_f64());
             debug_assert!(written.is_ok(), "seconds are a finite number");
         }
-        write_timestamp_field(json, self.timestamp.unwrap_or(now))?;
+        write_timestamp_field(json, self.timestamp, now)?;
         self.properties.write_field(defaults, json);
         json.push(b'}');
         Ok(())

@@ -10,7 +10,7 @@ use time::{Date, Month, OffsetDateTime, UtcOffset};
 
 use super::*;
 
-const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
+const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
 fn encode(record: impl Into<Record>) -> Result<Encoded, EventError> {
     record.into().encode(&Properties::default(), NOW)
@@ -355,6 +355,22 @@ fn a_timestamp_is_sent_as_the_same_instant_in_utc_with_milliseconds() {
         json_of(event().timestamp(before_1970))["timestamp"],
         "1969-12-31T23:59:59.999Z"
     );
+}
+
+#[test]
+fn a_clock_out_of_range_makes_a_record_invalid() {
+    let beyond = NOW + Duration::from_secs(3_093_527_980_800);
+    let records: [Record; 2] = [event().into(), LlmEvent::new("u", "p", "g").into()];
+    for record in records {
+        let error = record.encode(&Properties::default(), beyond).err();
+        assert_eq!(error.expect("no time").field(), "timestamp");
+        let timed = match record {
+            Record::Event(event) => event.timestamp(NOW).into(),
+            Record::LlmEvent(event) => Record::from(event.timestamp(NOW)),
+        };
+        let encoded = timed.encode(&Properties::default(), beyond);
+        assert!(encoded.is_ok(), "a record with its own time needs no clock");
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::{
     client::Trubrics,
-    record::{LlmEvent, gen_ai},
+    record::{IntoText, LlmEvent, gen_ai},
 };
 
 impl Trubrics {
@@ -107,23 +107,23 @@ impl LlmCall {
     }
 
     /// See [`LlmEvent::assistant_id`].
-    pub fn assistant_id(self, assistant_id: impl Into<String>) -> Self {
-        self.with_text(assistant_id, LlmEvent::assistant_id)
+    pub fn assistant_id(self, assistant_id: impl IntoText) -> Self {
+        self.with(|event| event.assistant_id(assistant_id))
     }
 
     /// See [`LlmEvent::thread_id`].
-    pub fn thread_id(self, thread_id: impl Into<String>) -> Self {
-        self.with_text(thread_id, LlmEvent::thread_id)
+    pub fn thread_id(self, thread_id: impl IntoText) -> Self {
+        self.with(|event| event.thread_id(thread_id))
     }
 
     /// See [`LlmEvent::prompt_event_name`].
-    pub fn prompt_event_name(self, name: impl Into<String>) -> Self {
-        self.with_text(name, LlmEvent::prompt_event_name)
+    pub fn prompt_event_name(self, name: impl IntoText) -> Self {
+        self.with(|event| event.prompt_event_name(name))
     }
 
     /// See [`LlmEvent::generation_event_name`].
-    pub fn generation_event_name(self, name: impl Into<String>) -> Self {
-        self.with_text(name, LlmEvent::generation_event_name)
+    pub fn generation_event_name(self, name: impl IntoText) -> Self {
+        self.with(|event| event.generation_event_name(name))
     }
 
     /// See [`LlmEvent::provider`].

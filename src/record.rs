@@ -6,6 +6,7 @@
 mod error;
 mod event;
 pub(crate) mod gen_ai;
+mod into_text;
 mod llm_event;
 mod properties;
 mod strict;
@@ -15,6 +16,7 @@ mod timestamp;
 pub use error::EventError;
 pub use event::Event;
 pub(crate) use event::TEXT;
+pub use into_text::IntoText;
 pub use llm_event::LlmEvent;
 pub(crate) use properties::Properties;
 pub use timestamp::IntoTimestamp;
@@ -32,9 +34,19 @@ use serde_json::Value;
 ///
 /// # Names
 ///
-/// [`Event`], [`LlmEvent`] and `Record` name their methods by one rule, that of [`std::process::Command`] for its
-/// readers: a method with the field's bare name takes the record and returns it with the field set, `set_<field>` sets
-/// the field in place, and `get_<field>` reads it.
+/// [`Event`], [`LlmEvent`] and `Record` name their methods by one rule. Its readers are those of
+/// [`std::process::Command`].
+///
+/// - A field's bare name, such as [`thread_id`](LlmEvent::thread_id), takes the record and returns it with the field
+///   set. `Record` itself has none of these.
+/// - `set_<field>` sets the field in place.
+/// - `get_<field>` reads the field.
+///
+/// `None` clears a field that may be absent: `event.thread_id(None)`, `event.set_thread_id(None)`. A field that
+/// Trubrics keeps as a property, such as the `$text` of an [`Event`], is also the property of that key. The methods of
+/// an [`LlmEvent`] that set a property of OpenTelemetry's, such as [`provider`](LlmEvent::provider), have no reader or
+/// setter of their own: use [`get_property`](Self::get_property), [`set_property`](Self::set_property) and
+/// [`remove_property`](Self::remove_property) with the key.
 ///
 /// ```
 /// use trubrics::{Record, Trubrics};
@@ -75,7 +87,7 @@ impl From<LlmEvent> for Record {
 }
 
 impl Record {
-    /// Whose record it is.
+    /// Returns the user.
     pub fn get_user_id(&self) -> &str {
         match self {
             Self::Event(event) => event.get_user_id(),
@@ -83,7 +95,7 @@ impl Record {
         }
     }
 
-    /// Sets whose record it is.
+    /// Sets the user.
     pub fn set_user_id(&mut self, user_id: impl Into<String>) {
         match self {
             Self::Event(event) => event.set_user_id(user_id),
@@ -91,7 +103,55 @@ impl Record {
         }
     }
 
-    /// The property of this key, as [`Event::get_property`] gives it.
+    /// Returns the conversation, as [`Event::get_thread_id`] or [`LlmEvent::get_thread_id`] does.
+    pub fn get_thread_id(&self) -> Option<String> {
+        match self {
+            Self::Event(event) => event.get_thread_id(),
+            Self::LlmEvent(event) => event.get_thread_id().map(str::to_owned),
+        }
+    }
+
+    /// Sets the conversation; `None` clears it.
+    pub fn set_thread_id(&mut self, thread_id: impl IntoText) {
+        match self {
+            Self::Event(event) => event.set_thread_id(thread_id),
+            Self::LlmEvent(event) => event.set_thread_id(thread_id),
+        }
+    }
+
+    /// Returns the assistant, as [`Event::get_assistant_id`] or [`LlmEvent::get_assistant_id`] does.
+    pub fn get_assistant_id(&self) -> Option<String> {
+        match self {
+            Self::Event(event) => event.get_assistant_id(),
+            Self::LlmEvent(event) => event.get_assistant_id().map(str::to_owned),
+        }
+    }
+
+    /// Sets the assistant; `None` clears it.
+    pub fn set_assistant_id(&mut self, assistant_id: impl IntoText) {
+        match self {
+            Self::Event(event) => event.set_assistant_id(assistant_id),
+            Self::LlmEvent(event) => event.set_assistant_id(assistant_id),
+        }
+    }
+
+    /// Returns the record's own timestamp, as [`Event::get_timestamp`] does.
+    pub fn get_timestamp(&self) -> Option<SystemTime> {
+        match self {
+            Self::Event(event) => event.get_timestamp(),
+            Self::LlmEvent(event) => event.get_timestamp(),
+        }
+    }
+
+    /// Sets the timestamp; `None` clears it.
+    pub fn set_timestamp(&mut self, timestamp: impl IntoTimestamp) {
+        match self {
+            Self::Event(event) => event.set_timestamp(timestamp),
+            Self::LlmEvent(event) => event.set_timestamp(timestamp),
+        }
+    }
+
+    /// Returns the property of this key, as [`Event::get_property`] does.
     pub fn get_property(&self, key: impl AsRef<str>) -> Option<Value> {
         match self {
             Self::Event(event) => event.get_property(key),
@@ -107,7 +167,7 @@ impl Record {
         }
     }
 
-    /// Takes a property out, as [`Event::remove_property`] does.
+    /// Removes a property and returns it, as [`Event::remove_property`] does.
     pub fn remove_property(&mut self, key: impl AsRef<str>) -> Option<Value> {
         match self {
             Self::Event(event) => event.remove_property(key),

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::{
     client::Trubrics,
     llm_call::LlmCall,
-    record::{Event, LlmEvent, Properties, Record},
+    record::{Event, IntoText, LlmEvent, Properties, Record},
 };
 
 impl Trubrics {
@@ -88,15 +88,15 @@ struct Presets {
 }
 
 impl Scope {
-    /// Presets the conversation: `$thread_id` of an [`Event`], `thread_id` of an [`LlmEvent`].
-    pub fn thread_id(mut self, thread_id: impl Into<String>) -> Self {
-        self.presets_mut().thread_id = Some(thread_id.into());
+    /// Presets the conversation: `$thread_id` of an [`Event`], `thread_id` of an [`LlmEvent`]; `None` clears it.
+    pub fn thread_id(mut self, thread_id: impl IntoText) -> Self {
+        self.presets_mut().thread_id = thread_id.into_text();
         self
     }
 
-    /// Presets the assistant: `$assistant_id` of an [`Event`], `assistant_id` of an [`LlmEvent`].
-    pub fn assistant_id(mut self, assistant_id: impl Into<String>) -> Self {
-        self.presets_mut().assistant_id = Some(assistant_id.into());
+    /// Presets the assistant: `$assistant_id` of an [`Event`], `assistant_id` of an [`LlmEvent`]; `None` clears it.
+    pub fn assistant_id(mut self, assistant_id: impl IntoText) -> Self {
+        self.presets_mut().assistant_id = assistant_id.into_text();
         self
     }
 
@@ -125,10 +125,10 @@ impl Scope {
         let mut event =
             Event::new(presets.user_id.as_str(), name).preset(presets.properties.clone());
         if let Some(thread_id) = &presets.thread_id {
-            event = event.thread_id(thread_id);
+            event.set_thread_id(thread_id);
         }
         if let Some(assistant_id) = &presets.assistant_id {
-            event = event.assistant_id(assistant_id);
+            event.set_assistant_id(assistant_id);
         }
         event
     }
@@ -137,15 +137,10 @@ impl Scope {
     /// [`track`](Self::track).
     pub fn llm_event(&self, prompt: impl Into<String>, generation: impl Into<String>) -> LlmEvent {
         let presets = &*self.presets;
-        let mut event = LlmEvent::new(presets.user_id.as_str(), prompt, generation)
-            .preset(presets.properties.clone());
-        if let Some(thread_id) = &presets.thread_id {
-            event = event.thread_id(thread_id);
-        }
-        if let Some(assistant_id) = &presets.assistant_id {
-            event = event.assistant_id(assistant_id);
-        }
-        event
+        LlmEvent::new(presets.user_id.as_str(), prompt, generation)
+            .preset(presets.properties.clone())
+            .thread_id(presets.thread_id.clone())
+            .assistant_id(presets.assistant_id.clone())
     }
 
     /// Begins a call to a model with the presets, as [`Trubrics::llm_call`] does.

@@ -10,6 +10,8 @@ use time::{Date, Month, OffsetDateTime, UtcOffset};
 
 use super::*;
 
+mod names;
+
 const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
 fn encode(record: impl Into<Record>) -> Result<Encoded, EventError> {

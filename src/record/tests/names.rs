@@ -133,3 +133,69 @@ fn a_record_of_either_kind_gives_up_what_it_has() {
         assert_eq!(record.get_timestamp(), None);
     }
 }
+
+#[test]
+fn a_record_is_read_and_changed_by_the_names_of_its_fields() {
+    let mut record = Record::from(event().property("k", 1).property("l", "two"));
+    assert_eq!(record.get_user_id(), "user");
+    assert_eq!(record.get_property("k"), Some(json!(1)));
+    assert_eq!(record.get_property("other"), None);
+    record.set_user_id("other user");
+    record.set_property("k", 3);
+    assert_eq!(record.remove_property("l"), Some(json!("two")));
+    assert_eq!(record.remove_property("l"), None);
+    let json = json_of(record);
+    assert_eq!(json["user_id"], "other user");
+    assert_eq!(json["properties"], json!({"k": 3}));
+}
+
+#[test]
+fn an_event_is_read_by_the_names_of_its_fields() {
+    let mut event = event().text("hello").thread_id("t").timestamp(NOW);
+    assert_eq!((event.get_user_id(), event.get_name()), ("user", "Sign up"));
+    assert_eq!(event.get_text().as_deref(), Some("hello"));
+    assert_eq!(event.get_property("$thread_id"), Some(json!("t")));
+    assert_eq!(event.get_timestamp(), Some(NOW));
+    assert_eq!(Event::new("u", "e").property("$text", 1).get_text(), None);
+    event.set_name("Log in");
+    event.set_user_id("other");
+    assert_eq!((event.get_user_id(), event.get_name()), ("other", "Log in"));
+}
+
+#[test]
+fn an_llm_event_is_read_by_the_names_of_its_fields() {
+    let mut event = LlmEvent::new("user", "p", "g");
+    assert_eq!(event.get_latency(), None);
+    assert_eq!(event.get_thread_id(), None);
+    assert_eq!(event.get_prompt_event_name(), None);
+    assert_eq!(event.get_generation_event_name(), None);
+    event = event
+        .assistant_id("a")
+        .thread_id("t")
+        .latency(Duration::from_secs(1))
+        .prompt_event_name("Question")
+        .generation_event_name("Answer")
+        .timestamp(NOW);
+    assert_eq!(
+        (
+            event.get_user_id(),
+            event.get_prompt(),
+            event.get_generation()
+        ),
+        ("user", "p", "g")
+    );
+    assert_eq!(event.get_assistant_id(), Some("a"));
+    assert_eq!(event.get_thread_id(), Some("t"));
+    assert_eq!(event.get_latency(), Some(Duration::from_secs(1)));
+    assert_eq!(event.get_prompt_event_name(), Some("Question"));
+    assert_eq!(event.get_generation_event_name(), Some("Answer"));
+    assert_eq!(event.get_timestamp(), Some(NOW));
+    event.set_user_id("other");
+    event.set_prompt("q");
+    event.set_generation("h");
+    let json = json_of(event);
+    assert_eq!(
+        (&json["user_id"], &json["prompt"], &json["generation"]),
+        (&json!("other"), &json!("q"), &json!("h"))
+    );
+}

@@ -9,6 +9,7 @@ pub(crate) mod gen_ai;
 mod into_text;
 mod llm_event;
 mod properties;
+mod repeated_keys;
 mod strict;
 mod text;
 mod timestamp;

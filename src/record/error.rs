@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, sync::Arc};
 
-use super::strict::NOT_FINITE;
+use super::strict::WriteError;
 
 /// A record that cannot be sent as it is: a field is missing, or a value has no place in JSON.
 #[derive(Debug, Clone)]
@@ -30,13 +30,16 @@ impl EventError {
         )
     }
 
-    pub(crate) fn not_json(field: String, error: serde_json::Error) -> Self {
-        if error.to_string() == NOT_FINITE {
-            return Self::new(field, NOT_FINITE);
-        }
-        Self {
-            cause: Some(Arc::new(error)),
-            ..Self::new(field, "cannot be written as JSON")
+    pub(super) fn not_written(field: String, error: WriteError) -> Self {
+        match error {
+            WriteError::NotFinite => Self::new(
+                field,
+                "cannot be sent: NaN and infinities are not JSON numbers",
+            ),
+            WriteError::Json(error) => Self {
+                cause: Some(Arc::new(error)),
+                ..Self::new(field, "cannot be written as JSON")
+            },
         }
     }
 

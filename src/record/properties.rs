@@ -1,11 +1,16 @@
 //! The properties object, written as JSON when a property is set and never taken apart again unless a key repeats.
 
-use std::{cell::Cell, collections::HashMap, mem, ops::Range};
+use std::{cell::Cell, mem, ops::Range};
 
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{EventError, strict::Strict, text::write_text};
+use super::{
+    EventError,
+    repeated_keys::remove_repeated_keys,
+    strict::{WriteError, Written, write_value},
+    text::write_text,
+};
 use crate::catch_panic::catch_panic;
 
 /// Properties as they go on the wire, without the braces, and the first mistake that was made in building their record.
@@ -103,7 +108,12 @@ impl Properties {
             json.push(b':');
             write_value(json, value)
         };
-        self.append(entry, || format!("property `{key}`"))?;
+        let start = self.json.len();
+        let written = self.append(entry, || format!("property `{key}`"))?;
+        if written.may_repeat {
+            let entry = start + usize::from(start > 0);
+            remove_repeated_keys(&mut self.json, entry);
+        }
         self.keys.note(key_bit(key.as_bytes()));
         Ok(())
     }
@@ -111,7 +121,7 @@ impl Properties {
     /// Appends the entries of what must be a JSON object.
     pub(crate) fn extend(&mut self, properties: &impl Serialize) -> Result<(), EventError> {
         let start = self.json.len();
-        self.append(|json| write_value(json, properties), || "properties".into())?;
+        let written = self.append(|json| write_value(json, properties), || "properties".into())?;
 
         let object = start + usize::from(start > 0);
         let text = self.json[object..].trim_ascii();
@@ -137,6 +147,9 @@ impl Properties {
         let length = entries.len();
         self.json.copy_within(from..from + length, object);
         self.json.truncate(object + length);
+        if written.may_repeat {
+            remove_repeated_keys(&mut self.json, object);
+        }
         self.keys.note(ANY_KEY);
         Ok(())
     }
@@ -184,9 +197,7 @@ impl Properties {
         let may_repeat = self.keys.may_repeat || defaults.keys.may_repeat;
         let may_meet = self.keys.bits & defaults.keys.bits != 0;
         if (may_repeat || may_meet) && Keys::of(&json[start..]).may_repeat {
-            let last_ones = keep_last(&json[start..]);
-            json.truncate(start);
-            json.extend_from_slice(&last_ones);
+            remove_repeated_keys(json, start);
         }
         json.push(b'}');
     }
@@ -194,9 +205,9 @@ impl Properties {
     /// Runs the caller's own serialisation: whatever it does, a half-written entry does not stay.
     fn append(
         &mut self,
-        entry: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()>,
+        entry: impl FnOnce(&mut Vec<u8>) -> Result<Written, WriteError>,
         name: impl Fn() -> String,
-    ) -> Result<(), EventError> {
+    ) -> Result<Written, EventError> {
         let start = self.json.len();
         if start == 0 {
             if self.json.capacity() == 0 {
@@ -208,8 +219,8 @@ impl Properties {
         }
         let json = &mut self.json;
         let error = match catch_panic(|| entry(json)) {
-            Some(Ok(())) => return Ok(()),
-            Some(Err(error)) => EventError::not_json(name(), error),
+            Some(Ok(written)) => return Ok(written),
+            Some(Err(error)) => EventError::not_written(name(), error),
             None => EventError::new(name(), "panicked while it was serialised"),
         };
         self.json.truncate(start);
@@ -217,12 +228,8 @@ impl Properties {
     }
 }
 
-fn write_value(json: &mut Vec<u8>, value: &impl Serialize) -> serde_json::Result<()> {
-    value.serialize(Strict(&mut serde_json::Serializer::new(json)))
-}
-
 /// A cheap hash: a wrong guess costs a look into the object, nothing else.
-fn key_bit(key: &[u8]) -> u128 {
+pub(super) fn key_bit(key: &[u8]) -> u128 {
     let at = |index: usize| usize::from(key.get(index).copied().unwrap_or_default());
     let middle = key.len() / 2;
     let hash = key.len() * 31
@@ -241,17 +248,6 @@ fn json_kind(first_byte: u8) -> &'static str {
         b'n' => "null",
         _ => "a number",
     }
-}
-
-/// The entries without those whose key comes again later.
-fn keep_last(entries: &[u8]) -> Vec<u8> {
-    let mut last = HashMap::new();
-    for entry in split_entries(entries) {
-        last.insert(&entries[entry.key], entry.whole.start);
-    }
-    retain(entries, |entry| {
-        last.get(&entries[entry.key.clone()]) == Some(&entry.whole.start)
-    })
 }
 
 /// The entries of which this is true.
@@ -319,7 +315,7 @@ fn split_entries(json: &[u8]) -> impl Iterator<Item = Entry> {
 }
 
 /// One past the closing quote of the text that begins at `start`.
-fn end_of_text(json: &[u8], start: usize) -> usize {
+pub(super) fn end_of_text(json: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     while at < json.len() && json[at] != b'"' {
         at += if json[at] == b'\\' { 2 } else { 1 };

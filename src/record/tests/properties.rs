@@ -108,3 +108,47 @@ fn long_and_empty_keys_go_through_unchanged() {
     assert_eq!(value["properties"][&long], 1);
     assert_eq!(value["properties"][""], 2);
 }
+
+/// Entries that a `Serialize` writes as they are, equal keys included.
+struct Entries(Vec<(&'static str, Value)>);
+
+impl Serialize for Entries {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
+    }
+}
+
+#[track_caller]
+fn text_of(event: Event) -> String {
+    let encoded = encode(event).expect("valid");
+    let text = String::from_utf8(encoded.json.into_vec()).expect("UTF-8");
+    let start = text.find("\"properties\":").expect("properties");
+    text[start + "\"properties\":".len()..text.len() - 1].to_owned()
+}
+
+#[test]
+fn of_equal_keys_in_one_object_the_last_one_is_sent() {
+    #[derive(Serialize)]
+    struct Flat {
+        plan: u8,
+        #[serde(flatten)]
+        rest: BTreeMap<&'static str, u8>,
+    }
+    let twice = || Entries(vec![("a", 1.into()), ("b", 2.into()), ("a", 3.into())]);
+    let flat = || Flat {
+        plan: 1,
+        rest: BTreeMap::from([("plan", 2)]),
+    };
+    let once = r#"{"b":2,"a":3}"#;
+    assert_eq!(text_of(event().properties(twice())), once);
+    assert_eq!(text_of(event().properties(flat())), r#"{"plan":2}"#);
+    let nested = event().property("x", twice()).property("y", [flat()]);
+    assert_eq!(
+        text_of(nested),
+        format!(r#"{{"x":{once},"y":[{{"plan":2}}]}}"#)
+    );
+    let deep = event().properties(BTreeMap::from([("x", [twice()])]));
+    assert_eq!(text_of(deep), format!(r#"{{"x":[{once}]}}"#));
+    let around = event().property("b", 0).properties(twice());
+    assert_eq!(text_of(around.property("c", 4)), r#"{"b":2,"a":3,"c":4}"#);
+}

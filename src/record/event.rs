@@ -70,7 +70,7 @@ impl Event {
 
     /// Sets many properties from a map, a `json!({..})` or a struct; they replace earlier ones of the same keys.
     ///
-    /// Anything that is not a JSON object makes the event invalid.
+    /// `None` and `()` set no properties. Anything else that is not a JSON object makes the event invalid.
     pub fn properties(mut self, properties: impl Serialize) -> Self {
         self.properties.set_all(&properties);
         self

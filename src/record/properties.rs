@@ -118,13 +118,17 @@ impl Properties {
         Ok(())
     }
 
-    /// Appends the entries of what must be a JSON object.
+    /// Appends the entries of what must be a JSON object, or nothing for `null`.
     pub(crate) fn extend(&mut self, properties: &impl Serialize) -> Result<(), EventError> {
         let start = self.json.len();
         let written = self.append(|json| write_value(json, properties), || "properties".into())?;
 
         let object = start + usize::from(start > 0);
         let text = self.json[object..].trim_ascii();
+        if text == b"null" {
+            self.json.truncate(start);
+            return Ok(());
+        }
         let Some(entries) = text
             .strip_prefix(b"{")
             .and_then(|text| text.strip_suffix(b"}"))

@@ -35,10 +35,20 @@ fn a_map_a_json_object_and_a_struct_all_work_as_properties() {
 
 #[test]
 fn empty_properties_are_left_out() {
-    assert_eq!(
-        json_of(event().properties(json!({}))).get("properties"),
-        None
-    );
+    #[derive(Serialize)]
+    struct Unit;
+    let events = [
+        event().properties(json!({})),
+        event().properties(json!(null)),
+        event().properties(None::<serde_json::Map<String, Value>>),
+        event().properties(()),
+        event().properties(Unit),
+    ];
+    for event in events {
+        assert_eq!(json_of(event.clone()).get("properties"), None);
+        let more = event.property("a", 1).properties(());
+        assert_eq!(json_of(more)["properties"], json!({"a": 1}));
+    }
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! An id for a user without an account, kept in a file from run to run.
 
 use std::{
+    error::Error,
     fmt,
     fs::{DirBuilder, File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
     path::Path,
+    str::FromStr,
 };
 
 use uuid::Uuid;
@@ -28,12 +30,32 @@ use uuid::Uuid;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct AnonymousId(Uuid);
+pub struct AnonymousId(String);
 
 /// Longer files need not be read to see that they hold no id.
 const MAX_FILE_BYTES: u64 = 64;
 
 impl AnonymousId {
+    /// Makes a new id, which is kept nowhere: every call gives another.
+    ///
+    /// ```
+    /// use trubrics::AnonymousId;
+    ///
+    /// assert_ne!(AnonymousId::random(), AnonymousId::random());
+    /// ```
+    pub fn random() -> Self {
+        Self::of(Uuid::new_v4())
+    }
+
+    /// Returns the id: 36 characters, as in `1b4e28ba-2fa1-41d2-883f-0016d3cca427`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn of(id: Uuid) -> Self {
+        Self(id.hyphenated().to_string())
+    }
+
     /// Reads the id in this file; makes it, and the folders that are missing, if there is none.
     ///
     /// Of several processes that make it at once, all get the same. The file is for its owner alone (mode 0600, and
@@ -65,7 +87,7 @@ impl AnonymousId {
         if let Some(id) = read(&file)? {
             return Ok(id);
         }
-        let id = Self(Uuid::new_v4());
+        let id = Self::random();
         file.set_len(0)?;
         file.seek(SeekFrom::Start(0))?;
         file.write_all(format!("{id}\n").as_bytes())?;
@@ -77,8 +99,7 @@ impl AnonymousId {
 fn read(file: &File) -> io::Result<Option<AnonymousId>> {
     let mut bytes = Vec::new();
     file.take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
-    let id = Uuid::try_parse_ascii(bytes.trim_ascii()).ok();
-    Ok(id.filter(|id| !id.is_nil()).map(AnonymousId))
+    Ok(parse(bytes.trim_ascii()))
 }
 
 /// Held until the file is closed.
@@ -106,21 +127,48 @@ fn make_folder(path: &Path) -> io::Result<()> {
 
 impl fmt::Display for AnonymousId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.hyphenated().fmt(f)
+        self.0.fmt(f)
     }
 }
 
 impl From<&AnonymousId> for String {
     fn from(id: &AnonymousId) -> Self {
-        id.to_string()
+        id.0.clone()
     }
 }
 
 impl From<AnonymousId> for String {
     fn from(id: AnonymousId) -> Self {
-        id.to_string()
+        id.0
     }
 }
+
+impl FromStr for AnonymousId {
+    type Err = ParseIdError;
+
+    /// Reads an id that [`as_str`](Self::as_str) gave, or any other spelling of a UUID that is not nil.
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        parse(text.as_bytes()).ok_or(ParseIdError(()))
+    }
+}
+
+fn parse(text: &[u8]) -> Option<AnonymousId> {
+    let id = Uuid::try_parse_ascii(text).ok()?;
+    (!id.is_nil()).then(|| AnonymousId::of(id))
+}
+
+/// A text that is not an [`AnonymousId`]; from its `FromStr`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ParseIdError(());
+
+impl fmt::Display for ParseIdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not an id: a UUID that is not nil is needed")
+    }
+}
+
+impl Error for ParseIdError {}
 
 #[cfg(test)]
 mod tests;

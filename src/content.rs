@@ -3,7 +3,11 @@
 //! It comes after `before_send` and before encoding, on the caller's thread, and works on a copy: a record that
 //! `try_track` gives back is still whole.
 
-use std::fmt;
+use std::{
+    fmt,
+    panic::{RefUnwindSafe, UnwindSafe},
+    sync::Arc,
+};
 
 use serde_json::Value;
 
@@ -13,7 +17,7 @@ use crate::{
 };
 
 /// How much is sent of what was said; for [`TrubricsBuilder::llm_content`](crate::TrubricsBuilder::llm_content).
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub enum Content {
     /// All of it.
@@ -26,7 +30,12 @@ pub enum Content {
 }
 
 /// A function that says what is sent of a text; from [`Content::redacted`].
-pub struct Redaction(Box<Redact>);
+#[derive(Clone)]
+pub struct Redaction(Arc<Redact>);
+
+// A panic of the function is caught, and costs its record.
+impl UnwindSafe for Redaction {}
+impl RefUnwindSafe for Redaction {}
 
 impl Content {
     /// What this function makes of each text.
@@ -34,7 +43,7 @@ impl Content {
     /// It runs inside `track`, as [`before_send`](crate::TrubricsBuilder::before_send) does. A panic drops the record,
     /// counted as [`DropReason::Hook`](crate::DropReason::Hook): nothing is sent that was not redacted.
     pub fn redacted(redact: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
-        Self::Redacted(Redaction(Box::new(redact)))
+        Self::Redacted(Redaction(Arc::new(redact)))
     }
 }
 
@@ -131,7 +140,7 @@ impl ContentRules {
     fn show(&self, client: ClientId, text: &str) -> Option<Shown> {
         Some(match &self.content {
             Content::Full => self.cut(text),
-            Content::Redacted(redact) => self.cut(&hooks::redact(client, &redact.0, text)?),
+            Content::Redacted(redact) => self.cut(&hooks::redact(client, &*redact.0, text)?),
             Content::Off => Shown {
                 text: None,
                 length: Some(text.chars().count()),

@@ -3,6 +3,7 @@
 use std::{
     error::Error,
     fmt,
+    panic::{RefUnwindSafe, UnwindSafe},
     sync::{PoisonError, RwLock},
     time::Duration,
 };
@@ -92,6 +93,10 @@ pub struct ClientGuard {
     client: Option<Trubrics>,
 }
 
+// As for the client: a panic cannot leave it half-changed.
+impl UnwindSafe for ClientGuard {}
+impl RefUnwindSafe for ClientGuard {}
+
 impl ClientGuard {
     /// Takes the client away and closes it as [`Trubrics::close`] does: for programs that want to know how it went.
     ///
@@ -133,6 +138,10 @@ impl fmt::Debug for ClientGuard {
 pub struct InitError {
     client: Trubrics,
 }
+
+// As for the client: a panic cannot leave it half-changed.
+impl UnwindSafe for InitError {}
+impl RefUnwindSafe for InitError {}
 
 impl InitError {
     /// The client that was not made the one of the process; it works all the same.

@@ -110,7 +110,7 @@ pub mod fuzzing {
     pub use crate::spool::fuzzing::read_segment;
 }
 
-pub use anonymous_id::AnonymousId;
+pub use anonymous_id::{AnonymousId, ParseIdError};
 pub use builder::TrubricsBuilder;
 pub use client::Trubrics;
 pub use content::{Content, Redaction};

@@ -66,7 +66,7 @@ use serde_json::Value;
 /// # let _ = client;
 /// # Ok::<(), trubrics::ConfigError>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Record {
     /// A user event.
@@ -206,8 +206,10 @@ impl Record {
     }
 }
 
-/// A random UUID for a user without auth. Make it once and keep it, as [`AnonymousId`](crate::AnonymousId) does in a
-/// file: every call gives another.
+/// Makes a random UUID for a user without auth: every call gives another. The same as
+/// [`AnonymousId::random`](crate::AnonymousId::random), as a `String`.
+///
+/// Keep it for as long as the user is the same; [`AnonymousId::in_file`](crate::AnonymousId::in_file) does so in a file.
 ///
 /// ```
 /// let user_id = trubrics::anonymous_id();

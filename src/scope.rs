@@ -1,6 +1,10 @@
 //! A handle for one user, and what else a series of records has in common.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    panic::{RefUnwindSafe, UnwindSafe},
+    sync::Arc,
+};
 
 use serde::Serialize;
 
@@ -78,6 +82,10 @@ pub struct Scope {
     client: Trubrics,
     presets: Arc<Presets>,
 }
+
+// As for the client: a panic cannot leave it half-changed.
+impl UnwindSafe for Scope {}
+impl RefUnwindSafe for Scope {}
 
 #[derive(Clone)]
 struct Presets {

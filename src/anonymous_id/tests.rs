@@ -46,6 +46,22 @@ fn the_id_is_made_once_and_read_from_then_on() {
 }
 
 #[test]
+fn an_id_is_a_text_and_comes_back_from_it() {
+    let id = AnonymousId::random();
+    assert_eq!(id.as_str(), id.to_string());
+    assert_eq!(id.as_str().parse(), Ok(id.clone()));
+    assert_eq!(id.as_str().to_uppercase().parse(), Ok(id));
+    let nil = "00000000-0000-0000-0000-000000000000";
+    for text in ["", "x", nil, " 1b4e28ba-2fa1-41d2-883f-0016d3cca427"] {
+        let error = AnonymousId::from_str(text).expect_err(text);
+        assert_eq!(
+            error.to_string(),
+            "not an id: a UUID that is not nil is needed"
+        );
+    }
+}
+
+#[test]
 fn an_id_that_a_person_or_a_tool_wrote_is_kept() {
     let id = "1b4e28ba-2fa1-41d2-883f-0016d3cca427";
     for content in [id.to_owned(), format!("{id}\r\n"), id.to_uppercase()] {

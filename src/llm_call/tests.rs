@@ -323,14 +323,32 @@ fn chunks_that_are_all_good_finish_the_call() {
     assert_eq!(record["properties"]["outcome"], "finished");
 }
 
+/// The builder methods in the source of a type: those that take it by value.
+fn builder_methods(source: &str) -> Vec<&str> {
+    let parts = source.split("\n    pub fn ").skip(1);
+    parts
+        .filter_map(|part| {
+            let (name, rest) = part.split_once(['(', '<'])?;
+            let (parameters, _) = rest.split_once('{')?;
+            let words = parameters.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '&');
+            let mut words = words.filter(|word| !word.is_empty());
+            let first = words.find(|word| *word != "mut")?;
+            (first == "self" && parameters.contains("-> Self")).then_some(name)
+        })
+        .collect()
+}
+
 #[test]
-fn a_call_and_its_streams_may_go_to_another_thread() {
-    fn goes<T: Send>() {}
-    goes::<LlmCall>();
-    goes::<LlmStream<std::vec::IntoIter<String>>>();
-    goes::<LlmTryStream<std::vec::IntoIter<Result<String, fmt::Error>>>>();
-    goes::<crate::Scope>();
-    goes::<crate::ClientGuard>();
+fn every_builder_method_of_an_llm_event_is_there() {
+    let of_event = builder_methods(include_str!("../record/llm_event.rs"));
+    let of_call = builder_methods(include_str!("../llm_call.rs"));
+    assert!(of_event.len() > 10, "methods are found: {of_event:?}");
+    // A call measures these itself.
+    let measured = ["latency", "time_to_first_token", "timestamp"];
+    for method in of_event {
+        let is_there = of_call.contains(&method);
+        assert_eq!(is_there, !measured.contains(&method), "{method}");
+    }
 }
 
 #[test]

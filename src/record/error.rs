@@ -1,6 +1,11 @@
 //! What is wrong with a record that cannot be sent.
 
-use std::{error::Error, fmt, sync::Arc};
+use std::{
+    error::Error,
+    fmt,
+    panic::{RefUnwindSafe, UnwindSafe},
+    sync::Arc,
+};
 
 use super::strict::WriteError;
 
@@ -12,6 +17,10 @@ pub struct EventError {
     problem: String,
     cause: Option<Arc<dyn Error + Send + Sync>>,
 }
+
+// The cause is only read: a panic cannot leave it half-changed.
+impl UnwindSafe for EventError {}
+impl RefUnwindSafe for EventError {}
 
 impl EventError {
     /// `problem` continues the sentence that the field's name begins.

@@ -39,7 +39,7 @@ const GENERATION_ID: &str = "$generation_id";
 ///     .properties(Plan { seats: 5 });
 /// # let _ = event;
 /// ```
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 #[must_use = "an event does nothing until it is tracked"]
 pub struct Event {
     user_id: String,

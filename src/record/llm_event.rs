@@ -37,7 +37,7 @@ use super::{
 ///     .property("temperature", 0.2);
 /// # let _ = event;
 /// ```
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 #[must_use = "an event does nothing until it is tracked"]
 pub struct LlmEvent {
     user_id: String,

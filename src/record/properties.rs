@@ -1,6 +1,6 @@
 //! The properties object, written as JSON when a property is set and never taken apart again unless a key repeats.
 
-use std::{cell::Cell, mem, ops::Range};
+use std::{cell::Cell, collections::HashMap, mem, ops::Range};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -73,6 +73,15 @@ impl Drop for Properties {
             // A thread that is ending keeps none.
             let _ = SPARE.try_with(|spare| spare.set(mem::take(&mut self.json)));
         }
+    }
+}
+
+/// Equal if they are sent as equal objects, or are invalid in equal words.
+impl PartialEq for Properties {
+    fn eq(&self, other: &Self) -> bool {
+        let error = |properties: &Self| properties.error.as_ref().map(ToString::to_string);
+        let is_same = self.json == other.json || self.entries() == other.entries();
+        is_same && error(self) == error(other)
     }
 }
 
@@ -166,10 +175,18 @@ impl Properties {
         let entry = split_entries(&self.json)
             .filter(|entry| is_key(&self.json[entry.key.clone()], key))
             .last()?;
-        let value = self.json[entry.value].trim_ascii();
-        // What is there is never said to be missing: whoever asks may be about to hide it.
-        let as_text = |_| Value::String(String::from_utf8_lossy(value).into_owned());
-        Some(serde_json::from_slice(value).unwrap_or_else(as_text))
+        Some(read_value(&self.json[entry.value]))
+    }
+
+    /// What each key stands for. Of equal keys, the last one counts.
+    fn entries(&self) -> HashMap<String, Value> {
+        let text = |json: &[u8]| String::from_utf8_lossy(json).into_owned();
+        let read = |entry: Entry| {
+            let key = &self.json[entry.key];
+            let key = serde_json::from_slice(key).unwrap_or_else(|_| text(key));
+            (key, read_value(&self.json[entry.value]))
+        };
+        split_entries(&self.json).map(read).collect()
     }
 
     /// Takes a key out, however often it was set; says what it stood for.
@@ -230,6 +247,14 @@ impl Properties {
         self.json.truncate(start);
         Err(error)
     }
+}
+
+/// The text of the JSON where that cannot be read: a value that is there is never said to be missing, because the caller
+/// may be about to hide it.
+fn read_value(json: &[u8]) -> Value {
+    let json = json.trim_ascii();
+    let as_text = |_| Value::String(String::from_utf8_lossy(json).into_owned());
+    serde_json::from_slice(json).unwrap_or_else(as_text)
 }
 
 /// A cheap hash: a wrong guess costs a look into the object, nothing else.

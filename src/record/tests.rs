@@ -9,6 +9,7 @@ mod errors;
 mod names;
 mod properties;
 mod timestamps;
+mod traits;
 
 const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 

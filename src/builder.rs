@@ -260,7 +260,7 @@ impl TrubricsBuilder {
         self
     }
 
-    /// Sees every record before it is encoded, on the thread that tracks it, and may change it or refuse it with
+    /// Sees every record once, before it is encoded, on the thread that tracks it, and may change it or refuse it with
     /// `None`; a refused one is counted as [`DropReason::Hook`](crate::DropReason::Hook). Default: none.
     ///
     /// A panic refuses the record, and so does the hook for records that it tracks itself. It must be quick, for it runs

@@ -94,7 +94,10 @@ impl TrackError {
         }
     }
 
-    /// Gives the record back, as [`before_send`](crate::TrubricsBuilder::before_send) left it.
+    /// Gives the record back.
+    ///
+    /// [`before_send`](crate::TrubricsBuilder::before_send) may have changed it already. It does not run again when the
+    /// same client is offered the record again.
     pub fn into_record(self) -> Record {
         *self.record
     }

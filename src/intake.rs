@@ -75,8 +75,10 @@ impl Intake {
             return Err(DeliveryErrorKind::Closed);
         }
         let record = match &self.before_send {
-            Some(hook) => hooks::before_send(self.client, hook, record),
-            None => Some(record),
+            Some(hook) if !record.is_hooked_by(self.client) => {
+                hooks::before_send(self.client, hook, record)
+            }
+            _ => Some(record),
         };
         let record = record.ok_or(DeliveryErrorKind::Hook)?;
         let encoded = self.encode(&record).map_err(DeliveryErrorKind::Invalid)?;
@@ -100,12 +102,15 @@ impl Intake {
             return reject(TrackErrorKind::Full, record, None);
         }
         // A record is large, so it is moved as little as possible.
-        if let Some(hook) = &self.before_send {
+        if let Some(hook) = &self.before_send
+            && !record.is_hooked_by(self.client)
+        {
             let Some(changed) = hooks::before_send(self.client, hook, record) else {
                 self.accounting.reject(DropReason::Hook, None);
                 return Ok(());
             };
             record = changed;
+            record.set_hooked_by(self.client);
         }
         let encoded = match self.encode(&record) {
             Ok(Some(encoded)) => encoded,

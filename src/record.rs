@@ -176,6 +176,21 @@ impl Record {
         }
     }
 
+    /// Whether the record is as this client's `before_send` left it, because an earlier call gave it back.
+    pub(crate) fn is_hooked_by(&self, client: usize) -> bool {
+        match self {
+            Self::Event(event) => event.hooked_by.0 == Some(client),
+            Self::LlmEvent(event) => event.hooked_by.0 == Some(client),
+        }
+    }
+
+    pub(crate) fn set_hooked_by(&mut self, client: usize) {
+        match self {
+            Self::Event(event) => event.hooked_by.0 = Some(client),
+            Self::LlmEvent(event) => event.hooked_by.0 = Some(client),
+        }
+    }
+
     /// Checks the record and turns it into its final bytes; `now` is its timestamp if it has none.
     pub(crate) fn encode(
         &self,
@@ -218,6 +233,16 @@ impl Record {
 /// ```
 pub fn anonymous_id() -> String {
     uuid::Uuid::new_v4().to_string()
+}
+
+/// The id of the client whose `before_send` a record went through last. Records are equal without it.
+#[derive(Clone, Copy, Default)]
+struct HookedBy(Option<usize>);
+
+impl PartialEq for HookedBy {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 /// Where a record goes.

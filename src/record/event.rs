@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    EventError, IntoText, IntoTimestamp, Properties, timestamp::Timestamp, write_text_field,
-    write_timestamp_field,
+    EventError, HookedBy, IntoText, IntoTimestamp, Properties, timestamp::Timestamp,
+    write_text_field, write_timestamp_field,
 };
 
 /// The property that holds the user's words.
@@ -46,6 +46,7 @@ pub struct Event {
     name: String,
     timestamp: Option<Timestamp>,
     properties: Properties,
+    pub(super) hooked_by: HookedBy,
 }
 
 impl Event {
@@ -56,6 +57,7 @@ impl Event {
             name: name.into(),
             timestamp: None,
             properties: Properties::default(),
+            hooked_by: HookedBy::default(),
         }
     }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    EventError, IntoText, IntoTimestamp, Properties, gen_ai, timestamp::Timestamp,
+    EventError, HookedBy, IntoText, IntoTimestamp, Properties, gen_ai, timestamp::Timestamp,
     write_text_field, write_timestamp_field,
 };
 
@@ -50,6 +50,7 @@ pub struct LlmEvent {
     generation_event_name: Option<String>,
     timestamp: Option<Timestamp>,
     properties: Properties,
+    pub(super) hooked_by: HookedBy,
 }
 
 impl LlmEvent {
@@ -70,6 +71,7 @@ impl LlmEvent {
             generation_event_name: None,
             timestamp: None,
             properties: Properties::default(),
+            hooked_by: HookedBy::default(),
         }
     }
 

@@ -3,9 +3,12 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use trubrics::{DropReason, Event, LlmEvent, Record, Trubrics};
+use trubrics::{
+    DropReason, Event, LlmEvent, Record, Trubrics,
+    testing::{API_KEY, Recorder},
+};
 
-use crate::support::{LONG, assert_balanced, build, client_of, server};
+use crate::support::{Gate, LONG, assert_balanced, build, client_of, server};
 
 #[test]
 fn before_send_can_change_a_record_or_refuse_it() {
@@ -170,4 +173,43 @@ fn a_hook_that_tracks_does_not_call_itself_without_end() {
     assert_eq!((calls.load(Ordering::SeqCst), stats.dropped), (1, 2));
     assert_balanced(stats);
     slot.lock().expect("no panic").take();
+}
+
+#[test]
+fn a_record_is_hooked_once_however_often_it_is_offered() {
+    let (gate, transport) = Gate::new();
+    let hook = |mut record: Record| {
+        let hidden = format!("h({})", record.get_user_id());
+        record.set_user_id(hidden);
+        Some(record)
+    };
+    let builder = || Trubrics::builder(API_KEY).before_send(hook);
+    let client = build(
+        builder()
+            .transport(transport)
+            .flush_batch_size(1)
+            .queue_bytes(3_000),
+    );
+    let event = || Event::new("ada", "e").text("x".repeat(2_000));
+    client.track(event());
+    gate.next_request();
+    let mut record = Record::from(event());
+    for _ in 0..4 {
+        let error = client.try_track(record).expect_err("no room");
+        assert!(error.is_full());
+        record = error.into_record();
+    }
+    assert_eq!(record.get_user_id(), "h(ada)");
+    gate.answer(200);
+    client.flush(LONG).expect("delivered");
+    client.try_track(record.clone()).expect("there is room");
+    assert!(gate.next_request().contains(r#""user_id":"h(ada)""#));
+    gate.answer(200);
+    client.flush(LONG).expect("delivered");
+
+    // The hook of another client has not seen it.
+    let recorder = Recorder::new();
+    let other = build(builder().transport(recorder.clone()));
+    other.track_sync(record).expect("delivered");
+    assert_eq!(recorder.events()[0]["user_id"], "h(h(ada))");
 }

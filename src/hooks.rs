@@ -47,8 +47,11 @@ impl<'a> Dropped<'a> {
         self.refusal.and_then(|refusal| refusal.detail.as_deref())
     }
 
-    /// Each record as the JSON object that would have been sent. There is none for [`DropReason::Invalid`] and
-    /// [`DropReason::Hook`], where a record ends before it is JSON.
+    /// Each record as the JSON object that would have been sent.
+    ///
+    /// A record that is [`DropReason::Invalid`] is shown as far as it can be written: an empty user or name stays
+    /// empty, values that could not be serialised are left out, and so is a timestamp that was not set or is out of
+    /// range. There is no JSON for [`DropReason::Hook`].
     pub fn records(&self) -> impl Iterator<Item = &'a str> {
         self.records
             .iter()

@@ -118,7 +118,10 @@ impl Intake {
                 self.accounting.reject(DropReason::Hook, None);
                 return Ok(());
             }
-            Err(error) => return reject(TrackErrorKind::Invalid(error), record, None),
+            Err(error) => {
+                let shown = is_shown.then(|| self.encode_lossy(&record)).flatten();
+                return reject(TrackErrorKind::Invalid(error), record, shown);
+            }
         };
         let pushed = if when_full == WhenFull::Wait {
             // After a fork, no thread of this process makes room.
@@ -136,6 +139,16 @@ impl Intake {
             }
             Err(Rejected::Full(back)) => reject(TrackErrorKind::Full, record, Some(back)),
             Err(Rejected::Closed(back)) => reject(TrackErrorKind::Closed, record, Some(back)),
+        }
+    }
+
+    /// An invalid record for `on_drop`, under the content rules too.
+    fn encode_lossy(&self, record: &Record) -> Option<Encoded> {
+        match &self.content {
+            None => Some(record.encode_lossy(&self.defaults)),
+            Some(rules) => rules
+                .apply(self.client, record)
+                .map(|record| record.encode_lossy(&self.defaults)),
         }
     }
 

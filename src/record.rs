@@ -197,27 +197,53 @@ impl Record {
         defaults: &Properties,
         now: SystemTime,
     ) -> Result<Encoded, EventError> {
+        match self {
+            Self::Event(event) => event.check()?,
+            Self::LlmEvent(event) => event.check()?,
+        }
+        let own = self.own_timestamp();
+        let timestamp = own.map_or_else(|| Timestamp::try_from(now), Ok)?;
+        Ok(self.write(defaults, Some(timestamp)))
+    }
+
+    /// Turns a record that may be invalid into JSON, as far as it can be written: without values that could not be
+    /// serialised, and without a timestamp that was not set or is out of range.
+    pub(crate) fn encode_lossy(&self, defaults: &Properties) -> Encoded {
+        self.write(defaults, self.own_timestamp())
+    }
+
+    fn own_timestamp(&self) -> Option<Timestamp> {
+        match self {
+            Self::Event(event) => event.timestamp,
+            Self::LlmEvent(event) => event.timestamp,
+        }
+    }
+
+    fn write(&self, defaults: &Properties, timestamp: Option<Timestamp>) -> Encoded {
         let (endpoint, length) = match self {
             Self::Event(event) => (Endpoint::Events, event.text_length()),
             Self::LlmEvent(event) => (Endpoint::LlmEvents, event.text_length()),
         };
         let write = |json: &mut Vec<u8>| match self {
-            Self::Event(event) => event.encode(defaults, now, json),
-            Self::LlmEvent(event) => event.encode(defaults, now, json),
+            Self::Event(event) => event.write(defaults, timestamp, json),
+            Self::LlmEvent(event) => event.write(defaults, timestamp, json),
         };
         let json = if length < MAX_KEPT_SCRATCH / 2 {
-            with_scratch(|json| write(json).map(|()| json.as_slice().into()))?
+            with_scratch(|json| {
+                write(json);
+                json.as_slice().into()
+            })
         } else {
-            // With room for what is escaped: moving a large record costs more than giving back what was too much.
+            // With room for escapes: to move a large record costs more than to give back room that it did not need.
             let mut json = Vec::with_capacity(length + length / 16 + 1024);
-            write(&mut json)?;
+            write(&mut json);
             json.into_boxed_slice()
         };
-        Ok(Encoded {
+        Encoded {
             json,
             endpoint,
             spool_entry: None,
-        })
+        }
     }
 }
 
@@ -323,17 +349,13 @@ fn write_text_field(json: &mut Vec<u8>, name: &'static str, text: &str) {
     write_text(json, text);
 }
 
-/// Appends the timestamp, with a comma before it: the record's own, or else the present.
-fn write_timestamp_field(
-    json: &mut Vec<u8>,
-    own: Option<Timestamp>,
-    now: SystemTime,
-) -> Result<(), EventError> {
-    let timestamp = own.map_or_else(|| Timestamp::try_from(now), Ok)?;
-    json.extend_from_slice(b",\"timestamp\":\"");
-    timestamp.write_rfc3339(json);
-    json.push(b'"');
-    Ok(())
+/// Appends the timestamp, if there is one, with a comma before it.
+fn write_timestamp_field(json: &mut Vec<u8>, timestamp: Option<Timestamp>) {
+    if let Some(timestamp) = timestamp {
+        json.extend_from_slice(b",\"timestamp\":\"");
+        timestamp.write_rfc3339(json);
+        json.push(b'"');
+    }
 }
 
 #[cfg(test)]

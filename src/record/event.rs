@@ -44,7 +44,7 @@ const GENERATION_ID: &str = "$generation_id";
 pub struct Event {
     user_id: String,
     name: String,
-    timestamp: Option<Timestamp>,
+    pub(super) timestamp: Option<Timestamp>,
     properties: Properties,
     pub(super) hooked_by: HookedBy,
 }
@@ -243,12 +243,8 @@ impl Event {
         self.properties.length()
     }
 
-    pub(super) fn encode(
-        &self,
-        defaults: &Properties,
-        now: SystemTime,
-        json: &mut Vec<u8>,
-    ) -> Result<(), EventError> {
+    /// Fails if the event cannot be sent.
+    pub(super) fn check(&self) -> Result<(), EventError> {
         self.properties.check()?;
         if self.user_id.is_empty() {
             return Err(EventError::empty_user_id());
@@ -259,12 +255,20 @@ impl Event {
                 "is empty: the event's name is needed",
             ));
         }
+        Ok(())
+    }
+
+    pub(super) fn write(
+        &self,
+        defaults: &Properties,
+        timestamp: Option<Timestamp>,
+        json: &mut Vec<u8>,
+    ) {
         write_text_field(json, "{\"user_id\":", &self.user_id);
         write_text_field(json, ",\"event\":", &self.name);
-        write_timestamp_field(json, self.timestamp, now)?;
+        write_timestamp_field(json, timestamp);
         self.properties.write_field(defaults, json);
         json.push(b'}');
-        Ok(())
     }
 }
 

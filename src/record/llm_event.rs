@@ -48,7 +48,7 @@ pub struct LlmEvent {
     latency: Option<Duration>,
     prompt_event_name: Option<String>,
     generation_event_name: Option<String>,
-    timestamp: Option<Timestamp>,
+    pub(super) timestamp: Option<Timestamp>,
     properties: Properties,
     pub(super) hooked_by: HookedBy,
 }
@@ -285,16 +285,21 @@ impl LlmEvent {
         self.prompt.len() + self.generation.len() + self.properties.length()
     }
 
-    pub(super) fn encode(
-        &self,
-        defaults: &Properties,
-        now: SystemTime,
-        json: &mut Vec<u8>,
-    ) -> Result<(), EventError> {
+    /// Fails if the event cannot be sent.
+    pub(super) fn check(&self) -> Result<(), EventError> {
         self.properties.check()?;
         if self.user_id.is_empty() {
             return Err(EventError::empty_user_id());
         }
+        Ok(())
+    }
+
+    pub(super) fn write(
+        &self,
+        defaults: &Properties,
+        timestamp: Option<Timestamp>,
+        json: &mut Vec<u8>,
+    ) {
         write_text_field(json, "{\"user_id\":", &self.user_id);
         write_text_field(json, ",\"prompt\":", &self.prompt);
         write_text_field(json, ",\"generation\":", &self.generation);
@@ -314,10 +319,9 @@ impl LlmEvent {
             let written = serde_json::to_writer(&mut *json, &latency.as_secs_f64());
             debug_assert!(written.is_ok(), "seconds are a finite number");
         }
-        write_timestamp_field(json, self.timestamp, now)?;
+        write_timestamp_field(json, timestamp);
         self.properties.write_field(defaults, json);
         json.push(b'}');
-        Ok(())
     }
 }
 

@@ -178,12 +178,18 @@ impl AsRef<str> for Panicking {
 #[test]
 fn a_panic_in_whatever_a_call_is_given_leaves_exactly_one_record() {
     type Step = fn(LlmCall);
-    let steps: [(&str, Step); 7] = [
+    let steps: [(&str, Step); 8] = [
         ("a setter", |call| drop(call.provider(Panicking))),
         ("a key", |call| drop(call.property(Panicking, 1))),
         ("a generation", |call| call.finish(Panicking)),
         ("an error", |call| call.fail(Panicking)),
         ("a chunk", |call| call.stream([Panicking]).for_each(drop)),
+        ("a class", |call| {
+            let stream = call.try_stream([Err::<&str, _>("a")]);
+            stream
+                .error_type_by(|_| -> &str { panic!("on purpose") })
+                .for_each(drop);
+        }),
         ("a change", |call| {
             call.stream(["a"]).update(|_| panic!("on purpose"));
         }),
@@ -311,6 +317,25 @@ fn the_first_error_of_a_stream_fails_the_call_and_all_goes_on() {
     assert_eq!(record["generation"], "The ");
     assert_eq!(record["properties"]["outcome"], "failed");
     assert_eq!(record["properties"]["error.message"], "reset");
+}
+
+#[test]
+fn the_class_of_an_error_in_a_stream_is_what_the_caller_says() {
+    let class_of = |error: &&str| format!("class {error}");
+    let bench = Bench::new();
+    let call = bench.call().error_type("of the call");
+    let stream = call
+        .try_stream([Ok("The "), Err("a"), Err("b")])
+        .error_type_by(class_of);
+    assert_eq!(stream.count(), 3);
+    let record = bench.record();
+    assert_eq!(record["properties"]["error.type"], "class a");
+    assert_eq!(record["properties"]["error.message"], "a");
+
+    let bench = Bench::new();
+    let call = bench.call().error_type("of the call");
+    assert_eq!(call.try_stream([Ok("The "), Err("a")]).count(), 2);
+    assert_eq!(bench.record()["properties"]["error.type"], "of the call");
 }
 
 #[test]

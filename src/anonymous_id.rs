@@ -60,16 +60,16 @@ impl AnonymousId {
     /// Reads the id in this file, or makes one, with the folders that are missing.
     ///
     /// If several processes make the id at once, all of them get the same one. The file and its folders are for their
-    /// owner alone (mode 0600 and 0700). A file is written only if it is absent or empty, or holds the beginning of an id
-    /// that was never written to its end.
+    /// owner alone (mode 0600 and 0700). A file is written only if it is absent or empty, or holds the beginning of an
+    /// id that was never written to its end.
     ///
     /// It waits at most a second for another process that has locked the file.
     ///
     /// # Errors
     ///
     /// When the file holds something else, is not a regular file, stays locked, or cannot be read or made. The error
-    /// names the file, which is left as it is. The program can then use an [`anonymous_id`](fn@crate::anonymous_id) for
-    /// this run alone.
+    /// names the file, which is left as it is. The program can then use an [`anonymous_id`](fn@crate::anonymous_id)
+    /// for this run alone.
     pub fn in_file(path: impl AsRef<Path>) -> io::Result<Self> {
         Self::in_file_within(path.as_ref(), LOCK_TIMEOUT)
     }
@@ -141,7 +141,8 @@ fn read(file: &mut File) -> io::Result<Option<AnonymousId>> {
     Err(refuse(ErrorKind::InvalidData, problem))
 }
 
-/// Whether this is the beginning of an id, or nothing. After a power cut, a file may end in zeros instead of its content.
+/// Whether this is the beginning of an id, or nothing. After a power cut, a file may end in zeros instead of its
+/// content.
 fn is_torn(bytes: &[u8]) -> bool {
     let zeros = bytes.iter().rev().take_while(|byte| **byte == 0).count();
     let text = bytes[..bytes.len() - zeros].trim_ascii();

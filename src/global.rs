@@ -44,8 +44,8 @@ static CLIENT: RwLock<Option<Trubrics>> = RwLock::new(None);
 ///
 /// # Errors
 ///
-/// While the guard of another client is alive. That client stays, and the error returns this one. A library should take
-/// a [`Trubrics`] as an argument instead of calling this.
+/// While the guard of another client is alive. That client stays, and the error returns this one. A library should
+/// take a [`Trubrics`] as an argument instead of calling this.
 pub fn init(client: Trubrics) -> Result<ClientGuard, InitError> {
     if of_thread().is_some() {
         return Err(InitError { client });
@@ -76,7 +76,7 @@ pub fn flush(timeout: Duration) -> Result<(), FlushError> {
     global().flush(timeout)
 }
 
-/// Returns a handle of the client of the process. Without one, the handle is [disabled](Trubrics::disabled), and stays so.
+/// Returns a handle of the client of the process. Without one, the handle is [disabled](Trubrics::disabled) for good.
 ///
 /// ```
 /// let chat = trubrics::global().for_user("user_1").thread_id("thread_7");
@@ -110,9 +110,9 @@ fn of_thread() -> Option<Trubrics> {
 
 /// Runs a test's code with a client of its own in the place of the client of the process.
 ///
-/// While `code` runs, [`track`], [`flush`] and [`global`] use this client on this thread, so that tests of programs that
-/// use the client of the process can run in parallel. [`init`] returns its error there. The client is not closed, so a
-/// test flushes it before it looks at what arrived. Threads that `code` starts still use the client of the process.
+/// While `code` runs, [`track`], [`flush`] and [`global`] use this client on this thread, so that tests of programs
+/// with a client of the process can run in parallel. [`init`] returns its error there. The client is not closed, so a
+/// test flushes it before it looks at the events. Threads that `code` starts still use the client of the process.
 ///
 /// ```
 /// use std::time::Duration;
@@ -160,7 +160,7 @@ impl UnwindSafe for ClientGuard {}
 impl RefUnwindSafe for ClientGuard {}
 
 impl ClientGuard {
-    /// Takes the client from the process and closes it as [`Trubrics::close`] does, so that the program sees the result.
+    /// Takes the client from the process and closes it as [`Trubrics::close`] does, to see the result.
     ///
     /// # Errors
     ///

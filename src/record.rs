@@ -1,7 +1,7 @@
-//! What is tracked: an [`Event`] or an [`LlmEvent`], and its way to the bytes that go on the wire.
+//! Records, an [`Event`] or an [`LlmEvent`] each, and their encoding.
 //!
-//! `track` encodes a record once, on the caller's thread; from there on it is an [`Encoded`], and nothing looks into
-//! it again. A retry sends the same bytes.
+//! `track` encodes a record once, on the caller's thread, to an [`Encoded`]. Nothing parses that again, and a retry
+//! sends the same bytes.
 
 mod error;
 mod event;
@@ -29,7 +29,7 @@ use self::{text::write_text, timestamp::Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 
-/// Anything that can be tracked; made from an [`Event`] or an [`LlmEvent`] by `into()`.
+/// An [`Event`] or an [`LlmEvent`], from which `into()` makes it.
 ///
 /// A [`before_send`](crate::TrubricsBuilder::before_send) hook reads and changes it.
 ///
@@ -176,7 +176,7 @@ impl Record {
         }
     }
 
-    /// Whether the record is as this client's `before_send` left it, because an earlier call gave it back.
+    /// Whether this client's `before_send` has seen the record, because an earlier call gave it back.
     pub(crate) fn is_hooked_by(&self, client: usize) -> bool {
         match self {
             Self::Event(event) => event.hooked_by.0 == Some(client),
@@ -250,7 +250,8 @@ impl Record {
 /// Makes a random UUID for a user without auth: every call gives another. The same as
 /// [`AnonymousId::random`](crate::AnonymousId::random), as a `String`.
 ///
-/// Keep it for as long as the user is the same; [`AnonymousId::in_file`](crate::AnonymousId::in_file) does so in a file.
+/// Keep it for as long as the user is the same. [`AnonymousId::in_file`](crate::AnonymousId::in_file) keeps one in a
+/// file.
 ///
 /// ```
 /// let user_id = trubrics::anonymous_id();
@@ -271,7 +272,7 @@ impl PartialEq for HookedBy {
     }
 }
 
-/// Where a record goes.
+/// The endpoint that takes a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     Events,
@@ -304,7 +305,7 @@ pub(crate) struct Encoded {
     pub(crate) spool_entry: Option<NonZeroU32>,
 }
 
-/// What a waiting record takes in memory beside its JSON: its place in the channel and what the allocator adds.
+/// The memory of a queued record beside its JSON: its place in the channel and the allocator's overhead.
 pub(crate) const RECORD_OVERHEAD: usize = 48;
 
 const _: () = assert!(
@@ -318,7 +319,7 @@ impl Encoded {
         self.spool_entry.is_some()
     }
 
-    /// What the record takes in memory.
+    /// The memory that the record takes.
     pub(crate) fn cost(&self) -> usize {
         self.json.len() + RECORD_OVERHEAD
     }
@@ -332,7 +333,7 @@ fn with_scratch<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     thread_local! {
         static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     }
-    // Taken out rather than borrowed: a thread that is ending has no such buffer any more, and gets a fresh one.
+    // Taken out rather than borrowed, so that a thread that is ending, which has lost the buffer, uses a new one.
     let mut scratch = SCRATCH.try_with(RefCell::take).unwrap_or_default();
     scratch.clear();
     let result = work(&mut scratch);

@@ -1,4 +1,4 @@
-//! A handle for one user, and what else a series of records has in common.
+//! A handle for one user, with presets for a series of records.
 
 use std::{
     fmt,
@@ -15,7 +15,7 @@ use crate::{
 };
 
 impl Trubrics {
-    /// A handle that fills in this user, and whatever else is set on it: see [`Scope`].
+    /// Returns a handle that fills in this user and other presets: see [`Scope`].
     pub fn for_user(&self, user_id: impl Into<String>) -> Scope {
         Scope {
             client: self.clone(),
@@ -29,10 +29,10 @@ impl Trubrics {
     }
 }
 
-/// A client with presets, so that a conversation does not repeat itself; from [`Trubrics::for_user`].
+/// A client with presets for the records of one user or conversation; from [`Trubrics::for_user`].
 ///
-/// Cheap to clone. What is set on a scope or on a clone of it goes for what is made from that one later; what an event
-/// sets itself beats a preset of the same key.
+/// Cheap to clone. A preset applies to records that are made later from the same scope, not from its clones. A value
+/// that a record sets itself replaces a preset of the same key.
 ///
 /// A chat loop that tracks every answer with its latency, its time to first token, and how it ended:
 ///
@@ -54,7 +54,7 @@ impl Trubrics {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// The same with the official Python SDK, without the calls that fail or are broken off:
+/// The same with the official Python SDK, which does not track calls that fail or are interrupted:
 ///
 /// ```python
 /// for question in questions:
@@ -108,14 +108,14 @@ impl Scope {
         self
     }
 
-    /// Presets one property, as [`Event::property`] does: a value that cannot be sent makes every record of this scope
+    /// Presets one property, as [`Event::property`] does. A value that cannot be sent makes every record of this scope
     /// invalid.
     pub fn property(mut self, key: impl AsRef<str>, value: impl Serialize) -> Self {
         self.presets_mut().properties.set(key.as_ref(), &value);
         self
     }
 
-    /// An event of the user with the presets, to be added to and then given to [`track`](Self::track).
+    /// Makes an event of the user with the presets. Add to it, and give it to [`track`](Self::track).
     ///
     /// ```
     /// # let recorder = trubrics::testing::Recorder::new();
@@ -141,7 +141,7 @@ impl Scope {
         event
     }
 
-    /// A prompt of the user and its generation with the presets, to be added to and then given to
+    /// Makes an event of a prompt of the user and its generation with the presets. Add to it, and give it to
     /// [`track`](Self::track).
     pub fn llm_event(&self, prompt: impl Into<String>, generation: impl Into<String>) -> LlmEvent {
         let presets = &*self.presets;
@@ -156,13 +156,13 @@ impl Scope {
         LlmCall::start(&self.client, || self.llm_event(prompt, ""))
     }
 
-    /// As [`Trubrics::track`]: the record is sent as it is, so take one from [`event`](Self::event) or
+    /// Tracks a record, as [`Trubrics::track`]. The record gets no presets, so make it with [`event`](Self::event) or
     /// [`llm_event`](Self::llm_event).
     pub fn track(&self, record: impl Into<Record>) {
         self.client.track(record);
     }
 
-    /// The client behind the scope.
+    /// Returns the client of the scope.
     pub fn client(&self) -> &Trubrics {
         &self.client
     }

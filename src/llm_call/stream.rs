@@ -11,10 +11,10 @@ use super::{LlmCall, Outcome};
 
 /// An iterator that passes a model's chunks of text on; from [`LlmCall::stream`].
 ///
-/// Each chunk is passed on as it is. The first one that is not empty is the first token. At the end, the call is tracked
-/// as finished, with all of the text as its generation. If the stream is dropped before, the call is tracked as
-/// interrupted, with the text so far. The clock runs until the model's iterator ends, and includes the consumer's own
-/// time.
+/// Each chunk is passed on as it is. The first one that is not empty is the first token. At the end, the call is
+/// tracked as finished, with all of the text as its generation. If the stream is dropped before, the call is tracked
+/// as interrupted, with the text so far. The clock runs until the model's iterator ends, and includes the consumer's
+/// own time.
 ///
 /// ```
 /// use trubrics::{Trubrics, testing::Recorder};
@@ -43,7 +43,7 @@ pub struct LlmStream<I> {
 /// An iterator that passes on a model's chunks of text, which may be errors; from [`LlmCall::try_stream`].
 ///
 /// As [`LlmStream`], but the first error ends the call as failed, with the text so far as its generation.
-/// [`error_type_by`](Self::error_type_by) says what class of error it is.
+/// [`error_type_by`](Self::error_type_by) sets the class of the error.
 ///
 /// ```
 /// use trubrics::{Trubrics, testing::Recorder};
@@ -74,7 +74,8 @@ impl<I> LlmStream<I> {
         Self { chunks, call }
     }
 
-    /// Changes the call with what is known only during the stream. After the end of the call, it does nothing.
+    /// Changes the call, to set a value that is known only during the stream. After the end of the call, it does
+    /// nothing.
     ///
     /// ```
     /// # let client = trubrics::Trubrics::disabled();
@@ -100,8 +101,8 @@ impl<I> LlmTryStream<I> {
 
     /// Sets how the property `error.type` is made of the error that ends the call.
     ///
-    /// Without it, `error.type` is what [`LlmCall::error_type`] set, or else `_OTHER`. Use few different names, so that a
-    /// dashboard can group by them.
+    /// Without it, `error.type` is the class that [`LlmCall::error_type`] set, or else `_OTHER`. Use few different
+    /// names, so that a dashboard can group by them.
     ///
     /// ```
     /// use std::io::{Error, ErrorKind};

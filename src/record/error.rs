@@ -1,4 +1,4 @@
-//! What is wrong with a record that cannot be sent.
+//! The error of a record that cannot be sent.
 
 use std::{
     error::Error,
@@ -52,7 +52,7 @@ impl EventError {
         }
     }
 
-    /// The field that is wrong, such as `user_id` or ``property `score` ``.
+    /// Returns the field that is wrong, such as `user_id` or ``property `score` ``.
     pub fn field(&self) -> &str {
         &self.field
     }

@@ -21,8 +21,8 @@ const GENERATION_ID: &str = "$generation_id";
 ///
 /// Building one never fails. A value that cannot be sent makes the event invalid:
 /// [`try_track`](crate::Trubrics::try_track) and [`track_sync`](crate::Trubrics::track_sync) then return an
-/// [`EventError`], and [`track`](crate::Trubrics::track) drops the event and counts the drop. `Debug` shows the event's
-/// name and nothing else. [`Record`](crate::Record#names) says how its methods are named.
+/// [`EventError`], and [`track`](crate::Trubrics::track) drops the event and counts the drop. `Debug` shows the
+/// event's name and nothing else. [`Record`](crate::Record#names) says how its methods are named.
 ///
 /// ```
 /// use serde_json::json;
@@ -50,7 +50,9 @@ pub struct Event {
 }
 
 impl Event {
-    /// Makes an event of a signed-in user, or of an [`anonymous_id`](fn@crate::anonymous_id). Neither text may be empty.
+    /// Makes an event of a signed-in user, or of an [`anonymous_id`](fn@crate::anonymous_id).
+    ///
+    /// Neither text may be empty.
     pub fn new(user_id: impl Into<String>, name: impl Into<String>) -> Self {
         Self {
             user_id: user_id.into(),
@@ -200,10 +202,10 @@ impl Event {
         self.set_text_property(GENERATION_ID, generation_id);
     }
 
-    /// Returns the property of this key, if it is set on this event. The client's default properties are not among them.
+    /// Returns the property of this key, if it is set on this event and not by the client's default properties.
     ///
-    /// A value that can be sent but cannot be read as a [`Value`], such as one of 128 levels or more, is returned as the
-    /// text of its JSON.
+    /// A value that can be sent but cannot be read as a [`Value`], such as one of 128 levels or more, is returned as
+    /// the text of its JSON.
     pub fn get_property(&self, key: impl AsRef<str>) -> Option<Value> {
         self.properties.value(key.as_ref())
     }

@@ -99,7 +99,8 @@ impl LlmEvent {
         self
     }
 
-    /// Names the event that Trubrics makes of the generation. `None` clears the name: the server then uses `Generation`.
+    /// Names the event that Trubrics makes of the generation. `None` clears the name: the server then uses
+    /// `Generation`.
     pub fn generation_event_name(mut self, name: impl IntoText) -> Self {
         self.set_generation_event_name(name);
         self
@@ -126,14 +127,14 @@ impl LlmEvent {
         self.property(gen_ai::COST, cost)
     }
 
-    /// Sets `gen_ai.response.finish_reasons`, why the model stopped: `stop`, `length`, `tool_calls` ... The conventions
-    /// ask for a list, so it is sent as a list of one.
+    /// Sets `gen_ai.response.finish_reasons`, why the model stopped: `stop`, `length`, `tool_calls` ... The
+    /// conventions ask for a list, so it is sent as a list of one.
     pub fn finish_reason(self, reason: impl Into<String>) -> Self {
         self.property(gen_ai::FINISH_REASONS, [reason.into()])
     }
 
-    /// Sets `gen_ai.response.time_to_first_chunk`, the time from the prompt to the first of a streamed generation; it is
-    /// sent in seconds.
+    /// Sets `gen_ai.response.time_to_first_chunk`, the time from the prompt to the first chunk of a streamed
+    /// generation. It is sent in seconds.
     pub fn time_to_first_token(self, time: Duration) -> Self {
         self.property(gen_ai::TIME_TO_FIRST_TOKEN, time.as_secs_f64())
     }

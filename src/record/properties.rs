@@ -1,4 +1,4 @@
-//! The properties object, written as JSON when a property is set and never taken apart again unless a key repeats.
+//! The properties of a record: written as JSON when a property is set, and parsed again only if a key repeats.
 
 use std::{cell::Cell, collections::HashMap, mem, ops::Range};
 
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::catch_panic::catch_panic;
 
-/// Properties as they go on the wire, without the braces, and the first mistake that was made in building their record.
+/// Properties as they go on the wire, without the braces, and the first error in building their record.
 #[derive(Clone, Default)]
 pub(crate) struct Properties {
     /// Entries `"key":value`, joined by commas.
@@ -22,16 +22,16 @@ pub(crate) struct Properties {
     error: Option<Box<EventError>>,
 }
 
-/// Which keys there may be: a cheap guess, so that nobody pays for a look into the entries who need not.
+/// The keys that may be set: a cheap guess, which saves most calls a look into the entries.
 #[derive(Clone, Copy, Default)]
 struct Keys {
-    /// A bit for each, by [`key_bit`].
+    /// A bit for each key, by [`key_bit`].
     bits: u128,
-    /// A bit was met twice.
+    /// Two keys share a bit, and may be equal.
     may_repeat: bool,
 }
 
-/// The bits of keys that nobody looked at, or that are not spelled as they read.
+/// The bits of keys that were not looked at, or that have escapes.
 const ANY_KEY: u128 = u128::MAX;
 
 impl Keys {
@@ -55,14 +55,15 @@ impl Keys {
     }
 }
 
-/// Room for a few short properties, so that most events allocate once for all of theirs.
+/// Room for a few short properties, so that most events allocate once.
 const FIRST_CAPACITY: usize = 128;
 
 /// A buffer that grew beyond this is not kept for the next event.
 const MAX_KEPT_CAPACITY: usize = 4096;
 
 thread_local! {
-    /// The buffer of properties that are gone: most events are built and tracked on one thread, one after the other.
+    /// The buffer of properties that were dropped, for the next ones: most events are built and tracked one after the
+    /// other on one thread.
     static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
@@ -70,13 +71,13 @@ impl Drop for Properties {
     fn drop(&mut self) {
         if (1..=MAX_KEPT_CAPACITY).contains(&self.json.capacity()) {
             self.json.clear();
-            // A thread that is ending keeps none.
+            // A thread that is ending does not keep a buffer.
             let _ = SPARE.try_with(|spare| spare.set(mem::take(&mut self.json)));
         }
     }
 }
 
-/// Equal if they are sent as equal objects, or are invalid in equal words.
+/// Equal if equal objects are sent, or the errors have equal texts.
 impl PartialEq for Properties {
     fn eq(&self, other: &Self) -> bool {
         let error = |properties: &Self| properties.error.as_ref().map(ToString::to_string);
@@ -86,31 +87,31 @@ impl PartialEq for Properties {
 }
 
 impl Properties {
-    /// Appends one entry, or remembers why not.
+    /// Appends one entry, or remembers the error.
     pub(crate) fn set(&mut self, key: &str, value: &impl Serialize) {
         let result = self.insert(key, value);
         self.remember(result);
     }
 
-    /// Appends the entries of an object, or remembers why not.
+    /// Appends the entries of an object, or remembers the error.
     pub(crate) fn set_all(&mut self, properties: &impl Serialize) {
         let result = self.extend(properties);
         self.remember(result);
     }
 
-    /// The first mistake is the one to report.
+    /// Keeps the first error, which is the one to report.
     pub(crate) fn remember(&mut self, result: Result<(), EventError>) {
         if let Err(error) = result {
             self.error.get_or_insert_with(|| Box::new(error));
         }
     }
 
-    /// Fails if a mistake was made.
+    /// Fails with the first error.
     pub(crate) fn check(&self) -> Result<(), EventError> {
         self.error.as_deref().cloned().map_or(Ok(()), Err)
     }
 
-    /// Appends one entry. When `value` cannot be written, everything stays as it was.
+    /// Appends one entry. If the value cannot be written, nothing changes.
     pub(crate) fn insert(&mut self, key: &str, value: &impl Serialize) -> Result<(), EventError> {
         let entry = |json: &mut Vec<u8>| {
             write_text(json, key);
@@ -147,7 +148,7 @@ impl Properties {
             self.json.truncate(start);
             return Err(EventError::new("properties", problem));
         };
-        // Blanks come with a raw value, which is written as it was read.
+        // A raw value is written as it was read, with its blanks.
         let entries = entries.trim_ascii();
         if entries.is_empty() {
             self.json.truncate(start);
@@ -167,7 +168,7 @@ impl Properties {
         Ok(())
     }
 
-    /// What a key stands for, if it is set: the text of its JSON where that cannot be read.
+    /// The value of a key, as [`read_value`] reads it.
     pub(crate) fn value(&self, key: &str) -> Option<Value> {
         if self.keys.bits & key_bit(key.as_bytes()) == 0 {
             return None;
@@ -178,7 +179,7 @@ impl Properties {
         Some(read_value(&self.json[entry.value]))
     }
 
-    /// What each key stands for. Of equal keys, the last one counts.
+    /// The value of each key. Of equal keys, the last one counts.
     fn entries(&self) -> HashMap<String, Value> {
         let text = |json: &[u8]| String::from_utf8_lossy(json).into_owned();
         let read = |entry: Entry| {
@@ -189,7 +190,7 @@ impl Properties {
         split_entries(&self.json).map(read).collect()
     }
 
-    /// Takes a key out, however often it was set; says what it stood for.
+    /// Removes a key, however often it was set, and returns its value.
     pub(crate) fn remove(&mut self, key: &str) -> Option<Value> {
         let value = self.value(key)?;
         self.json = retain(&self.json, |entry| {
@@ -203,7 +204,8 @@ impl Properties {
         self.json.len()
     }
 
-    /// Appends `,"properties":{..}`: the defaults, with these over them; nothing when there are none.
+    /// Appends `,"properties":{..}`: the defaults, and these, which replace defaults of the same keys. Appends nothing
+    /// if there are neither.
     pub(super) fn write_field(&self, defaults: &Self, json: &mut Vec<u8>) {
         if self.json.is_empty() && defaults.json.is_empty() {
             return;
@@ -223,7 +225,7 @@ impl Properties {
         json.push(b'}');
     }
 
-    /// Runs the caller's own serialisation: whatever it does, a half-written entry does not stay.
+    /// Runs the caller's own `Serialize`. After a failure or a panic, a half-written entry is removed.
     fn append(
         &mut self,
         entry: impl FnOnce(&mut Vec<u8>) -> Result<Written, WriteError>,
@@ -249,15 +251,15 @@ impl Properties {
     }
 }
 
-/// The text of the JSON where that cannot be read: a value that is there is never said to be missing, because the caller
-/// may be about to hide it.
+/// The value, or the text of its JSON if that cannot be read. It is never missing, because the caller may want to hide
+/// it.
 fn read_value(json: &[u8]) -> Value {
     let json = json.trim_ascii();
     let as_text = |_| Value::String(String::from_utf8_lossy(json).into_owned());
     serde_json::from_slice(json).unwrap_or_else(as_text)
 }
 
-/// A cheap hash: a wrong guess costs a look into the object, nothing else.
+/// A cheap hash. If two keys share a bit, it costs a look into the object.
 pub(super) fn key_bit(key: &[u8]) -> u128 {
     let at = |index: usize| usize::from(key.get(index).copied().unwrap_or_default());
     let middle = key.len() / 2;
@@ -279,7 +281,7 @@ fn json_kind(first_byte: u8) -> &'static str {
     }
 }
 
-/// The entries of which this is true.
+/// Copies the entries that `is_kept` chooses.
 fn retain(entries: &[u8], is_kept: impl Fn(&Entry) -> bool) -> Vec<u8> {
     let mut kept = Vec::with_capacity(entries.len());
     for entry in split_entries(entries).filter(is_kept) {
@@ -291,7 +293,7 @@ fn retain(entries: &[u8], is_kept: impl Fn(&Entry) -> bool) -> Vec<u8> {
     kept
 }
 
-/// Whether this is the key, as JSON of whatever spelling.
+/// Whether the JSON text is this key, with or without escapes.
 fn is_key(json: &[u8], key: &str) -> bool {
     if json.contains(&b'\\') {
         return serde_json::from_slice::<String>(json).is_ok_and(|text| text == key);
@@ -304,15 +306,15 @@ fn without_quotes(key: &[u8]) -> &[u8] {
 }
 
 struct Entry {
-    /// With its quotes.
+    /// The key with its quotes.
     key: Range<usize>,
-    /// What comes after the colon.
+    /// The text after the colon.
     value: Range<usize>,
     whole: Range<usize>,
 }
 
-/// Finds the entries of an object's inside. It is valid JSON, if not always of our own writing: a scan for quotes and
-/// brackets is enough, and there may be blanks anywhere between them.
+/// Splits the inside of an object into its entries. A scan for quotes and brackets is enough, because the JSON is
+/// valid. A raw value may have blanks anywhere between them.
 fn split_entries(json: &[u8]) -> impl Iterator<Item = Entry> {
     let mut start = 0;
     std::iter::from_fn(move || {

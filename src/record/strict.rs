@@ -1,8 +1,8 @@
 //! Writes a value as JSON, or refuses what would not arrive as it was meant.
 //!
-//! `serde_json` writes a NaN or an infinity as `null`. It also trusts the value's `Serialize`: a key without a value, or
-//! a failure that the `Serialize` ignores, gives text that is not JSON, and the server refuses the whole batch. So a
-//! wrapper around each serialiser passes everything on and takes notes, which are read when the value is written.
+//! `serde_json` writes a NaN or an infinity as `null`. It also trusts the value's `Serialize`: a key without a value,
+//! or a failure that the `Serialize` ignores, gives text that is not JSON, and the server refuses the whole batch. So
+//! a wrapper around each serialiser passes everything on and takes notes, which are read at the end.
 
 mod notes;
 

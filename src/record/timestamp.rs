@@ -90,7 +90,7 @@ impl Timestamp {
         }
     }
 
-    /// Appends the instant; what is finer than a millisecond is cut off.
+    /// Appends the instant. Fractions of a millisecond are cut off.
     pub(super) fn write_rfc3339(self, out: &mut Vec<u8>) {
         let (year, month, day) = self.0.to_calendar_date();
         let (hour, minute, second, millisecond) = self.0.to_hms_milli();

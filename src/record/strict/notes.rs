@@ -1,4 +1,4 @@
-//! What is noted while a value is written, and the writer that hashes its keys.
+//! The notes that are taken while a value is written, and the writer that hashes its keys.
 
 use std::{cell::Cell, io};
 
@@ -10,9 +10,10 @@ pub(super) const NOT_FINITE: &str = "NaN and infinities are not JSON numbers";
 #[derive(Default)]
 pub(super) struct Notes {
     pub(super) not_finite: Cell<bool>,
-    /// Parts of lists and objects that were begun. A failure or a panic inside a part leaves it here for good, even if
-    /// the `Serialize` around it goes on.
+    /// The number of parts of lists and objects that were begun and not finished. A failure or a panic inside a part
+    /// leaves it here for good, even if the `Serialize` around it goes on.
     pub(super) unfinished: Cell<usize>,
+    /// Two keys of one object share a bit, and may be equal.
     pub(super) may_repeat: Cell<bool>,
     pub(super) is_in_key: Cell<bool>,
     pub(super) key_hash: Cell<u8>,

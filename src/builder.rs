@@ -11,7 +11,7 @@ use std::{
     path::{self, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
     thread,
     time::Duration,
@@ -30,7 +30,7 @@ use crate::{
     defaults,
     error::ConfigError,
     exchange::Exchange,
-    hooks::{BeforeSend, Dropped, OnDrop},
+    hooks::{BeforeSend, ClientId, Dropped, OnDrop},
     host::check_host,
     intake::Intake,
     lifecycle::Lifecycle,
@@ -43,7 +43,7 @@ use crate::{
 };
 
 /// Tells clients apart where hooks have to know their own.
-static NEXT_CLIENT: AtomicUsize = AtomicUsize::new(0);
+static NEXT_CLIENT: AtomicU32 = AtomicU32::new(0);
 
 /// Settings for a client; from [`Trubrics::builder`]. Nothing is checked before [`build`](Self::build). `Debug` shows
 /// neither the key nor the properties.
@@ -489,7 +489,7 @@ impl TrubricsBuilder {
         host: &str,
         transport: Box<dyn Transport>,
     ) -> Result<(ClientParts, Worker), ConfigError> {
-        let client = NEXT_CLIENT.fetch_add(1, Ordering::Relaxed);
+        let client = ClientId::MIN.saturating_add(NEXT_CLIENT.fetch_add(1, Ordering::Relaxed));
         let spool = self.spool_settings()?;
         let has_spool = spool.is_some();
         let wake_limits = self.wake_limits();

@@ -1,7 +1,7 @@
 //! The program's own code that runs inside ours: guarded, so that its panic costs a record at the most, and known, so
 //! that it cannot wait for itself.
 
-use std::{cell::Cell, fmt};
+use std::{cell::Cell, fmt, num::NonZeroU32};
 
 use crate::{
     catch_panic::catch_panic,
@@ -68,8 +68,8 @@ impl fmt::Debug for Dropped<'_> {
     }
 }
 
-/// Which client a hook belongs to; any number that no other has.
-pub(crate) type ClientId = usize;
+/// Tells clients apart: the client that a hook belongs to.
+pub(crate) type ClientId = NonZeroU32;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
@@ -134,7 +134,7 @@ const MAX_DEPTH: usize = 8;
 
 thread_local! {
     static RUNNING: Cell<Running> = const {
-        Cell::new(Running { frames: [(0, Kind::Transport); MAX_DEPTH], depth: 0 })
+        Cell::new(Running { frames: [(ClientId::MIN, Kind::Transport); MAX_DEPTH], depth: 0 })
     };
 }
 

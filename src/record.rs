@@ -177,14 +177,14 @@ impl Record {
     }
 
     /// Whether this client's `before_send` has seen the record, because an earlier call gave it back.
-    pub(crate) fn is_hooked_by(&self, client: usize) -> bool {
+    pub(crate) fn is_hooked_by(&self, client: NonZeroU32) -> bool {
         match self {
             Self::Event(event) => event.hooked_by.0 == Some(client),
             Self::LlmEvent(event) => event.hooked_by.0 == Some(client),
         }
     }
 
-    pub(crate) fn set_hooked_by(&mut self, client: usize) {
+    pub(crate) fn set_hooked_by(&mut self, client: NonZeroU32) {
         match self {
             Self::Event(event) => event.hooked_by.0 = Some(client),
             Self::LlmEvent(event) => event.hooked_by.0 = Some(client),
@@ -264,7 +264,7 @@ pub fn anonymous_id() -> String {
 
 /// The id of the client whose `before_send` a record went through last. Records are equal without it.
 #[derive(Clone, Copy, Default)]
-struct HookedBy(Option<usize>);
+struct HookedBy(Option<NonZeroU32>);
 
 impl PartialEq for HookedBy {
     fn eq(&self, _: &Self) -> bool {

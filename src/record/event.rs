@@ -49,6 +49,11 @@ pub struct Event {
     pub(super) hooked_by: HookedBy,
 }
 
+const _: () = assert!(
+    size_of::<Event>() <= 128,
+    "a larger event is moved by calls of memcpy"
+);
+
 impl Event {
     /// Makes an event of a signed-in user, or of an [`anonymous_id`](fn@crate::anonymous_id).
     ///

@@ -38,7 +38,7 @@ pub(super) mod sealed {
 /// An instant in UTC in the years 0 to 9999.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[expect(unnameable_types, reason = "the sealed trait gives it to this crate")]
-pub struct Timestamp(OffsetDateTime);
+pub struct Timestamp(PrimitiveDateTime);
 
 impl sealed::Convert for SystemTime {
     fn convert(self) -> Result<Option<Timestamp>, EventError> {
@@ -73,7 +73,7 @@ impl TryFrom<OffsetDateTime> for Timestamp {
     fn try_from(time: OffsetDateTime) -> Result<Self, EventError> {
         let utc = time.checked_to_offset(UtcOffset::UTC);
         utc.filter(|utc| (0..=9999).contains(&utc.year()))
-            .map(Self)
+            .map(|utc| Self(PrimitiveDateTime::new(utc.date(), utc.time())))
             .ok_or_else(out_of_range)
     }
 }
@@ -81,7 +81,7 @@ impl TryFrom<OffsetDateTime> for Timestamp {
 impl Timestamp {
     /// None for an instant that this platform's `SystemTime` cannot hold.
     pub(super) fn to_system_time(self) -> Option<SystemTime> {
-        let since_epoch = self.0 - OffsetDateTime::UNIX_EPOCH;
+        let since_epoch = self.0.assume_utc() - OffsetDateTime::UNIX_EPOCH;
         let distance = since_epoch.unsigned_abs();
         if since_epoch.is_negative() {
             SystemTime::UNIX_EPOCH.checked_sub(distance)
@@ -93,7 +93,7 @@ impl Timestamp {
     /// Appends the instant. Fractions of a millisecond are cut off.
     pub(super) fn write_rfc3339(self, out: &mut Vec<u8>) {
         let (year, month, day) = self.0.to_calendar_date();
-        let (hour, minute, second, millisecond) = self.0.to_hms_milli();
+        let (hour, minute, second, millisecond) = self.0.as_hms_milli();
         out.extend_from_slice(&digits::<4>(year.unsigned_abs()));
         out.push(b'-');
         out.extend_from_slice(&digits::<2>(u8::from(month).into()));

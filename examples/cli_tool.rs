@@ -1,12 +1,14 @@
 //! `cargo run --example cli_tool -- greet`: a command-line tool that says how it is used, at no cost to its user.
 //!
-//! A run writes its event to disk and ends; it never touches the network. What is on disk is delivered by a process
-//! that a run leaves behind, at most every ten seconds: so nobody waits for a server, nothing is lost when there is
-//! none, and the event of the last run arrives too. That process outlives the terminal, has nothing in its arguments,
-//! prints nothing, keeps no folder busy, and ends after ten seconds whatever happens.
+//! A run writes its event to disk and ends; it never touches the network. A process that it leaves behind delivers the
+//! events of this run and of all runs in the next ten seconds, so that no run starts another one in that time. The user
+//! waits for no server, and a run without a network loses nothing: the next one delivers it. The process in the
+//! background outlives the terminal, has nothing in its arguments, prints nothing, keeps no folder busy, and ends after
+//! twenty seconds at most.
 //!
-//! `--print-telemetry` prints what would be sent, and sends nothing; so does a missing `TRUBRICS_API_KEY`, which a real
-//! tool has compiled in. `DO_NOT_TRACK=1` or `CLI_TOOL_NO_TELEMETRY=1` turns it off, and forgets what waits.
+//! `--print-telemetry` prints what would be sent, and sends nothing. So does a missing `TRUBRICS_API_KEY`, which a real
+//! tool has compiled in. `DO_NOT_TRACK=1` or `CLI_TOOL_NO_TELEMETRY=1` turns telemetry off: the run deletes the events
+//! on disk, and a process in the background notices that and ends, even in the middle of a request.
 #![expect(clippy::print_stdout, reason = "a tool talks to its user")]
 #![expect(clippy::print_stderr, reason = "and says how it is used")]
 
@@ -16,19 +18,24 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
-    process::{Command, ExitCode, Stdio},
-    time::{Duration, SystemTime},
+    process::{self, Command, ExitCode, Stdio},
+    thread,
+    time::{Duration, Instant, SystemTime},
 };
 
 use trubrics::{
-    AnonymousId, DebugTransport, Event, TransportError, Trubrics, TrubricsBuilder, transport_fn,
+    AnonymousId, ConfigError, DebugTransport, Event, TransportError, Trubrics, TrubricsBuilder,
+    transport_fn,
 };
 
 const USAGE: &str = "usage: cli_tool greet [--print-telemetry]";
 
-/// The hidden command of the process that delivers, how often there is one, and how long it has.
+/// The hidden command of the process that delivers.
 const DELIVER: &str = "deliver-telemetry";
+/// How often there is one, and how long it looks for the events of later runs.
 const DELIVER_EVERY: Duration = Duration::from_secs(10);
+/// The time of its last attempt.
+const LAST_ATTEMPT: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
     let is_given = |word: &str| env::args_os().any(|argument| argument == word);
@@ -43,12 +50,12 @@ fn main() -> ExitCode {
     if command == "greet" {
         println!("Hello!");
     }
-    // Whatever becomes of it, the tool prints and returns what it would without.
+    // With an error too, the tool prints and returns what it would without telemetry.
     let _ = telemetry(command, is_given("--print-telemetry"));
     ExitCode::SUCCESS
 }
 
-/// Of a run it tells which of the tool's own commands was used, but no names of files and no values.
+/// The event of a run holds the tool's own command, but no names of files and no values.
 fn telemetry(command: &str, is_printing: bool) -> Result<(), Box<dyn Error>> {
     let folder = state_folder().ok_or("no home")?.join("telemetry");
     let spool = folder.join("spool");
@@ -56,9 +63,7 @@ fn telemetry(command: &str, is_printing: bool) -> Result<(), Box<dyn Error>> {
         return Ok(fs::remove_dir_all(spool)?);
     }
     if command == DELIVER {
-        // A close that has time delivers what all the runs before have left.
-        let client = TrubricsBuilder::from_env()?.spool(spool).build()?;
-        return Ok(client.close(DELIVER_EVERY)?);
+        return Ok(deliver(&spool)?);
     }
     let event = Event::new(AnonymousId::in_file(folder.join("user-id"))?, "Run")
         .property("command", command)
@@ -77,6 +82,32 @@ fn telemetry(command: &str, is_printing: bool) -> Result<(), Box<dyn Error>> {
     client.track(event);
     client.close(Duration::ZERO)?; // returns as soon as the event is on disk
     Ok(start_delivery(&folder)?)
+}
+
+/// Delivers the events on disk until a run would start the next process.
+fn deliver(spool: &Path) -> Result<(), ConfigError> {
+    end_without(spool.to_owned());
+    let end = Instant::now() + DELIVER_EVERY;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let client = TrubricsBuilder::from_env()?.spool(spool).build()?;
+        // A close that has time delivers the events of earlier runs. The others stay on disk.
+        let _ = client.close(left.max(LAST_ATTEMPT));
+        if left.is_zero() {
+            return Ok(());
+        }
+        thread::sleep(Duration::from_secs(1));
+    }
+}
+
+/// Ends this process when another run deletes the events on disk, because its user opted out.
+fn end_without(spool: PathBuf) {
+    thread::spawn(move || {
+        while spool.exists() {
+            thread::sleep(Duration::from_millis(100));
+        }
+        process::exit(0)
+    });
 }
 
 fn start_delivery(folder: &Path) -> io::Result<()> {

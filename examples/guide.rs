@@ -15,7 +15,7 @@ fn main() {
         complain(&error);
         Trubrics::disabled()
     });
-    run(&client, &user_id(), &question.join(" "));
+    run(&client, &user_id(&client), &question.join(" "));
     if let Err(error) = client.close(Duration::from_secs(2)) {
         complain(&error);
     }
@@ -41,7 +41,7 @@ fn settings(builder: TrubricsBuilder) -> TrubricsBuilder {
         .llm_content(Content::redacted(hide_addresses))
         .max_text_bytes(10_000)
         .before_send(|mut record| {
-            let is_staff = record.user_id().starts_with("staff_");
+            let is_staff = record.get_user_id().starts_with("staff_");
             record.set_property("staff", is_staff);
             Some(record)
         })
@@ -59,7 +59,10 @@ fn folder() -> PathBuf {
     env::home_dir().unwrap_or_default().join(".ask")
 }
 
-fn user_id() -> String {
+fn user_id(client: &Trubrics) -> String {
+    if client.is_disabled() {
+        return anonymous_id(); // nothing is kept of a user who opted out
+    }
     match AnonymousId::in_file(folder().join("user-id")) {
         Ok(id) => id.into(),
         Err(_) => anonymous_id(), // for this run alone

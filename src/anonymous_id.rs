@@ -1,18 +1,21 @@
 //! An id for a user without an account, kept in a file from run to run.
 
 use std::{
+    error::Error,
     fmt,
-    fs::{DirBuilder, File, OpenOptions},
-    io::{self, Read, Seek, SeekFrom, Write},
+    fs::{DirBuilder, File, OpenOptions, TryLockError},
+    io::{self, ErrorKind, Read, Seek, Write},
     path::Path,
+    str::FromStr,
+    thread,
+    time::{Duration, Instant},
 };
 
 use uuid::Uuid;
 
-/// A random id that is made once, kept in a file, and the same from then on: for users without an account, in programs
-/// that end and start again.
+/// A random id for a user without an account, which a file keeps from run to run.
 ///
-/// It says nothing about the user or the machine. Whoever deletes the file is somebody new.
+/// It says nothing about the user or the machine. A user who deletes the file gets a new id.
 ///
 /// ```
 /// use trubrics::{AnonymousId, Event};
@@ -28,67 +31,145 @@ use uuid::Uuid;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct AnonymousId(Uuid);
+pub struct AnonymousId(String);
 
-/// Longer files need not be read to see that they hold no id.
+/// The bytes that are read of a file. A longer one does not hold an id.
 const MAX_FILE_BYTES: u64 = 64;
 
 impl AnonymousId {
-    /// Reads the id in this file; makes it, and the folders that are missing, if there is none.
+    /// Makes a new id, which is kept nowhere: every call gives another.
     ///
-    /// Of several processes that make it at once, all get the same. The file is for its owner alone (mode 0600, and
-    /// 0700 for the folders). What is no id, such as a file that was never written to its end, is replaced by a new one.
+    /// ```
+    /// use trubrics::AnonymousId;
+    ///
+    /// assert_ne!(AnonymousId::random(), AnonymousId::random());
+    /// ```
+    pub fn random() -> Self {
+        Self::of(Uuid::new_v4())
+    }
+
+    /// Returns the id: 36 characters, as in `1b4e28ba-2fa1-41d2-883f-0016d3cca427`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn of(id: Uuid) -> Self {
+        Self(id.hyphenated().to_string())
+    }
+
+    /// Reads the id in this file, or makes one, with the folders that are missing.
+    ///
+    /// If several processes make the id at once, all of them get the same one. The file and its folders are for their
+    /// owner alone (mode 0600 and 0700). A file is written only if it is absent or empty, or holds the beginning of an
+    /// id that was never written to its end.
+    ///
+    /// It waits at most a second for another process that has locked the file.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, or made, or is no regular file, such as a pipe. An
-    /// [`anonymous_id`](fn@crate::anonymous_id) for this run alone is then better than none.
+    /// When the file holds something else, is not a regular file, stays locked, or cannot be read or made. The error
+    /// names the file, which is left as it is. The program can then use an [`anonymous_id`](fn@crate::anonymous_id)
+    /// for this run alone.
     pub fn in_file(path: impl AsRef<Path>) -> io::Result<Self> {
-        let path = path.as_ref();
-        // To open a pipe may wait for ever.
-        if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
-            let problem = format!("{} is no regular file", path.display());
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
-        }
-        // Nearly always it is there. What cannot be read here is met again below.
-        if let Some(id) = File::open(path).ok().and_then(|file| read(&file).ok()?) {
-            return Ok(id);
-        }
-        make_folder(path)?;
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(path)?;
-        lock(&file)?;
-        // Somebody else may have made it while we waited for the lock.
-        if let Some(id) = read(&file)? {
-            return Ok(id);
-        }
-        let id = Self(Uuid::new_v4());
-        file.set_len(0)?;
-        file.seek(SeekFrom::Start(0))?;
-        file.write_all(format!("{id}\n").as_bytes())?;
-        Ok(id)
+        Self::in_file_within(path.as_ref(), LOCK_TIMEOUT)
+    }
+
+    fn in_file_within(path: &Path, lock_timeout: Duration) -> io::Result<Self> {
+        read_or_make(path, lock_timeout).map_err(|error| {
+            let problem = format!("{} cannot keep an id: {error}", path.display());
+            io::Error::new(error.kind(), problem)
+        })
     }
 }
 
-/// None for what is no id.
-fn read(file: &File) -> io::Result<Option<AnonymousId>> {
-    let mut bytes = Vec::new();
-    file.take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
-    let id = Uuid::try_parse_ascii(bytes.trim_ascii()).ok();
-    Ok(id.filter(|id| !id.is_nil()).map(AnonymousId))
+/// Long enough for another process to write the id, which takes a millisecond or two.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+const LOCK_RETRY: Duration = Duration::from_millis(10);
+
+fn read_or_make(path: &Path, lock_timeout: Duration) -> io::Result<AnonymousId> {
+    // To open a pipe could wait forever.
+    if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(refuse(ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    // The usual case.
+    if let Ok(mut file) = File::open(path) {
+        match read(&mut file) {
+            Ok(Some(id)) => return Ok(id),
+            Err(error) if error.kind() == ErrorKind::InvalidData => return Err(error),
+            // The file is read again below.
+            Ok(None) | Err(_) => {}
+        }
+    }
+    make_folder(path)?;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    if let Err(error) = lock(&file, lock_timeout) {
+        // The process that holds the lock may have written the id.
+        return read(&mut file).ok().flatten().ok_or(error);
+    }
+    // Another process may have made the id before this one got the lock.
+    if let Some(id) = read(&mut file)? {
+        return Ok(id);
+    }
+    let id = AnonymousId::random();
+    file.set_len(0)?;
+    file.rewind()?;
+    file.write_all(format!("{id}\n").as_bytes())?;
+    Ok(id)
 }
 
-/// Held until the file is closed.
-fn lock(file: &File) -> io::Result<()> {
+fn refuse(kind: ErrorKind, problem: &'static str) -> io::Error {
+    io::Error::new(kind, problem)
+}
+
+/// None for a file without an id that may be written.
+fn read(file: &mut File) -> io::Result<Option<AnonymousId>> {
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
+    if let Some(id) = parse(bytes.trim_ascii()) {
+        return Ok(Some(id));
+    }
+    let is_whole = (bytes.len() as u64) < MAX_FILE_BYTES;
+    if is_whole && is_torn(&bytes) {
+        return Ok(None);
+    }
+    let problem = "it holds something else, which is left as it is";
+    Err(refuse(ErrorKind::InvalidData, problem))
+}
+
+/// Whether this is the beginning of an id, or nothing. After a power cut, a file may end in zeros instead of its
+/// content.
+fn is_torn(bytes: &[u8]) -> bool {
+    let zeros = bytes.iter().rev().take_while(|byte| **byte == 0).count();
+    let text = bytes[..bytes.len() - zeros].trim_ascii();
+    let is_hyphen = |index| matches!(index, 8 | 13 | 18 | 23);
+    let fits = |(index, byte): (usize, &u8)| match is_hyphen(index) {
+        true => *byte == b'-',
+        false => byte.is_ascii_hexdigit(),
+    };
+    text.len() < 36 && text.iter().enumerate().all(fits)
+}
+
+/// Locks the file until it is closed.
+fn lock(file: &File, timeout: Duration) -> io::Result<()> {
+    let deadline = Instant::now() + timeout;
     loop {
-        match file.lock() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // Two first runs at once may then disagree, until the next one.
-            Err(error) if error.kind() == io::ErrorKind::Unsupported => return Ok(()),
-            other => return other,
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            // Two first runs at once may then have two ids, until the next run.
+            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {
+                return Ok(());
+            }
+            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Interrupted => {}
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
+                return Err(refuse(ErrorKind::TimedOut, "another process has locked it"));
+            }
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_RETRY),
         }
     }
 }
@@ -106,21 +187,48 @@ fn make_folder(path: &Path) -> io::Result<()> {
 
 impl fmt::Display for AnonymousId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.hyphenated().fmt(f)
+        self.0.fmt(f)
     }
 }
 
 impl From<&AnonymousId> for String {
     fn from(id: &AnonymousId) -> Self {
-        id.to_string()
+        id.0.clone()
     }
 }
 
 impl From<AnonymousId> for String {
     fn from(id: AnonymousId) -> Self {
-        id.to_string()
+        id.0
     }
 }
+
+impl FromStr for AnonymousId {
+    type Err = ParseIdError;
+
+    /// Reads an id that [`as_str`](Self::as_str) gave, or any other spelling of a UUID that is not nil.
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        parse(text.as_bytes()).ok_or(ParseIdError(()))
+    }
+}
+
+fn parse(text: &[u8]) -> Option<AnonymousId> {
+    let id = Uuid::try_parse_ascii(text).ok()?;
+    (!id.is_nil()).then(|| AnonymousId::of(id))
+}
+
+/// A text that is not an [`AnonymousId`]; from its `FromStr`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ParseIdError(());
+
+impl fmt::Display for ParseIdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not an id: a UUID that is not nil is needed")
+    }
+}
+
+impl Error for ParseIdError {}
 
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ use std::{
     path::{self, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
     thread,
     time::Duration,
@@ -28,22 +28,22 @@ use crate::{
     content::{Content, ContentRules},
     control::WorkerHandle,
     defaults,
-    error::{ConfigError, EventError},
+    error::ConfigError,
     exchange::Exchange,
-    hooks::{BeforeSend, Dropped, OnDrop},
+    hooks::{BeforeSend, ClientId, Dropped, OnDrop},
     host::check_host,
     intake::Intake,
     lifecycle::Lifecycle,
     opt_out,
     queue::{Overflow, Queue, WakeLimits},
-    record::{Properties, Record},
+    record::{EventError, Properties, Record},
     spool::SpoolSettings,
     transport::Transport,
     worker::{Worker, WorkerParts, WorkerSettings},
 };
 
 /// Tells clients apart where hooks have to know their own.
-static NEXT_CLIENT: AtomicUsize = AtomicUsize::new(0);
+static NEXT_CLIENT: AtomicU32 = AtomicU32::new(0);
 
 /// Settings for a client; from [`Trubrics::builder`]. Nothing is checked before [`build`](Self::build). `Debug` shows
 /// neither the key nor the properties.
@@ -260,7 +260,7 @@ impl TrubricsBuilder {
         self
     }
 
-    /// Sees every record before it is encoded, on the thread that tracks it, and may change it or refuse it with
+    /// Sees every record once, before it is encoded, on the thread that tracks it, and may change it or refuse it with
     /// `None`; a refused one is counted as [`DropReason::Hook`](crate::DropReason::Hook). Default: none.
     ///
     /// A panic refuses the record, and so does the hook for records that it tracks itself. It must be quick, for it runs
@@ -489,7 +489,7 @@ impl TrubricsBuilder {
         host: &str,
         transport: Box<dyn Transport>,
     ) -> Result<(ClientParts, Worker), ConfigError> {
-        let client = NEXT_CLIENT.fetch_add(1, Ordering::Relaxed);
+        let client = ClientId::MIN.saturating_add(NEXT_CLIENT.fetch_add(1, Ordering::Relaxed));
         let spool = self.spool_settings()?;
         let has_spool = spool.is_some();
         let wake_limits = self.wake_limits();

@@ -51,7 +51,9 @@ impl Trubrics {
         Self { inner: None }
     }
 
-    pub(crate) fn is_disabled(&self) -> bool {
+    /// Whether this client does nothing: it is [`disabled`](Self::disabled), or was
+    /// [built](crate::TrubricsBuilder::build) with settings that disable it, or for a user who opted out.
+    pub fn is_disabled(&self) -> bool {
         self.inner.is_none()
     }
 

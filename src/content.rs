@@ -1,9 +1,13 @@
-//! What is sent of what people and models said: all of it, a redacted or shortened copy, or how long it was.
+//! How much is sent of prompts, generations and other texts: all, a redacted or shortened copy, or only the length.
 //!
-//! It comes after `before_send` and before encoding, on the caller's thread, and works on a copy: a record that
-//! `try_track` gives back is still whole.
+//! The rules apply after `before_send` and before encoding, on the caller's thread. They change a copy, so that a
+//! record that `try_track` gives back is still whole.
 
-use std::fmt;
+use std::{
+    fmt,
+    panic::{RefUnwindSafe, UnwindSafe},
+    sync::Arc,
+};
 
 use serde_json::Value;
 
@@ -12,29 +16,35 @@ use crate::{
     record::{LlmEvent, Properties, Record, TEXT, gen_ai},
 };
 
-/// How much is sent of what was said; for [`TrubricsBuilder::llm_content`](crate::TrubricsBuilder::llm_content).
-#[derive(Debug, Default)]
+/// How much is sent of prompts, generations and other texts; for
+/// [`TrubricsBuilder::llm_content`](crate::TrubricsBuilder::llm_content).
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub enum Content {
-    /// All of it.
+    /// The whole texts.
     #[default]
     Full,
-    /// What a function makes of each text; from [`redacted`](Self::redacted).
+    /// Each text as a function returns it; from [`redacted`](Self::redacted).
     Redacted(Redaction),
-    /// None of it, only how long it was.
+    /// No text, only its length.
     Off,
 }
 
-/// A function that says what is sent of a text; from [`Content::redacted`].
-pub struct Redaction(Box<Redact>);
+/// A function that changes each text before it is sent; from [`Content::redacted`].
+#[derive(Clone)]
+pub struct Redaction(Arc<Redact>);
+
+// A panic of the function is caught, and costs its record.
+impl UnwindSafe for Redaction {}
+impl RefUnwindSafe for Redaction {}
 
 impl Content {
-    /// What this function makes of each text.
+    /// Sends each text as this function returns it.
     ///
     /// It runs inside `track`, as [`before_send`](crate::TrubricsBuilder::before_send) does. A panic drops the record,
-    /// counted as [`DropReason::Hook`](crate::DropReason::Hook): nothing is sent that was not redacted.
+    /// counted as [`DropReason::Hook`](crate::DropReason::Hook), so that no text is sent that was not redacted.
     pub fn redacted(redact: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
-        Self::Redacted(Redaction(Box::new(redact)))
+        Self::Redacted(Redaction(Arc::new(redact)))
     }
 }
 
@@ -48,32 +58,32 @@ const PROMPT_LENGTH: &str = "prompt_length";
 const GENERATION_LENGTH: &str = "generation_length";
 const TRUNCATED: &str = "truncated";
 
-/// Properties that hold what was said, with the one for its length. An error's text often quotes the prompt.
+/// Properties that hold texts, each with the property for its length. An error's text often quotes the prompt.
 const TEXT_PROPERTIES: [(&str, &str); 2] = [
     (TEXT, "text_length"),
     (gen_ai::ERROR_MESSAGE, "error_length"),
 ];
 
-/// What a client sends of texts, if that is not simply all.
+/// How much a client sends of texts, if it is not all.
 pub(crate) struct ContentRules {
     content: Content,
     max_bytes: usize,
-    /// What the client's default properties say under the keys of [`TEXT_PROPERTIES`].
+    /// The client's default properties of the keys of [`TEXT_PROPERTIES`].
     default_texts: [Option<Value>; TEXT_PROPERTIES.len()],
 }
 
-/// What is sent of one text.
+/// How much is sent of one text.
 struct Shown {
-    /// None where nothing is.
+    /// None if the text is not sent.
     text: Option<String>,
-    /// In characters, if the text alone no longer says it.
+    /// In characters, if the text that is sent is not the whole.
     length: Option<usize>,
     is_cut: bool,
 }
 
 impl ContentRules {
-    /// None if everything is sent as it is, so that nobody else pays for more than that question. Otherwise what holds
-    /// texts is taken out of the default properties: these are sent without being looked at again.
+    /// None if everything is sent as it is, so that most clients pay only for that question. Otherwise, texts are
+    /// removed from the default properties, because these are sent without another look.
     pub(crate) fn new(
         content: Content,
         max_bytes: Option<usize>,
@@ -89,7 +99,7 @@ impl ContentRules {
         }
     }
 
-    /// The record as it may be sent; none if the redaction panicked.
+    /// Returns the record as it may be sent, or none if the redaction panicked.
     pub(crate) fn apply(&self, client: ClientId, record: &Record) -> Option<Record> {
         let (mut copy, mut is_cut) = match record {
             Record::Event(event) => (event.clone().into(), false),
@@ -117,8 +127,8 @@ impl ContentRules {
     }
 
     fn apply_to_fields(&self, client: ClientId, event: &LlmEvent) -> Option<(Record, bool)> {
-        let prompt = self.show(client, event.prompt())?;
-        let generation = self.show(client, event.generation())?;
+        let prompt = self.show(client, event.get_prompt())?;
+        let generation = self.show(client, event.get_generation())?;
         let mut copy = event.clone();
         copy.set_prompt(prompt.text.unwrap_or_default());
         copy.set_generation(generation.text.unwrap_or_default());
@@ -131,7 +141,7 @@ impl ContentRules {
     fn show(&self, client: ClientId, text: &str) -> Option<Shown> {
         Some(match &self.content {
             Content::Full => self.cut(text),
-            Content::Redacted(redact) => self.cut(&hooks::redact(client, &redact.0, text)?),
+            Content::Redacted(redact) => self.cut(&hooks::redact(client, &*redact.0, text)?),
             Content::Off => Shown {
                 text: None,
                 length: Some(text.chars().count()),
@@ -156,7 +166,7 @@ fn note_length(record: &mut Record, key: &str, length: Option<usize>) {
     }
 }
 
-/// As many whole characters as there is room for.
+/// The longest beginning of the text, in whole characters, that has no more bytes than this.
 fn prefix(text: &str, max_bytes: usize) -> &str {
     if text.len() <= max_bytes {
         return text;

@@ -1,8 +1,12 @@
-//! The errors a caller can get, one type for each moment: set-up, building a record, handing it over, waiting.
+//! The errors a caller can get, one type for each moment: set-up, handing a record over, waiting.
 
 use std::{error::Error, fmt, sync::Arc};
 
-use crate::{record::NOT_FINITE, record::Record, reply::Refusal, transport::TransportError};
+use crate::{
+    record::{EventError, Record},
+    reply::Refusal,
+    transport::TransportError,
+};
 
 type Cause = Box<dyn Error + Send + Sync>;
 
@@ -49,60 +53,6 @@ impl Error for ConfigError {
     }
 }
 
-/// A record that cannot be sent as it is: a field is missing, or a value has no place in JSON.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct EventError {
-    field: String,
-    problem: String,
-    cause: Option<Arc<dyn Error + Send + Sync>>,
-}
-
-impl EventError {
-    /// `problem` continues the sentence that the field's name begins.
-    pub(crate) fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            problem: problem.into(),
-            cause: None,
-        }
-    }
-
-    pub(crate) fn empty_user_id() -> Self {
-        Self::new(
-            "user_id",
-            "is empty: use anonymous_id() for a user without auth",
-        )
-    }
-
-    pub(crate) fn not_json(field: String, error: serde_json::Error) -> Self {
-        if error.to_string() == NOT_FINITE {
-            return Self::new(field, NOT_FINITE);
-        }
-        Self {
-            cause: Some(Arc::new(error)),
-            ..Self::new(field, "cannot be written as JSON")
-        }
-    }
-
-    /// The field that is wrong, such as `user_id` or ``property `score` ``.
-    pub fn field(&self) -> &str {
-        &self.field
-    }
-}
-
-impl fmt::Display for EventError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.field, self.problem)
-    }
-}
-
-impl Error for EventError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.cause.as_deref().map(|cause| cause as _)
-    }
-}
-
 /// Why [`try_track`](crate::Trubrics::try_track) did not take a record, which it gives back.
 ///
 /// `Debug` and `Display` do not show the record.
@@ -144,7 +94,10 @@ impl TrackError {
         }
     }
 
-    /// Gives the record back, as [`before_send`](crate::TrubricsBuilder::before_send) left it.
+    /// Gives the record back.
+    ///
+    /// [`before_send`](crate::TrubricsBuilder::before_send) may have changed it already. It does not run again when the
+    /// same client is offered the record again.
     pub fn into_record(self) -> Record {
         *self.record
     }

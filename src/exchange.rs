@@ -6,13 +6,12 @@ use std::{
 };
 
 use log::{Level, debug, log_enabled};
-use time::OffsetDateTime;
 
 use crate::{
     error::{DeliveryError, DeliveryErrorKind},
     hooks::{self, ClientId},
     logging::{TARGET, logging},
-    record::Endpoint,
+    record::{Endpoint, utc_now},
     reply::{Verdict, judge},
     transport::{Request, Response, Transport, TransportError},
 };
@@ -87,7 +86,7 @@ impl Exchange {
             Ok(answer) => answer,
             Err(error) => return (Verdict::NO_ANSWER, Some(DeliveryErrorKind::NoAnswer(error))),
         };
-        let verdict = judge(&answer, OffsetDateTime::now_utc(), &self.api_key);
+        let verdict = judge(&answer, utc_now(), &self.api_key);
         let refusal = verdict.refusal();
         let failure = refusal.map(|(refusal, is_transient)| DeliveryErrorKind::Answer {
             refusal: refusal.clone(),

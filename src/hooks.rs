@@ -1,7 +1,7 @@
 //! The program's own code that runs inside ours: guarded, so that its panic costs a record at the most, and known, so
 //! that it cannot wait for itself.
 
-use std::{cell::Cell, fmt};
+use std::{cell::Cell, fmt, num::NonZeroU32};
 
 use crate::{
     catch_panic::catch_panic,
@@ -47,8 +47,11 @@ impl<'a> Dropped<'a> {
         self.refusal.and_then(|refusal| refusal.detail.as_deref())
     }
 
-    /// Each record as the JSON object that would have been sent. There is none for [`DropReason::Invalid`] and
-    /// [`DropReason::Hook`], where a record ends before it is JSON.
+    /// Each record as the JSON object that would have been sent.
+    ///
+    /// A record that is [`DropReason::Invalid`] is shown as far as it can be written: an empty user or name stays
+    /// empty, values that could not be serialised are left out, and so is a timestamp that was not set or is out of
+    /// range. There is no JSON for [`DropReason::Hook`].
     pub fn records(&self) -> impl Iterator<Item = &'a str> {
         self.records
             .iter()
@@ -65,8 +68,8 @@ impl fmt::Debug for Dropped<'_> {
     }
 }
 
-/// Which client a hook belongs to; any number that no other has.
-pub(crate) type ClientId = usize;
+/// Tells clients apart: the client that a hook belongs to.
+pub(crate) type ClientId = NonZeroU32;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
@@ -131,7 +134,7 @@ const MAX_DEPTH: usize = 8;
 
 thread_local! {
     static RUNNING: Cell<Running> = const {
-        Cell::new(Running { frames: [(0, Kind::Transport); MAX_DEPTH], depth: 0 })
+        Cell::new(Running { frames: [(ClientId::MIN, Kind::Transport); MAX_DEPTH], depth: 0 })
     };
 }
 

@@ -1,19 +1,17 @@
 //! The callers' side of the queue: `before_send`, content rules, check, encode, queue.
 
-use std::sync::Arc;
-
-use time::OffsetDateTime;
+use std::{sync::Arc, time::SystemTime};
 
 use crate::{
     accounting::Accounting,
     content::ContentRules,
     control::WorkerHandle,
     drop_reason::DropReason,
-    error::{DeliveryErrorKind, EventError, TrackError, TrackErrorKind},
+    error::{DeliveryErrorKind, TrackError, TrackErrorKind},
     hooks::{self, BeforeSend, ClientId},
     lifecycle::Lifecycle,
     queue::{Overflow, Queue, Rejected, Wake},
-    record::{Encoded, Properties, RECORD_OVERHEAD, Record},
+    record::{Encoded, EventError, Properties, RECORD_OVERHEAD, Record},
 };
 
 /// Takes the records of callers.
@@ -77,8 +75,10 @@ impl Intake {
             return Err(DeliveryErrorKind::Closed);
         }
         let record = match &self.before_send {
-            Some(hook) => hooks::before_send(self.client, hook, record),
-            None => Some(record),
+            Some(hook) if !record.is_hooked_by(self.client) => {
+                hooks::before_send(self.client, hook, record)
+            }
+            _ => Some(record),
         };
         let record = record.ok_or(DeliveryErrorKind::Hook)?;
         let encoded = self.encode(&record).map_err(DeliveryErrorKind::Invalid)?;
@@ -102,12 +102,15 @@ impl Intake {
             return reject(TrackErrorKind::Full, record, None);
         }
         // A record is large, so it is moved as little as possible.
-        if let Some(hook) = &self.before_send {
+        if let Some(hook) = &self.before_send
+            && !record.is_hooked_by(self.client)
+        {
             let Some(changed) = hooks::before_send(self.client, hook, record) else {
                 self.accounting.reject(DropReason::Hook, None);
                 return Ok(());
             };
             record = changed;
+            record.set_hooked_by(self.client);
         }
         let encoded = match self.encode(&record) {
             Ok(Some(encoded)) => encoded,
@@ -115,7 +118,10 @@ impl Intake {
                 self.accounting.reject(DropReason::Hook, None);
                 return Ok(());
             }
-            Err(error) => return reject(TrackErrorKind::Invalid(error), record, None),
+            Err(error) => {
+                let shown = is_shown.then(|| self.encode_lossy(&record)).flatten();
+                return reject(TrackErrorKind::Invalid(error), record, shown);
+            }
         };
         let pushed = if when_full == WhenFull::Wait {
             // After a fork, no thread of this process makes room.
@@ -136,9 +142,19 @@ impl Intake {
         }
     }
 
+    /// An invalid record for `on_drop`, under the content rules too.
+    fn encode_lossy(&self, record: &Record) -> Option<Encoded> {
+        match &self.content {
+            None => Some(record.encode_lossy(&self.defaults)),
+            Some(rules) => rules
+                .apply(self.client, record)
+                .map(|record| record.encode_lossy(&self.defaults)),
+        }
+    }
+
     /// The record as it is sent; none if the program's own redaction failed.
     fn encode(&self, record: &Record) -> Result<Option<Encoded>, EventError> {
-        let now = OffsetDateTime::now_utc();
+        let now = SystemTime::now();
         let encoded = match &self.content {
             None => record.encode(&self.defaults, now)?,
             Some(rules) => match rules.apply(self.client, record) {

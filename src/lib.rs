@@ -110,18 +110,18 @@ pub mod fuzzing {
     pub use crate::spool::fuzzing::read_segment;
 }
 
-pub use anonymous_id::AnonymousId;
+pub use anonymous_id::{AnonymousId, ParseIdError};
 pub use builder::TrubricsBuilder;
 pub use client::Trubrics;
 pub use content::{Content, Redaction};
 pub use debug_transport::DebugTransport;
 pub use drop_reason::DropReason;
-pub use error::{ConfigError, DeliveryError, EventError, FlushError, TrackError};
+pub use error::{ConfigError, DeliveryError, FlushError, TrackError};
 pub use global::{ClientGuard, InitError, flush, global, init, track};
 pub use hooks::Dropped;
 pub use llm_call::{LlmCall, LlmStream, LlmTryStream};
 pub use queue::Overflow;
-pub use record::{Event, LlmEvent, Record, anonymous_id};
+pub use record::{Event, EventError, IntoText, IntoTimestamp, LlmEvent, Record, anonymous_id};
 pub use scope::Scope;
 pub use stats::Stats;
 pub use transport::{Request, Response, Transport, TransportError, transport_fn};

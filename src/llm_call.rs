@@ -1,6 +1,6 @@
-//! A call to a model that is under way: it takes the time, and tracks one record when the call ends, however it ends.
+//! A call to a model: it measures the time, and tracks one record when the call ends.
 //!
-//! The clock is read at the edge of the public methods alone; what they do with an instant takes it as a parameter.
+//! Only the public methods read the clock. The others take the instant as an argument.
 
 mod stream;
 
@@ -9,6 +9,7 @@ pub use stream::{LlmStream, LlmTryStream};
 use std::{
     fmt::{self, Display},
     mem,
+    panic::{RefUnwindSafe, UnwindSafe},
     time::{Duration, Instant},
 };
 
@@ -16,11 +17,11 @@ use serde::Serialize;
 
 use crate::{
     client::Trubrics,
-    record::{LlmEvent, gen_ai},
+    record::{IntoText, LlmEvent, gen_ai},
 };
 
 impl Trubrics {
-    /// Begins a call to a model: the clock runs from here until the returned guard is finished.
+    /// Begins a call to a model. The clock runs until the call is finished.
     ///
     /// ```
     /// use trubrics::{Trubrics, testing::Recorder};
@@ -47,34 +48,38 @@ impl Trubrics {
     }
 }
 
-/// A call to a model that is under way; from [`Trubrics::llm_call`] or [`Scope::llm_call`](crate::Scope::llm_call).
+/// A call to a model that has not ended; from [`Trubrics::llm_call`] or [`Scope::llm_call`](crate::Scope::llm_call).
 ///
 /// It ends in exactly one [`LlmEvent`], whose property `outcome` says how:
 ///
-/// | `outcome` | by | and with it |
+/// | `outcome` | by | it also has |
 /// |---|---|---|
 /// | `finished` | [`finish`](Self::finish) | `latency` |
 /// | `failed` | [`fail`](Self::fail) | `error.message`, `error.type`, `gen_ai.client.operation.duration` |
 /// | `interrupted` | a drop without either: an early return, a panic | `gen_ai.client.operation.duration` |
 ///
-/// `latency` is the time from the prompt to the generation, on a clock that only goes forward. Where there is no whole
-/// generation there is no `latency` to spoil an average: the time until the end, in seconds, is a property instead.
-/// `gen_ai.response.time_to_first_chunk` comes from [`first_token`](Self::first_token).
+/// `latency` is the time from the prompt to the whole generation, on a monotonic clock. A call without a whole
+/// generation has no `latency`, which would distort an average. The property `gen_ai.client.operation.duration` has
+/// its time, in seconds. [`first_token`](Self::first_token) sets `gen_ai.response.time_to_first_chunk`.
 ///
-/// The other methods are those of [`LlmEvent`]. `std::mem::forget` and `std::process::exit` leave no record. With a
-/// client that is disabled, nothing here does anything.
+/// The other methods are those of [`LlmEvent`]. After `std::mem::forget` or `std::process::exit` no record is tracked.
+/// A call of a disabled client does nothing.
 #[must_use = "a call that is dropped at once is tracked as interrupted"]
 pub struct LlmCall {
     /// None once the record is tracked, and for a disabled client.
     open: Option<Box<Open>>,
 }
 
+// As for the client: a panic cannot leave it half-changed.
+impl UnwindSafe for LlmCall {}
+impl RefUnwindSafe for LlmCall {}
+
 struct Open {
     client: Trubrics,
     event: LlmEvent,
     started: Instant,
     first_token: Option<Duration>,
-    /// So far: whatever ends the call has it tracked.
+    /// The generation so far. Every end of the call tracks it.
     generation: String,
 }
 
@@ -107,23 +112,23 @@ impl LlmCall {
     }
 
     /// See [`LlmEvent::assistant_id`].
-    pub fn assistant_id(self, assistant_id: impl Into<String>) -> Self {
-        self.with_text(assistant_id, LlmEvent::assistant_id)
+    pub fn assistant_id(self, assistant_id: impl IntoText) -> Self {
+        self.with(|event| event.assistant_id(assistant_id))
     }
 
     /// See [`LlmEvent::thread_id`].
-    pub fn thread_id(self, thread_id: impl Into<String>) -> Self {
-        self.with_text(thread_id, LlmEvent::thread_id)
+    pub fn thread_id(self, thread_id: impl IntoText) -> Self {
+        self.with(|event| event.thread_id(thread_id))
     }
 
     /// See [`LlmEvent::prompt_event_name`].
-    pub fn prompt_event_name(self, name: impl Into<String>) -> Self {
-        self.with_text(name, LlmEvent::prompt_event_name)
+    pub fn prompt_event_name(self, name: impl IntoText) -> Self {
+        self.with(|event| event.prompt_event_name(name))
     }
 
     /// See [`LlmEvent::generation_event_name`].
-    pub fn generation_event_name(self, name: impl Into<String>) -> Self {
-        self.with_text(name, LlmEvent::generation_event_name)
+    pub fn generation_event_name(self, name: impl IntoText) -> Self {
+        self.with(|event| event.generation_event_name(name))
     }
 
     /// See [`LlmEvent::provider`].
@@ -151,7 +156,7 @@ impl LlmCall {
         self.with_text(reason, LlmEvent::finish_reason)
     }
 
-    /// See [`LlmEvent::error_type`]; without it, [`fail`](Self::fail) says `_OTHER`.
+    /// See [`LlmEvent::error_type`]. Without it, [`fail`](Self::fail) sets `_OTHER`.
     pub fn error_type(self, class: impl Into<String>) -> Self {
         self.with_text(class, LlmEvent::error_type)
     }
@@ -172,14 +177,14 @@ impl LlmCall {
         self
     }
 
-    /// Says that the first token of a streamed generation is there. Only the first call counts.
+    /// Notes the time of the first token of a streamed generation. Only the first call counts.
     pub fn first_token(&mut self) {
         if self.open.is_some() {
             self.first_token_at(Instant::now());
         }
     }
 
-    /// Tracks the call as finished, with the time that it took as its `latency`.
+    /// Tracks the call as finished, with its duration as `latency`.
     pub fn finish(self, generation: impl Into<String>) {
         if self.open.is_some() {
             let now = Instant::now();
@@ -190,8 +195,8 @@ impl LlmCall {
 
     /// Tracks the call as failed: the error's text is the property `error.message`, and the generation is empty.
     ///
-    /// The text is sent as it is, so look at what your model's errors quote;
-    /// [`llm_content`](crate::TrubricsBuilder::llm_content) treats it like a prompt.
+    /// The text is sent as it is, and may quote the prompt. [`llm_content`](crate::TrubricsBuilder::llm_content)
+    /// treats it like a prompt.
     pub fn fail(mut self, error: impl Display) {
         if self.open.is_some() {
             let now = Instant::now();
@@ -200,7 +205,7 @@ impl LlmCall {
         }
     }
 
-    /// Passes a model's chunks of text through, and tracks the call when they end: see [`LlmStream`].
+    /// Passes a model's chunks of text on, and tracks the call when they end: see [`LlmStream`].
     pub fn stream<I>(self, chunks: I) -> LlmStream<I::IntoIter>
     where
         I: IntoIterator,
@@ -209,7 +214,7 @@ impl LlmCall {
         LlmStream::new(self, chunks.into_iter())
     }
 
-    /// The same for chunks that may be errors: see [`LlmTryStream`].
+    /// As [`stream`](Self::stream), for chunks that may be errors: see [`LlmTryStream`].
     pub fn try_stream<I, T, E>(self, chunks: I) -> LlmTryStream<I::IntoIter>
     where
         I: IntoIterator<Item = Result<T, E>>,
@@ -221,7 +226,7 @@ impl LlmCall {
 
     fn with(mut self, change: impl FnOnce(LlmEvent) -> LlmEvent) -> Self {
         if let Some(open) = &mut self.open {
-            // `change` runs none of the caller's code, which might panic: the blank event would be what is tracked.
+            // `change` must not run the caller's code: after a panic in it, the blank event would be tracked.
             let event = mem::replace(&mut open.event, LlmEvent::new("", "", ""));
             open.event = change(event);
         }
@@ -274,7 +279,7 @@ impl Open {
         event = match outcome {
             Outcome::Finished => event.latency(time).property(gen_ai::OUTCOME, "finished"),
             Outcome::Failed(error) => {
-                if event.property_value(gen_ai::ERROR_TYPE).is_none() {
+                if event.get_property(gen_ai::ERROR_TYPE).is_none() {
                     event = event.error_type(gen_ai::OTHER_ERROR);
                 }
                 event

@@ -1,38 +1,53 @@
-//! What is tracked: an [`Event`] or an [`LlmEvent`], and its way to the bytes that go on the wire.
+//! Records, an [`Event`] or an [`LlmEvent`] each, and their encoding.
 //!
-//! `track` encodes a record once, on the caller's thread; from there on it is an [`Encoded`], and nothing looks into
-//! it again. A retry sends the same bytes.
+//! `track` encodes a record once, on the caller's thread, to an [`Encoded`]. Nothing parses that again, and a retry
+//! sends the same bytes.
 
+mod error;
 mod event;
 pub(crate) mod gen_ai;
+mod into_text;
 mod llm_event;
 mod properties;
+mod repeated_keys;
 mod strict;
 mod text;
 mod timestamp;
 
+pub use error::EventError;
 pub use event::Event;
 pub(crate) use event::TEXT;
+pub use into_text::IntoText;
 pub use llm_event::LlmEvent;
 pub(crate) use properties::Properties;
-pub(crate) use strict::NOT_FINITE;
+pub use timestamp::IntoTimestamp;
+pub(crate) use timestamp::utc_now;
 
-use std::{cell::RefCell, num::NonZeroU32};
+use std::{cell::RefCell, num::NonZeroU32, time::SystemTime};
 
+use self::{text::write_text, timestamp::Timestamp};
 use serde::Serialize;
 use serde_json::Value;
-use time::OffsetDateTime;
 
-use self::text::write_text;
-use crate::error::EventError;
-
-/// Anything that can be tracked; made from an [`Event`] or an [`LlmEvent`] by `into()`.
+/// An [`Event`] or an [`LlmEvent`], from which `into()` makes it.
 ///
-/// A [`before_send`](crate::TrubricsBuilder::before_send) hook reads and changes it. The names follow one rule: what
-/// `new` was given is read by its own name and replaced by `set_..`; what a method such as
-/// [`latency`](LlmEvent::latency) was given is replaced by calling that again, and read by the same name with
-/// `_value` behind it. What a method such as [`thread_id`](Event::thread_id) of an [`Event`] sets as a property is read
-/// as one: `property_value("$thread_id")`.
+/// A [`before_send`](crate::TrubricsBuilder::before_send) hook reads and changes it.
+///
+/// # Names
+///
+/// [`Event`], [`LlmEvent`] and `Record` name their methods by one rule. Its readers are those of
+/// [`std::process::Command`].
+///
+/// - A field's bare name, such as [`thread_id`](LlmEvent::thread_id), takes the record and returns it with the field
+///   set. `Record` itself has none of these.
+/// - `set_<field>` sets the field in place.
+/// - `get_<field>` reads the field.
+///
+/// `None` clears a field that may be absent: `event.thread_id(None)`, `event.set_thread_id(None)`. A field that
+/// Trubrics keeps as a property, such as the `$text` of an [`Event`], is also the property of that key. The methods of
+/// an [`LlmEvent`] that set a property of OpenTelemetry's, such as [`provider`](LlmEvent::provider), have no reader or
+/// setter of their own: use [`get_property`](Self::get_property), [`set_property`](Self::set_property) and
+/// [`remove_property`](Self::remove_property) with the key.
 ///
 /// ```
 /// use trubrics::{Record, Trubrics};
@@ -41,7 +56,7 @@ use crate::error::EventError;
 /// let client = Trubrics::builder("key")
 ///     .before_send(|mut record| {
 ///         if let Record::LlmEvent(event) = &mut record {
-///             event.set_prompt(mask(event.prompt()));
+///             event.set_prompt(mask(event.get_prompt()));
 ///         }
 ///         record.remove_property("email");
 ///         Some(record)
@@ -51,7 +66,7 @@ use crate::error::EventError;
 /// # let _ = client;
 /// # Ok::<(), trubrics::ConfigError>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Record {
     /// A user event.
@@ -73,15 +88,15 @@ impl From<LlmEvent> for Record {
 }
 
 impl Record {
-    /// Whose record it is.
-    pub fn user_id(&self) -> &str {
+    /// Returns the user.
+    pub fn get_user_id(&self) -> &str {
         match self {
-            Self::Event(event) => event.user_id(),
-            Self::LlmEvent(event) => event.user_id(),
+            Self::Event(event) => event.get_user_id(),
+            Self::LlmEvent(event) => event.get_user_id(),
         }
     }
 
-    /// Sets whose record it is.
+    /// Sets the user.
     pub fn set_user_id(&mut self, user_id: impl Into<String>) {
         match self {
             Self::Event(event) => event.set_user_id(user_id),
@@ -89,11 +104,59 @@ impl Record {
         }
     }
 
-    /// The property of this key, as [`Event::property_value`] gives it.
-    pub fn property_value(&self, key: impl AsRef<str>) -> Option<Value> {
+    /// Returns the conversation, as [`Event::get_thread_id`] or [`LlmEvent::get_thread_id`] does.
+    pub fn get_thread_id(&self) -> Option<String> {
         match self {
-            Self::Event(event) => event.property_value(key),
-            Self::LlmEvent(event) => event.property_value(key),
+            Self::Event(event) => event.get_thread_id(),
+            Self::LlmEvent(event) => event.get_thread_id().map(str::to_owned),
+        }
+    }
+
+    /// Sets the conversation; `None` clears it.
+    pub fn set_thread_id(&mut self, thread_id: impl IntoText) {
+        match self {
+            Self::Event(event) => event.set_thread_id(thread_id),
+            Self::LlmEvent(event) => event.set_thread_id(thread_id),
+        }
+    }
+
+    /// Returns the assistant, as [`Event::get_assistant_id`] or [`LlmEvent::get_assistant_id`] does.
+    pub fn get_assistant_id(&self) -> Option<String> {
+        match self {
+            Self::Event(event) => event.get_assistant_id(),
+            Self::LlmEvent(event) => event.get_assistant_id().map(str::to_owned),
+        }
+    }
+
+    /// Sets the assistant; `None` clears it.
+    pub fn set_assistant_id(&mut self, assistant_id: impl IntoText) {
+        match self {
+            Self::Event(event) => event.set_assistant_id(assistant_id),
+            Self::LlmEvent(event) => event.set_assistant_id(assistant_id),
+        }
+    }
+
+    /// Returns the record's own timestamp, as [`Event::get_timestamp`] does.
+    pub fn get_timestamp(&self) -> Option<SystemTime> {
+        match self {
+            Self::Event(event) => event.get_timestamp(),
+            Self::LlmEvent(event) => event.get_timestamp(),
+        }
+    }
+
+    /// Sets the timestamp; `None` clears it.
+    pub fn set_timestamp(&mut self, timestamp: impl IntoTimestamp) {
+        match self {
+            Self::Event(event) => event.set_timestamp(timestamp),
+            Self::LlmEvent(event) => event.set_timestamp(timestamp),
+        }
+    }
+
+    /// Returns the property of this key, as [`Event::get_property`] does.
+    pub fn get_property(&self, key: impl AsRef<str>) -> Option<Value> {
+        match self {
+            Self::Event(event) => event.get_property(key),
+            Self::LlmEvent(event) => event.get_property(key),
         }
     }
 
@@ -105,7 +168,7 @@ impl Record {
         }
     }
 
-    /// Takes a property out, as [`Event::remove_property`] does.
+    /// Removes a property and returns it, as [`Event::remove_property`] does.
     pub fn remove_property(&mut self, key: impl AsRef<str>) -> Option<Value> {
         match self {
             Self::Event(event) => event.remove_property(key),
@@ -113,38 +176,82 @@ impl Record {
         }
     }
 
+    /// Whether this client's `before_send` has seen the record, because an earlier call gave it back.
+    pub(crate) fn is_hooked_by(&self, client: NonZeroU32) -> bool {
+        match self {
+            Self::Event(event) => event.hooked_by.0 == Some(client),
+            Self::LlmEvent(event) => event.hooked_by.0 == Some(client),
+        }
+    }
+
+    pub(crate) fn set_hooked_by(&mut self, client: NonZeroU32) {
+        match self {
+            Self::Event(event) => event.hooked_by.0 = Some(client),
+            Self::LlmEvent(event) => event.hooked_by.0 = Some(client),
+        }
+    }
+
     /// Checks the record and turns it into its final bytes; `now` is its timestamp if it has none.
     pub(crate) fn encode(
         &self,
         defaults: &Properties,
-        now: OffsetDateTime,
+        now: SystemTime,
     ) -> Result<Encoded, EventError> {
+        match self {
+            Self::Event(event) => event.check()?,
+            Self::LlmEvent(event) => event.check()?,
+        }
+        let own = self.own_timestamp();
+        let timestamp = own.map_or_else(|| Timestamp::try_from(now), Ok)?;
+        Ok(self.write(defaults, Some(timestamp)))
+    }
+
+    /// Turns a record that may be invalid into JSON, as far as it can be written: without values that could not be
+    /// serialised, and without a timestamp that was not set or is out of range.
+    pub(crate) fn encode_lossy(&self, defaults: &Properties) -> Encoded {
+        self.write(defaults, self.own_timestamp())
+    }
+
+    fn own_timestamp(&self) -> Option<Timestamp> {
+        match self {
+            Self::Event(event) => event.timestamp,
+            Self::LlmEvent(event) => event.timestamp,
+        }
+    }
+
+    fn write(&self, defaults: &Properties, timestamp: Option<Timestamp>) -> Encoded {
         let (endpoint, length) = match self {
             Self::Event(event) => (Endpoint::Events, event.text_length()),
             Self::LlmEvent(event) => (Endpoint::LlmEvents, event.text_length()),
         };
         let write = |json: &mut Vec<u8>| match self {
-            Self::Event(event) => event.encode(defaults, now, json),
-            Self::LlmEvent(event) => event.encode(defaults, now, json),
+            Self::Event(event) => event.write(defaults, timestamp, json),
+            Self::LlmEvent(event) => event.write(defaults, timestamp, json),
         };
         let json = if length < MAX_KEPT_SCRATCH / 2 {
-            with_scratch(|json| write(json).map(|()| json.as_slice().into()))?
+            with_scratch(|json| {
+                write(json);
+                json.as_slice().into()
+            })
         } else {
-            // With room for what is escaped: moving a large record costs more than giving back what was too much.
+            // With room for escapes: to move a large record costs more than to give back room that it did not need.
             let mut json = Vec::with_capacity(length + length / 16 + 1024);
-            write(&mut json)?;
+            write(&mut json);
             json.into_boxed_slice()
         };
-        Ok(Encoded {
+        Encoded {
             json,
             endpoint,
             spool_entry: None,
-        })
+        }
     }
 }
 
-/// A random UUID for a user without auth. Make it once and keep it, as [`AnonymousId`](crate::AnonymousId) does in a
-/// file: every call gives another.
+/// Makes a random UUID for a user without auth: every call gives another. The same as
+/// [`AnonymousId::random`](crate::AnonymousId::random), as a `String`.
+///
+/// Keep it for as long as the user is the same. [`AnonymousId::in_file`](crate::AnonymousId::in_file) keeps one in a
+/// file.
 ///
 /// ```
 /// let user_id = trubrics::anonymous_id();
@@ -155,7 +262,17 @@ pub fn anonymous_id() -> String {
     uuid::Uuid::new_v4().to_string()
 }
 
-/// Where a record goes.
+/// The id of the client whose `before_send` a record went through last. Records are equal without it.
+#[derive(Clone, Copy, Default)]
+struct HookedBy(Option<NonZeroU32>);
+
+impl PartialEq for HookedBy {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+/// The endpoint that takes a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     Events,
@@ -188,7 +305,7 @@ pub(crate) struct Encoded {
     pub(crate) spool_entry: Option<NonZeroU32>,
 }
 
-/// What a waiting record takes in memory beside its JSON: its place in the channel and what the allocator adds.
+/// The memory of a queued record beside its JSON: its place in the channel and the allocator's overhead.
 pub(crate) const RECORD_OVERHEAD: usize = 48;
 
 const _: () = assert!(
@@ -202,7 +319,7 @@ impl Encoded {
         self.spool_entry.is_some()
     }
 
-    /// What the record takes in memory.
+    /// The memory that the record takes.
     pub(crate) fn cost(&self) -> usize {
         self.json.len() + RECORD_OVERHEAD
     }
@@ -216,7 +333,7 @@ fn with_scratch<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     thread_local! {
         static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     }
-    // Taken out rather than borrowed: a thread that is ending has no such buffer any more, and gets a fresh one.
+    // Taken out rather than borrowed, so that a thread that is ending, which has lost the buffer, uses a new one.
     let mut scratch = SCRATCH.try_with(RefCell::take).unwrap_or_default();
     scratch.clear();
     let result = work(&mut scratch);
@@ -233,12 +350,13 @@ fn write_text_field(json: &mut Vec<u8>, name: &'static str, text: &str) {
     write_text(json, text);
 }
 
-/// Appends the timestamp, with a comma before it.
-fn write_timestamp_field(json: &mut Vec<u8>, timestamp: OffsetDateTime) -> Result<(), EventError> {
-    json.extend_from_slice(b",\"timestamp\":\"");
-    timestamp::write_rfc3339(json, timestamp)?;
-    json.push(b'"');
-    Ok(())
+/// Appends the timestamp, if there is one, with a comma before it.
+fn write_timestamp_field(json: &mut Vec<u8>, timestamp: Option<Timestamp>) {
+    if let Some(timestamp) = timestamp {
+        json.extend_from_slice(b",\"timestamp\":\"");
+        timestamp.write_rfc3339(json);
+        json.push(b'"');
+    }
 }
 
 #[cfg(test)]

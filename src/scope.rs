@@ -1,17 +1,21 @@
-//! A handle for one user, and what else a series of records has in common.
+//! A handle for one user, with presets for a series of records.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    panic::{RefUnwindSafe, UnwindSafe},
+    sync::Arc,
+};
 
 use serde::Serialize;
 
 use crate::{
     client::Trubrics,
     llm_call::LlmCall,
-    record::{Event, LlmEvent, Properties, Record},
+    record::{Event, IntoText, LlmEvent, Properties, Record},
 };
 
 impl Trubrics {
-    /// A handle that fills in this user, and whatever else is set on it: see [`Scope`].
+    /// Returns a handle that fills in this user and other presets: see [`Scope`].
     pub fn for_user(&self, user_id: impl Into<String>) -> Scope {
         Scope {
             client: self.clone(),
@@ -25,10 +29,10 @@ impl Trubrics {
     }
 }
 
-/// A client with presets, so that a conversation does not repeat itself; from [`Trubrics::for_user`].
+/// A client with presets for the records of one user or conversation; from [`Trubrics::for_user`].
 ///
-/// Cheap to clone. What is set on a scope or on a clone of it goes for what is made from that one later; what an event
-/// sets itself beats a preset of the same key.
+/// Cheap to clone. A preset applies to records that are made later from the same scope, not from its clones. A value
+/// that a record sets itself replaces a preset of the same key.
 ///
 /// A chat loop that tracks every answer with its latency, its time to first token, and how it ended:
 ///
@@ -50,7 +54,7 @@ impl Trubrics {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// The same with the official Python SDK, without the calls that fail or are broken off:
+/// The same with the official Python SDK, which does not track calls that fail or are interrupted:
 ///
 /// ```python
 /// for question in questions:
@@ -79,6 +83,10 @@ pub struct Scope {
     presets: Arc<Presets>,
 }
 
+// As for the client: a panic cannot leave it half-changed.
+impl UnwindSafe for Scope {}
+impl RefUnwindSafe for Scope {}
+
 #[derive(Clone)]
 struct Presets {
     user_id: String,
@@ -88,26 +96,26 @@ struct Presets {
 }
 
 impl Scope {
-    /// Presets the conversation: `$thread_id` of an [`Event`], `thread_id` of an [`LlmEvent`].
-    pub fn thread_id(mut self, thread_id: impl Into<String>) -> Self {
-        self.presets_mut().thread_id = Some(thread_id.into());
+    /// Presets the conversation: `$thread_id` of an [`Event`], `thread_id` of an [`LlmEvent`]; `None` clears it.
+    pub fn thread_id(mut self, thread_id: impl IntoText) -> Self {
+        self.presets_mut().thread_id = thread_id.into_text();
         self
     }
 
-    /// Presets the assistant: `$assistant_id` of an [`Event`], `assistant_id` of an [`LlmEvent`].
-    pub fn assistant_id(mut self, assistant_id: impl Into<String>) -> Self {
-        self.presets_mut().assistant_id = Some(assistant_id.into());
+    /// Presets the assistant: `$assistant_id` of an [`Event`], `assistant_id` of an [`LlmEvent`]; `None` clears it.
+    pub fn assistant_id(mut self, assistant_id: impl IntoText) -> Self {
+        self.presets_mut().assistant_id = assistant_id.into_text();
         self
     }
 
-    /// Presets one property, as [`Event::property`] does: a value that cannot be sent makes every record of this scope
+    /// Presets one property, as [`Event::property`] does. A value that cannot be sent makes every record of this scope
     /// invalid.
     pub fn property(mut self, key: impl AsRef<str>, value: impl Serialize) -> Self {
         self.presets_mut().properties.set(key.as_ref(), &value);
         self
     }
 
-    /// An event of the user with the presets, to be added to and then given to [`track`](Self::track).
+    /// Makes an event of the user with the presets. Add to it, and give it to [`track`](Self::track).
     ///
     /// ```
     /// # let recorder = trubrics::testing::Recorder::new();
@@ -120,32 +128,27 @@ impl Scope {
     /// # assert_eq!(event["properties"], serde_json::json!({"plan": "team", "format": "svg"}));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn event(&self, event: impl Into<String>) -> Event {
+    pub fn event(&self, name: impl Into<String>) -> Event {
         let presets = &*self.presets;
         let mut event =
-            Event::new(presets.user_id.as_str(), event).preset(presets.properties.clone());
+            Event::new(presets.user_id.as_str(), name).preset(presets.properties.clone());
         if let Some(thread_id) = &presets.thread_id {
-            event = event.thread_id(thread_id);
+            event.set_thread_id(thread_id);
         }
         if let Some(assistant_id) = &presets.assistant_id {
-            event = event.assistant_id(assistant_id);
+            event.set_assistant_id(assistant_id);
         }
         event
     }
 
-    /// A prompt of the user and its generation with the presets, to be added to and then given to
+    /// Makes an event of a prompt of the user and its generation with the presets. Add to it, and give it to
     /// [`track`](Self::track).
     pub fn llm_event(&self, prompt: impl Into<String>, generation: impl Into<String>) -> LlmEvent {
         let presets = &*self.presets;
-        let mut event = LlmEvent::new(presets.user_id.as_str(), prompt, generation)
-            .preset(presets.properties.clone());
-        if let Some(thread_id) = &presets.thread_id {
-            event = event.thread_id(thread_id);
-        }
-        if let Some(assistant_id) = &presets.assistant_id {
-            event = event.assistant_id(assistant_id);
-        }
-        event
+        LlmEvent::new(presets.user_id.as_str(), prompt, generation)
+            .preset(presets.properties.clone())
+            .thread_id(presets.thread_id.clone())
+            .assistant_id(presets.assistant_id.clone())
     }
 
     /// Begins a call to a model with the presets, as [`Trubrics::llm_call`] does.
@@ -153,13 +156,13 @@ impl Scope {
         LlmCall::start(&self.client, || self.llm_event(prompt, ""))
     }
 
-    /// As [`Trubrics::track`]: the record is sent as it is, so take one from [`event`](Self::event) or
+    /// Tracks a record, as [`Trubrics::track`]. The record gets no presets, so make it with [`event`](Self::event) or
     /// [`llm_event`](Self::llm_event).
     pub fn track(&self, record: impl Into<Record>) {
         self.client.track(record);
     }
 
-    /// The client behind the scope.
+    /// Returns the client of the scope.
     pub fn client(&self) -> &Trubrics {
         &self.client
     }

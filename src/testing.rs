@@ -78,6 +78,7 @@ mod wait_error;
 #[cfg(test)]
 mod tests;
 
+pub use crate::global::with_global;
 pub use received::ReceivedRequest;
 pub use recorder::Recorder;
 pub use reply::Reply;

@@ -5,7 +5,11 @@ use super::*;
 impl Accounting {
     /// With room for whatever a test puts in.
     pub(crate) fn for_tests() -> Arc<Self> {
-        Arc::new(Self::new(0, Budget::new(usize::MAX, usize::MAX), None))
+        Arc::new(Self::new(
+            ClientId::MIN,
+            Budget::new(usize::MAX, usize::MAX),
+            None,
+        ))
     }
 }
 

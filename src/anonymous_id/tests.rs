@@ -2,6 +2,8 @@ use std::{fs, path::PathBuf, sync::Barrier, thread};
 
 use super::*;
 
+const ID: &str = "1b4e28ba-2fa1-41d2-883f-0016d3cca427";
+
 /// A folder that is not there yet, removed at the end.
 struct Folder(PathBuf);
 
@@ -46,25 +48,38 @@ fn the_id_is_made_once_and_read_from_then_on() {
 }
 
 #[test]
+fn an_id_is_a_text_and_comes_back_from_it() {
+    let id = AnonymousId::random();
+    assert_eq!(id.as_str(), id.to_string());
+    assert_eq!(id.as_str().parse(), Ok(id.clone()));
+    assert_eq!(id.as_str().to_uppercase().parse(), Ok(id));
+    let nil = "00000000-0000-0000-0000-000000000000";
+    for text in ["", "x", nil, " 1b4e28ba-2fa1-41d2-883f-0016d3cca427"] {
+        let error = AnonymousId::from_str(text).expect_err(text);
+        assert_eq!(
+            error.to_string(),
+            "not an id: a UUID that is not nil is needed"
+        );
+    }
+}
+
+#[test]
 fn an_id_that_a_person_or_a_tool_wrote_is_kept() {
-    let id = "1b4e28ba-2fa1-41d2-883f-0016d3cca427";
-    for content in [id.to_owned(), format!("{id}\r\n"), id.to_uppercase()] {
+    for content in [ID.to_owned(), format!("{ID}\r\n"), ID.to_uppercase()] {
         let folder = Folder::with(content.as_bytes());
         let read = AnonymousId::in_file(folder.file()).expect("read");
-        assert_eq!(read.to_string(), id);
+        assert_eq!(read.as_str(), ID);
         let kept = fs::read_to_string(folder.file()).expect("a file");
         assert_eq!(kept, content);
     }
 }
 
 #[test]
-fn what_is_no_id_is_replaced() {
-    let nil = "00000000-0000-0000-0000-000000000000";
-    let long = "x".repeat(100_000);
-    let torn = &nil[..20];
-    let contents = ["", "\n", torn, nil, &long, "\0\0\0\0"].map(str::as_bytes);
-    for content in contents.into_iter().chain([&b"\xff\xfe"[..]]) {
-        let folder = Folder::with(content);
+fn a_file_without_an_id_or_with_a_torn_one_is_written() {
+    let torn = &ID[..20];
+    let zeros = format!("{torn}\0\0\0");
+    for content in ["", "\n", "1", torn, &ID[..35], &zeros, "\0\0\0\0"] {
+        let folder = Folder::with(content.as_bytes());
         let id = AnonymousId::in_file(folder.file()).expect("made anew");
         let text = fs::read_to_string(folder.file()).expect("a file");
         assert_eq!(text, format!("{id}\n"));
@@ -73,8 +88,68 @@ fn what_is_no_id_is_replaced() {
 }
 
 #[test]
+fn a_file_that_holds_something_else_is_left_as_it_is() {
+    let nil = b"00000000-0000-0000-0000-000000000000\n";
+    let two_ids = format!("{ID}\n{ID}\n");
+    let blanks = format!("{}key = 1", "\n".repeat(100));
+    let contents: [&[u8]; 7] = [
+        b"[server]\nport = 80\n",
+        b"\xff\xfe",
+        b"1b4e28ba2",
+        nil,
+        two_ids.as_bytes(),
+        blanks.as_bytes(),
+        &[0; 100],
+    ];
+    for content in contents {
+        let folder = Folder::with(content);
+        let error = AnonymousId::in_file(folder.file()).expect_err("not an id");
+        let expected = format!(
+            "{} cannot keep an id: it holds something else, which is left as it is",
+            folder.file().display()
+        );
+        assert_eq!(error.to_string(), expected);
+        assert_eq!(fs::read(folder.file()).expect("a file"), content);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_config_file_behind_a_link_is_left_as_it_is() {
+    let folder = Folder::with(b"port = 80");
+    let link = folder.0.join("link");
+    std::os::unix::fs::symlink(folder.file(), &link).expect("a link");
+    let error = AnonymousId::in_file(&link).expect_err("not an id");
+    assert!(error.to_string().starts_with(&link.display().to_string()));
+    assert_eq!(fs::read(folder.file()).expect("a file"), b"port = 80");
+}
+
+#[test]
+fn a_lock_of_another_process_is_not_waited_for_forever() {
+    let folder = Folder::with(b"");
+    let mut holder = OpenOptions::new()
+        .write(true)
+        .open(folder.file())
+        .expect("a file");
+    holder.lock().expect("locked");
+    let error = AnonymousId::in_file_within(&folder.file(), Duration::ZERO).expect_err("locked");
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    let expected = format!(
+        "{} cannot keep an id: another process has locked it",
+        folder.file().display()
+    );
+    assert_eq!(error.to_string(), expected);
+
+    holder.write_all(ID.as_bytes()).expect("written");
+    if cfg!(unix) {
+        let id = AnonymousId::in_file_within(&folder.file(), Duration::ZERO);
+        assert_eq!(id.expect("read in spite of the lock").as_str(), ID);
+    }
+}
+
+#[test]
 fn fifty_first_users_at_once_agree() {
-    for content in [None, Some("damaged")] {
+    for content in [None, Some(&ID[..10])] {
         let folder = content.map_or_else(Folder::new, |content| Folder::with(content.as_bytes()));
         let barrier = Barrier::new(50);
         let first = || {
@@ -115,7 +190,7 @@ fn the_file_and_its_folder_are_for_their_owner_alone() {
 
 #[cfg(unix)]
 #[test]
-fn what_is_no_regular_file_is_an_error_and_nobody_waits_for_it() {
+fn a_path_that_is_not_a_regular_file_is_an_error_at_once() {
     use std::{process::Command, sync::mpsc, time::Duration};
 
     let folder = Folder::with(b"");
@@ -130,7 +205,10 @@ fn what_is_no_regular_file_is_an_error_and_nobody_waits_for_it() {
         let error = answer.expect("an answer").expect_err("no file");
         assert_eq!(
             error.to_string(),
-            format!("{} is no regular file", path.display())
+            format!(
+                "{} cannot keep an id: it is not a regular file",
+                path.display()
+            )
         );
     }
 }

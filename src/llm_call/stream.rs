@@ -1,4 +1,4 @@
-//! A model's chunks on their way through: each goes on untouched, and its text is kept with the call.
+//! A model's chunks of text: each is passed on untouched, and its text is kept with the call.
 
 use std::{
     fmt::{self, Display},
@@ -9,11 +9,12 @@ use std::{
 
 use super::{LlmCall, Outcome};
 
-/// Chunks of text on their way from a model to whoever shows them; from [`LlmCall::stream`].
+/// An iterator that passes a model's chunks of text on; from [`LlmCall::stream`].
 ///
-/// Each is passed on as it came. The first that is not empty is the first token; at the end the call is tracked as
-/// finished, with all of the text as its generation. Dropped before, it is tracked as interrupted, with the text so far.
-/// The clock runs until the model's iterator says that there is no more, the consumer's own time included.
+/// Each chunk is passed on as it is. The first one that is not empty is the first token. At the end, the call is
+/// tracked as finished, with all of the text as its generation. If the stream is dropped before, the call is tracked
+/// as interrupted, with the text so far. The clock runs until the model's iterator ends, and includes the consumer's
+/// own time.
 ///
 /// ```
 /// use trubrics::{Trubrics, testing::Recorder};
@@ -39,9 +40,10 @@ pub struct LlmStream<I> {
     call: LlmCall,
 }
 
-/// Chunks of text that may be errors instead; from [`LlmCall::try_stream`].
+/// An iterator that passes on a model's chunks of text, which may be errors; from [`LlmCall::try_stream`].
 ///
-/// As [`LlmStream`], and the first error makes it a failed call, with the text so far as its generation.
+/// As [`LlmStream`], but the first error ends the call as failed, with the text so far as its generation.
+/// [`error_type_by`](Self::error_type_by) sets the class of the error.
 ///
 /// ```
 /// use trubrics::{Trubrics, testing::Recorder};
@@ -61,9 +63,10 @@ pub struct LlmStream<I> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "a stream does nothing until it is iterated, and is tracked as interrupted when it is dropped"]
-pub struct LlmTryStream<I> {
+pub struct LlmTryStream<I, F = ()> {
     chunks: I,
     call: LlmCall,
+    error_type: F,
 }
 
 impl<I> LlmStream<I> {
@@ -71,7 +74,8 @@ impl<I> LlmStream<I> {
         Self { chunks, call }
     }
 
-    /// Changes the call while it is under way, for what is known only during the stream; after its end, nothing.
+    /// Changes the call, to set a value that is known only during the stream. After the end of the call, it does
+    /// nothing.
     ///
     /// ```
     /// # let client = trubrics::Trubrics::disabled();
@@ -88,9 +92,54 @@ impl<I> LlmStream<I> {
 
 impl<I> LlmTryStream<I> {
     pub(super) fn new(call: LlmCall, chunks: I) -> Self {
-        Self { chunks, call }
+        Self {
+            chunks,
+            call,
+            error_type: (),
+        }
     }
 
+    /// Sets how the property `error.type` is made of the error that ends the call.
+    ///
+    /// Without it, `error.type` is the class that [`LlmCall::error_type`] set, or else `_OTHER`. Use few different
+    /// names, so that a dashboard can group by them.
+    ///
+    /// ```
+    /// use std::io::{Error, ErrorKind};
+    /// use trubrics::{Trubrics, testing::Recorder};
+    ///
+    /// let recorder = Recorder::new();
+    /// let client = Trubrics::builder("test-key").transport(recorder.clone()).build()?;
+    ///
+    /// let chunks = [Ok("A gr"), Err(Error::from(ErrorKind::TimedOut))];
+    /// let stream = client
+    ///     .llm_call("user_123", "What is a cohort?")
+    ///     .try_stream(chunks)
+    ///     .error_type_by(|error| match error.kind() {
+    ///         ErrorKind::TimedOut => "timeout",
+    ///         _ => "connection",
+    ///     });
+    /// assert!(stream.collect::<Result<String, Error>>().is_err());
+    /// client.flush(std::time::Duration::from_secs(5))?;
+    ///
+    /// assert_eq!(recorder.llm_events()[0]["properties"]["error.type"], "timeout");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn error_type_by<T, E, F, N>(self, error_type: F) -> LlmTryStream<I, F>
+    where
+        I: Iterator<Item = Result<T, E>>,
+        F: FnMut(&E) -> N,
+        N: Into<String>,
+    {
+        LlmTryStream {
+            chunks: self.chunks,
+            call: self.call,
+            error_type,
+        }
+    }
+}
+
+impl<I, F> LlmTryStream<I, F> {
     /// As [`LlmStream::update`].
     pub fn update(&mut self, change: impl FnOnce(LlmCall) -> LlmCall) {
         self.call.update(change);
@@ -123,11 +172,36 @@ where
 
 impl<I: FusedIterator> FusedIterator for LlmStream<I> where I::Item: AsRef<str> {}
 
-impl<I, T, E> Iterator for LlmTryStream<I>
+mod sealed {
+    #[expect(unnameable_types, reason = "it is only to have one iterator")]
+    pub trait ErrorType<E> {
+        /// None leaves the class to the call.
+        fn of(&mut self, error: &E) -> Option<String>;
+    }
+}
+
+impl<E> sealed::ErrorType<E> for () {
+    fn of(&mut self, _: &E) -> Option<String> {
+        None
+    }
+}
+
+impl<E, F, N> sealed::ErrorType<E> for F
+where
+    F: FnMut(&E) -> N,
+    N: Into<String>,
+{
+    fn of(&mut self, error: &E) -> Option<String> {
+        Some(self(error).into())
+    }
+}
+
+impl<I, T, E, F> Iterator for LlmTryStream<I, F>
 where
     I: Iterator<Item = Result<T, E>>,
     T: AsRef<str>,
     E: Display,
+    F: sealed::ErrorType<E>,
 {
     type Item = Result<T, E>;
 
@@ -140,6 +214,9 @@ where
         match &chunk {
             Some(Ok(chunk)) => self.call.chunk_at(chunk.as_ref(), now),
             Some(Err(error)) => {
+                if let Some(error_type) = self.error_type.of(error) {
+                    self.call.update(|call| call.error_type(error_type));
+                }
                 let error = error.to_string();
                 self.call.end_at(Outcome::Failed(error), now);
             }
@@ -153,11 +230,12 @@ where
     }
 }
 
-impl<I, T, E> FusedIterator for LlmTryStream<I>
+impl<I, T, E, F> FusedIterator for LlmTryStream<I, F>
 where
     I: FusedIterator<Item = Result<T, E>>,
     T: AsRef<str>,
     E: Display,
+    F: sealed::ErrorType<E>,
 {
 }
 
@@ -167,7 +245,7 @@ impl<I> fmt::Debug for LlmStream<I> {
     }
 }
 
-impl<I> fmt::Debug for LlmTryStream<I> {
+impl<I, F> fmt::Debug for LlmTryStream<I, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LlmTryStream").finish_non_exhaustive()
     }
@@ -175,7 +253,7 @@ impl<I> fmt::Debug for LlmTryStream<I> {
 
 impl LlmCall {
     pub(super) fn chunk_at(&mut self, chunk: &str, now: Instant) {
-        // Models open a stream with an empty chunk that carries the role: no token of it is there yet.
+        // Models open a stream with an empty chunk that carries the role, which is not a token.
         if chunk.is_empty() {
             return;
         }

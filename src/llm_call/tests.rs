@@ -178,12 +178,18 @@ impl AsRef<str> for Panicking {
 #[test]
 fn a_panic_in_whatever_a_call_is_given_leaves_exactly_one_record() {
     type Step = fn(LlmCall);
-    let steps: [(&str, Step); 7] = [
+    let steps: [(&str, Step); 8] = [
         ("a setter", |call| drop(call.provider(Panicking))),
         ("a key", |call| drop(call.property(Panicking, 1))),
         ("a generation", |call| call.finish(Panicking)),
         ("an error", |call| call.fail(Panicking)),
         ("a chunk", |call| call.stream([Panicking]).for_each(drop)),
+        ("a class", |call| {
+            let stream = call.try_stream([Err::<&str, _>("a")]);
+            stream
+                .error_type_by(|_| -> &str { panic!("on purpose") })
+                .for_each(drop);
+        }),
         ("a change", |call| {
             call.stream(["a"]).update(|_| panic!("on purpose"));
         }),
@@ -314,6 +320,25 @@ fn the_first_error_of_a_stream_fails_the_call_and_all_goes_on() {
 }
 
 #[test]
+fn the_class_of_an_error_in_a_stream_is_what_the_caller_says() {
+    let class_of = |error: &&str| format!("class {error}");
+    let bench = Bench::new();
+    let call = bench.call().error_type("of the call");
+    let stream = call
+        .try_stream([Ok("The "), Err("a"), Err("b")])
+        .error_type_by(class_of);
+    assert_eq!(stream.count(), 3);
+    let record = bench.record();
+    assert_eq!(record["properties"]["error.type"], "class a");
+    assert_eq!(record["properties"]["error.message"], "a");
+
+    let bench = Bench::new();
+    let call = bench.call().error_type("of the call");
+    assert_eq!(call.try_stream([Ok("The "), Err("a")]).count(), 2);
+    assert_eq!(bench.record()["properties"]["error.type"], "of the call");
+}
+
+#[test]
 fn chunks_that_are_all_good_finish_the_call() {
     let bench = Bench::new();
     let chunks = [Ok::<_, fmt::Error>("The "), Ok("end")];
@@ -323,14 +348,32 @@ fn chunks_that_are_all_good_finish_the_call() {
     assert_eq!(record["properties"]["outcome"], "finished");
 }
 
+/// The builder methods in the source of a type: those that take it by value.
+fn builder_methods(source: &str) -> Vec<&str> {
+    let parts = source.split("\n    pub fn ").skip(1);
+    parts
+        .filter_map(|part| {
+            let (name, rest) = part.split_once(['(', '<'])?;
+            let (parameters, _) = rest.split_once('{')?;
+            let words = parameters.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '&');
+            let mut words = words.filter(|word| !word.is_empty());
+            let first = words.find(|word| *word != "mut")?;
+            (first == "self" && parameters.contains("-> Self")).then_some(name)
+        })
+        .collect()
+}
+
 #[test]
-fn a_call_and_its_streams_may_go_to_another_thread() {
-    fn goes<T: Send>() {}
-    goes::<LlmCall>();
-    goes::<LlmStream<std::vec::IntoIter<String>>>();
-    goes::<LlmTryStream<std::vec::IntoIter<Result<String, fmt::Error>>>>();
-    goes::<crate::Scope>();
-    goes::<crate::ClientGuard>();
+fn every_builder_method_of_an_llm_event_is_there() {
+    let of_event = builder_methods(include_str!("../record/llm_event.rs"));
+    let of_call = builder_methods(include_str!("../llm_call.rs"));
+    assert!(of_event.len() > 10, "methods are found: {of_event:?}");
+    // A call measures these itself.
+    let measured = ["latency", "time_to_first_token", "timestamp"];
+    for method in of_event {
+        let is_there = of_call.contains(&method);
+        assert_eq!(is_there, !measured.contains(&method), "{method}");
+    }
 }
 
 #[test]

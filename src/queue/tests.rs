@@ -23,7 +23,11 @@ fn record(units: usize) -> Encoded {
 
 fn queue(records: usize, units: usize) -> (Arc<Queue>, Receiver<Encoded>) {
     let bytes = units.saturating_mul(UNIT);
-    let accounting = Arc::new(Accounting::new(0, Budget::new(records, bytes), None));
+    let accounting = Arc::new(Accounting::new(
+        std::num::NonZeroU32::MIN,
+        Budget::new(records, bytes),
+        None,
+    ));
     let limits = WakeLimits {
         records: 3,
         bytes: 500 * UNIT,

@@ -1,24 +1,28 @@
 //! A user event and its `$` properties.
 
-use std::fmt;
+use std::{fmt, time::SystemTime};
 
 use serde::Serialize;
 use serde_json::Value;
-use time::OffsetDateTime;
 
-use super::{Properties, timestamp, write_text_field, write_timestamp_field};
-use crate::error::EventError;
+use super::{
+    EventError, HookedBy, IntoText, IntoTimestamp, Properties, timestamp::Timestamp,
+    write_text_field, write_timestamp_field,
+};
 
-/// The property that holds what was said.
+/// The property that holds the user's words.
 pub(crate) const TEXT: &str = "$text";
 const THREAD_ID: &str = "$thread_id";
 const ASSISTANT_ID: &str = "$assistant_id";
+const PROMPT_ID: &str = "$prompt_id";
+const GENERATION_ID: &str = "$generation_id";
 
-/// Something a user did: who, what, when, and whatever else is worth knowing.
+/// An action of a user: the user, the action's name, the time, and any properties.
 ///
-/// Building one never fails: a value that cannot be sent is remembered, and comes back from
-/// [`try_track`](crate::Trubrics::try_track) and [`track_sync`](crate::Trubrics::track_sync) as an [`EventError`], or
-/// becomes a counted drop in [`track`](crate::Trubrics::track). `Debug` shows the event's name and nothing else.
+/// Building one never fails. A value that cannot be sent makes the event invalid:
+/// [`try_track`](crate::Trubrics::try_track) and [`track_sync`](crate::Trubrics::track_sync) then return an
+/// [`EventError`], and [`track`](crate::Trubrics::track) drops the event and counts the drop. `Debug` shows the
+/// event's name and nothing else. [`Record`](crate::Record#names) says how its methods are named.
 ///
 /// ```
 /// use serde_json::json;
@@ -35,27 +39,36 @@ const ASSISTANT_ID: &str = "$assistant_id";
 ///     .properties(Plan { seats: 5 });
 /// # let _ = event;
 /// ```
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 #[must_use = "an event does nothing until it is tracked"]
 pub struct Event {
     user_id: String,
-    event: String,
-    timestamp: Option<OffsetDateTime>,
+    name: String,
+    pub(super) timestamp: Option<Timestamp>,
     properties: Properties,
+    pub(super) hooked_by: HookedBy,
 }
 
+const _: () = assert!(
+    size_of::<Event>() <= 128,
+    "a larger event is moved by calls of memcpy"
+);
+
 impl Event {
-    /// An event of the signed-in user, or of an [`anonymous_id`](fn@crate::anonymous_id). Neither text may be empty.
-    pub fn new(user_id: impl Into<String>, event: impl Into<String>) -> Self {
+    /// Makes an event of a signed-in user, or of an [`anonymous_id`](fn@crate::anonymous_id).
+    ///
+    /// Neither text may be empty.
+    pub fn new(user_id: impl Into<String>, name: impl Into<String>) -> Self {
         Self {
             user_id: user_id.into(),
-            event: event.into(),
+            name: name.into(),
             timestamp: None,
             properties: Properties::default(),
+            hooked_by: HookedBy::default(),
         }
     }
 
-    /// Sets one property, over an earlier one of the same key.
+    /// Sets one property; it replaces an earlier one of the same key.
     ///
     /// Keys that begin with `$` mean something to Trubrics: see [`text`](Self::text) and its neighbours. A value that
     /// fails to serialise, or holds a NaN or an infinity, makes the event invalid.
@@ -64,88 +77,141 @@ impl Event {
         self
     }
 
-    /// Sets many properties from a map, a `json!({..})` or a struct of your own, over earlier ones of the same keys.
+    /// Sets many properties from a map, a `json!({..})` or a struct; they replace earlier ones of the same keys.
     ///
-    /// Anything that is no JSON object makes the event invalid.
+    /// `None` and `()` set no properties. Anything else that is not a JSON object makes the event invalid.
     pub fn properties(mut self, properties: impl Serialize) -> Self {
         self.properties.set_all(&properties);
         self
     }
 
-    /// Sets when it happened, from a [`SystemTime`](std::time::SystemTime) or an [`OffsetDateTime`].
+    /// Sets when it happened, from a [`SystemTime`] or a [`time::OffsetDateTime`]; `None` clears it.
     ///
-    /// It is sent as the same instant in UTC, in milliseconds; the years 0 to 9999 are allowed. Left out, it is the
-    /// moment of the call that tracks the event.
-    pub fn timestamp(mut self, timestamp: impl Into<OffsetDateTime> + 'static) -> Self {
-        let result =
-            timestamp::convert(timestamp).map(|timestamp| self.timestamp = Some(timestamp));
-        self.properties.remember(result);
+    /// It is sent as the same instant in UTC, in milliseconds; the years 0 to 9999 are allowed. Without it, the event
+    /// gets the moment of the call that tracks it.
+    pub fn timestamp(mut self, timestamp: impl IntoTimestamp) -> Self {
+        self.set_timestamp(timestamp);
         self
     }
 
-    /// Sets `$text`, what was said.
-    pub fn text(self, text: impl Into<String>) -> Self {
-        self.property(TEXT, text.into())
+    /// Sets the property `$text`: the user's words.
+    pub fn text(mut self, text: impl IntoText) -> Self {
+        self.set_text(text);
+        self
     }
 
-    /// Sets `$thread_id`, the conversation that the event belongs to.
-    pub fn thread_id(self, thread_id: impl Into<String>) -> Self {
-        self.property(THREAD_ID, thread_id.into())
+    /// Sets the property `$thread_id`: the conversation that the event belongs to.
+    pub fn thread_id(mut self, thread_id: impl IntoText) -> Self {
+        self.set_thread_id(thread_id);
+        self
     }
 
-    /// Sets `$assistant_id`, usually the model's name.
-    pub fn assistant_id(self, assistant_id: impl Into<String>) -> Self {
-        self.property(ASSISTANT_ID, assistant_id.into())
+    /// Sets the property `$assistant_id`, usually the model's name.
+    pub fn assistant_id(mut self, assistant_id: impl IntoText) -> Self {
+        self.set_assistant_id(assistant_id);
+        self
     }
 
-    /// Sets `$prompt_id`.
-    pub fn prompt_id(self, prompt_id: impl Into<String>) -> Self {
-        self.property("$prompt_id", prompt_id.into())
+    /// Sets the property `$prompt_id`.
+    pub fn prompt_id(mut self, prompt_id: impl IntoText) -> Self {
+        self.set_prompt_id(prompt_id);
+        self
     }
 
-    /// Sets `$generation_id`.
-    pub fn generation_id(self, generation_id: impl Into<String>) -> Self {
-        self.property("$generation_id", generation_id.into())
+    /// Sets the property `$generation_id`.
+    pub fn generation_id(mut self, generation_id: impl IntoText) -> Self {
+        self.set_generation_id(generation_id);
+        self
     }
 
-    /// Who did it.
-    pub fn user_id(&self) -> &str {
+    /// Returns the user.
+    pub fn get_user_id(&self) -> &str {
         &self.user_id
     }
 
-    /// Sets who did it, in the place of what [`new`](Self::new) was given.
+    /// Sets the user.
     pub fn set_user_id(&mut self, user_id: impl Into<String>) {
         self.user_id = user_id.into();
     }
 
-    /// The event's name.
-    pub fn event(&self) -> &str {
-        &self.event
+    /// Returns the event's name.
+    pub fn get_name(&self) -> &str {
+        &self.name
     }
 
-    /// Sets the event's name, in the place of what [`new`](Self::new) was given.
-    pub fn set_event(&mut self, event: impl Into<String>) {
-        self.event = event.into();
+    /// Sets the event's name.
+    pub fn set_name(&mut self, name: impl Into<String>) {
+        self.name = name.into();
     }
 
-    /// When it happened, if [`timestamp`](Self::timestamp) said so.
-    pub fn timestamp_value(&self) -> Option<OffsetDateTime> {
-        self.timestamp
+    /// Returns the event's own timestamp, if it has one that this platform's `SystemTime` can hold.
+    pub fn get_timestamp(&self) -> Option<SystemTime> {
+        self.timestamp.and_then(Timestamp::to_system_time)
     }
 
-    /// What was said, if `$text` is a text to [`property_value`](Self::property_value).
-    pub fn text_value(&self) -> Option<String> {
-        match self.property_value(TEXT) {
-            Some(Value::String(text)) => Some(text),
-            _ => None,
-        }
+    /// Sets when it happened, as [`timestamp`](Self::timestamp) does.
+    pub fn set_timestamp(&mut self, timestamp: impl IntoTimestamp) {
+        let result = timestamp
+            .convert()
+            .map(|timestamp| self.timestamp = timestamp);
+        self.properties.remember(result);
     }
 
-    /// The property of this key, if it was set on this event; the client's default properties come later.
+    /// Returns `$text`, if it is set and a text.
+    pub fn get_text(&self) -> Option<String> {
+        self.get_text_property(TEXT)
+    }
+
+    /// Sets `$text`, as [`text`](Self::text) does.
+    pub fn set_text(&mut self, text: impl IntoText) {
+        self.set_text_property(TEXT, text);
+    }
+
+    /// Returns `$thread_id`, if it is set and a text.
+    pub fn get_thread_id(&self) -> Option<String> {
+        self.get_text_property(THREAD_ID)
+    }
+
+    /// Sets `$thread_id`, as [`thread_id`](Self::thread_id) does.
+    pub fn set_thread_id(&mut self, thread_id: impl IntoText) {
+        self.set_text_property(THREAD_ID, thread_id);
+    }
+
+    /// Returns `$assistant_id`, if it is set and a text.
+    pub fn get_assistant_id(&self) -> Option<String> {
+        self.get_text_property(ASSISTANT_ID)
+    }
+
+    /// Sets `$assistant_id`, as [`assistant_id`](Self::assistant_id) does.
+    pub fn set_assistant_id(&mut self, assistant_id: impl IntoText) {
+        self.set_text_property(ASSISTANT_ID, assistant_id);
+    }
+
+    /// Returns `$prompt_id`, if it is set and a text.
+    pub fn get_prompt_id(&self) -> Option<String> {
+        self.get_text_property(PROMPT_ID)
+    }
+
+    /// Sets `$prompt_id`, as [`prompt_id`](Self::prompt_id) does.
+    pub fn set_prompt_id(&mut self, prompt_id: impl IntoText) {
+        self.set_text_property(PROMPT_ID, prompt_id);
+    }
+
+    /// Returns `$generation_id`, if it is set and a text.
+    pub fn get_generation_id(&self) -> Option<String> {
+        self.get_text_property(GENERATION_ID)
+    }
+
+    /// Sets `$generation_id`, as [`generation_id`](Self::generation_id) does.
+    pub fn set_generation_id(&mut self, generation_id: impl IntoText) {
+        self.set_text_property(GENERATION_ID, generation_id);
+    }
+
+    /// Returns the property of this key, if it is set on this event and not by the client's default properties.
     ///
-    /// A value that can be sent but not be read as a [`Value`], such as one of 128 levels or more, comes as the text of
-    /// its JSON.
-    pub fn property_value(&self, key: impl AsRef<str>) -> Option<Value> {
+    /// A value that can be sent but cannot be read as a [`Value`], such as one of 128 levels or more, is returned as
+    /// the text of its JSON.
+    pub fn get_property(&self, key: impl AsRef<str>) -> Option<Value> {
         self.properties.value(key.as_ref())
     }
 
@@ -154,52 +220,69 @@ impl Event {
         self.properties.set(key.as_ref(), &value);
     }
 
-    /// Takes a property out, whatever it holds, and returns it as [`property_value`](Self::property_value) does; none
-    /// if it was not set on this event.
+    /// Removes a property, whatever it holds, and returns it as [`get_property`](Self::get_property) does.
     pub fn remove_property(&mut self, key: impl AsRef<str>) -> Option<Value> {
         self.properties.remove(key.as_ref())
     }
 
-    /// The same event with these properties in the place of its own, which a new one has not got yet.
+    fn get_text_property(&self, key: &str) -> Option<String> {
+        match self.get_property(key) {
+            Some(Value::String(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn set_text_property(&mut self, key: &str, text: impl IntoText) {
+        match text.into_text() {
+            Some(text) => self.set_property(key, text),
+            None => drop(self.remove_property(key)),
+        }
+    }
+
+    /// The same event with these properties instead of its own; a new event has none.
     pub(crate) fn preset(mut self, properties: Properties) -> Self {
         self.properties = properties;
         self
     }
 
-    /// Nearly all of what is written, if it is much.
+    /// The bytes of the texts that may be long: most of a large record.
     pub(super) fn text_length(&self) -> usize {
         self.properties.length()
     }
 
-    pub(super) fn encode(
-        &self,
-        defaults: &Properties,
-        now: OffsetDateTime,
-        json: &mut Vec<u8>,
-    ) -> Result<(), EventError> {
+    /// Fails if the event cannot be sent.
+    pub(super) fn check(&self) -> Result<(), EventError> {
         self.properties.check()?;
         if self.user_id.is_empty() {
             return Err(EventError::empty_user_id());
         }
-        if self.event.is_empty() {
+        if self.name.is_empty() {
             return Err(EventError::new(
                 "event",
                 "is empty: the event's name is needed",
             ));
         }
+        Ok(())
+    }
+
+    pub(super) fn write(
+        &self,
+        defaults: &Properties,
+        timestamp: Option<Timestamp>,
+        json: &mut Vec<u8>,
+    ) {
         write_text_field(json, "{\"user_id\":", &self.user_id);
-        write_text_field(json, ",\"event\":", &self.event);
-        write_timestamp_field(json, self.timestamp.unwrap_or(now))?;
+        write_text_field(json, ",\"event\":", &self.name);
+        write_timestamp_field(json, timestamp);
         self.properties.write_field(defaults, json);
         json.push(b'}');
-        Ok(())
     }
 }
 
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Event")
-            .field("event", &self.event)
+            .field("name", &self.name)
             .finish_non_exhaustive()
     }
 }

@@ -1,22 +1,26 @@
 //! A prompt and its generation.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use serde::Serialize;
 use serde_json::Value;
-use time::OffsetDateTime;
 
-use super::{Properties, gen_ai, timestamp, write_text_field, write_timestamp_field};
-use crate::error::EventError;
+use super::{
+    EventError, HookedBy, IntoText, IntoTimestamp, Properties, gen_ai, timestamp::Timestamp,
+    write_text_field, write_timestamp_field,
+};
 
-/// A prompt and what the model made of it. Trubrics turns it into two events, one of each.
+/// A prompt and the model's generation. Trubrics turns it into two events, one for each.
 ///
-/// Building one never fails, as with [`Event`](crate::Event). `Debug` shows none of its content. To have the time taken
-/// as well, see [`Trubrics::llm_call`](crate::Trubrics::llm_call).
+/// Building one never fails, as with [`Event`](crate::Event). `Debug` shows none of its content.
+/// [`Trubrics::llm_call`](crate::Trubrics::llm_call) makes one and measures the time as well.
+/// [`Record`](crate::Record#names) says how its methods are named.
 ///
-/// What is usual to record of a generation has a method each, which sets a property under the name that OpenTelemetry's
-/// conventions for generative AI give it; a later one wins, whether it came by the method or by
-/// [`property`](Self::property).
+/// Methods such as [`provider`](Self::provider) set a property under the name that OpenTelemetry's conventions for
+/// generative AI give it. The last call wins, whether it is the method or [`property`](Self::property).
 ///
 /// ```
 /// use std::time::Duration;
@@ -33,7 +37,7 @@ use crate::error::EventError;
 ///     .property("temperature", 0.2);
 /// # let _ = event;
 /// ```
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 #[must_use = "an event does nothing until it is tracked"]
 pub struct LlmEvent {
     user_id: String,
@@ -44,12 +48,13 @@ pub struct LlmEvent {
     latency: Option<Duration>,
     prompt_event_name: Option<String>,
     generation_event_name: Option<String>,
-    timestamp: Option<OffsetDateTime>,
+    pub(super) timestamp: Option<Timestamp>,
     properties: Properties,
+    pub(super) hooked_by: HookedBy,
 }
 
 impl LlmEvent {
-    /// A prompt of this user and its generation. The user must not be empty; the texts may be.
+    /// Makes an event of a user's prompt and its generation. The user must not be empty; the texts may be.
     pub fn new(
         user_id: impl Into<String>,
         prompt: impl Into<String>,
@@ -66,40 +71,42 @@ impl LlmEvent {
             generation_event_name: None,
             timestamp: None,
             properties: Properties::default(),
+            hooked_by: HookedBy::default(),
         }
     }
 
-    /// Sets the assistant, usually the model's name.
-    pub fn assistant_id(mut self, assistant_id: impl Into<String>) -> Self {
-        self.assistant_id = Some(assistant_id.into());
+    /// Sets the assistant, usually the model's name; `None` clears it.
+    pub fn assistant_id(mut self, assistant_id: impl IntoText) -> Self {
+        self.set_assistant_id(assistant_id);
         self
     }
 
-    /// Sets the conversation that the event belongs to.
-    pub fn thread_id(mut self, thread_id: impl Into<String>) -> Self {
-        self.thread_id = Some(thread_id.into());
+    /// Sets the conversation that the event belongs to; `None` clears it.
+    pub fn thread_id(mut self, thread_id: impl IntoText) -> Self {
+        self.set_thread_id(thread_id);
         self
     }
 
-    /// Sets the time from the prompt to the generation; it is sent in seconds.
-    pub fn latency(mut self, latency: Duration) -> Self {
-        self.latency = Some(latency);
+    /// Sets the time from the prompt to the generation, which is sent in seconds; `None` clears it.
+    pub fn latency(mut self, latency: impl Into<Option<Duration>>) -> Self {
+        self.set_latency(latency);
         self
     }
 
-    /// Names the event that Trubrics makes of the prompt; the server's default is `Prompt`.
-    pub fn prompt_event_name(mut self, name: impl Into<String>) -> Self {
-        self.prompt_event_name = Some(name.into());
+    /// Names the event that Trubrics makes of the prompt. `None` clears the name: the server then uses `Prompt`.
+    pub fn prompt_event_name(mut self, name: impl IntoText) -> Self {
+        self.set_prompt_event_name(name);
         self
     }
 
-    /// Names the event that Trubrics makes of the generation; the server's default is `Generation`.
-    pub fn generation_event_name(mut self, name: impl Into<String>) -> Self {
-        self.generation_event_name = Some(name.into());
+    /// Names the event that Trubrics makes of the generation. `None` clears the name: the server then uses
+    /// `Generation`.
+    pub fn generation_event_name(mut self, name: impl IntoText) -> Self {
+        self.set_generation_event_name(name);
         self
     }
 
-    /// Sets `gen_ai.provider.name`, who serves the model: `openai`, `anthropic`, `aws.bedrock` ...
+    /// Sets `gen_ai.provider.name`, the company that serves the model: `openai`, `anthropic`, `aws.bedrock` ...
     pub fn provider(self, name: impl Into<String>) -> Self {
         self.property(gen_ai::PROVIDER, name.into())
     }
@@ -114,25 +121,25 @@ impl LlmEvent {
         self.property(gen_ai::OUTPUT_TOKENS, tokens)
     }
 
-    /// Sets `gen_ai.usage.cost`, in whatever currency you keep to. The conventions have no attribute for a cost; this is
-    /// the name that tools read.
+    /// Sets `gen_ai.usage.cost`, in the one currency that your project uses. The conventions have no attribute for a
+    /// cost; this is the name that tools read.
     pub fn cost(self, cost: f64) -> Self {
         self.property(gen_ai::COST, cost)
     }
 
-    /// Sets `gen_ai.response.finish_reasons`, why the model stopped (`stop`, `length`, `tool_calls` ...), as the list of
-    /// one that the conventions ask for.
+    /// Sets `gen_ai.response.finish_reasons`, why the model stopped: `stop`, `length`, `tool_calls` ... The
+    /// conventions ask for a list, so it is sent as a list of one.
     pub fn finish_reason(self, reason: impl Into<String>) -> Self {
         self.property(gen_ai::FINISH_REASONS, [reason.into()])
     }
 
-    /// Sets `gen_ai.response.time_to_first_chunk`, the time from the prompt to the first of a streamed generation; it is
-    /// sent in seconds.
+    /// Sets `gen_ai.response.time_to_first_chunk`, the time from the prompt to the first chunk of a streamed
+    /// generation. It is sent in seconds.
     pub fn time_to_first_token(self, time: Duration) -> Self {
         self.property(gen_ai::TIME_TO_FIRST_TOKEN, time.as_secs_f64())
     }
 
-    /// Sets `error.type`, the class of what went wrong: a name out of a small set, such as `timeout` or `rate_limited`,
+    /// Sets `error.type`, the class of the error: a name out of a small set, such as `timeout` or `rate_limited`,
     /// that a dashboard can group by.
     pub fn error_type(self, class: impl Into<String>) -> Self {
         self.property(gen_ai::ERROR_TYPE, class.into())
@@ -150,77 +157,107 @@ impl LlmEvent {
         self
     }
 
-    /// Sets when the generation was there, as [`Event::timestamp`](crate::Event::timestamp) does.
-    pub fn timestamp(mut self, timestamp: impl Into<OffsetDateTime> + 'static) -> Self {
-        let result =
-            timestamp::convert(timestamp).map(|timestamp| self.timestamp = Some(timestamp));
-        self.properties.remember(result);
+    /// Sets when the generation was complete, as [`Event::timestamp`](crate::Event::timestamp) does.
+    pub fn timestamp(mut self, timestamp: impl IntoTimestamp) -> Self {
+        self.set_timestamp(timestamp);
         self
     }
 
-    /// Whose prompt it is.
-    pub fn user_id(&self) -> &str {
+    /// Returns the user.
+    pub fn get_user_id(&self) -> &str {
         &self.user_id
     }
 
-    /// Sets whose prompt it is, in the place of what [`new`](Self::new) was given.
+    /// Sets the user.
     pub fn set_user_id(&mut self, user_id: impl Into<String>) {
         self.user_id = user_id.into();
     }
 
-    /// The prompt.
-    pub fn prompt(&self) -> &str {
+    /// Returns the prompt.
+    pub fn get_prompt(&self) -> &str {
         &self.prompt
     }
 
-    /// Sets the prompt, in the place of what [`new`](Self::new) was given.
+    /// Sets the prompt.
     pub fn set_prompt(&mut self, prompt: impl Into<String>) {
         self.prompt = prompt.into();
     }
 
-    /// The generation.
-    pub fn generation(&self) -> &str {
+    /// Returns the generation.
+    pub fn get_generation(&self) -> &str {
         &self.generation
     }
 
-    /// Sets the generation, in the place of what [`new`](Self::new) was given.
+    /// Sets the generation.
     pub fn set_generation(&mut self, generation: impl Into<String>) {
         self.generation = generation.into();
     }
 
-    /// The assistant, if [`assistant_id`](Self::assistant_id) named one.
-    pub fn assistant_id_value(&self) -> Option<&str> {
+    /// Returns the assistant, if it is set.
+    pub fn get_assistant_id(&self) -> Option<&str> {
         self.assistant_id.as_deref()
     }
 
-    /// The conversation, if [`thread_id`](Self::thread_id) named one.
-    pub fn thread_id_value(&self) -> Option<&str> {
+    /// Sets the assistant; `None` clears it.
+    pub fn set_assistant_id(&mut self, assistant_id: impl IntoText) {
+        self.assistant_id = assistant_id.into_text();
+    }
+
+    /// Returns the conversation, if it is set.
+    pub fn get_thread_id(&self) -> Option<&str> {
         self.thread_id.as_deref()
     }
 
-    /// The time from the prompt to the generation, if [`latency`](Self::latency) said so.
-    pub fn latency_value(&self) -> Option<Duration> {
+    /// Sets the conversation; `None` clears it.
+    pub fn set_thread_id(&mut self, thread_id: impl IntoText) {
+        self.thread_id = thread_id.into_text();
+    }
+
+    /// Returns the time from the prompt to the generation, if it is set.
+    pub fn get_latency(&self) -> Option<Duration> {
         self.latency
     }
 
-    /// The name of the event made of the prompt, if [`prompt_event_name`](Self::prompt_event_name) gave one.
-    pub fn prompt_event_name_value(&self) -> Option<&str> {
+    /// Sets the time from the prompt to the generation; `None` clears it.
+    pub fn set_latency(&mut self, latency: impl Into<Option<Duration>>) {
+        self.latency = latency.into();
+    }
+
+    /// Returns the name of the event that Trubrics makes of the prompt, if it is set.
+    pub fn get_prompt_event_name(&self) -> Option<&str> {
         self.prompt_event_name.as_deref()
     }
 
-    /// The name of the event made of the generation, if [`generation_event_name`](Self::generation_event_name) gave
-    /// one.
-    pub fn generation_event_name_value(&self) -> Option<&str> {
+    /// Sets the name of the event that Trubrics makes of the prompt; `None` clears it.
+    pub fn set_prompt_event_name(&mut self, name: impl IntoText) {
+        self.prompt_event_name = name.into_text();
+    }
+
+    /// Returns the name of the event that Trubrics makes of the generation, if it is set.
+    pub fn get_generation_event_name(&self) -> Option<&str> {
         self.generation_event_name.as_deref()
     }
 
-    /// When the generation was there, if [`timestamp`](Self::timestamp) said so.
-    pub fn timestamp_value(&self) -> Option<OffsetDateTime> {
-        self.timestamp
+    /// Sets the name of the event that Trubrics makes of the generation; `None` clears it.
+    pub fn set_generation_event_name(&mut self, name: impl IntoText) {
+        self.generation_event_name = name.into_text();
     }
 
-    /// The property of this key, as [`Event::property_value`](crate::Event::property_value) gives it.
-    pub fn property_value(&self, key: impl AsRef<str>) -> Option<Value> {
+    /// Returns the event's own timestamp, as [`Event::get_timestamp`](crate::Event::get_timestamp) does.
+    pub fn get_timestamp(&self) -> Option<SystemTime> {
+        self.timestamp.and_then(Timestamp::to_system_time)
+    }
+
+    /// Sets when the generation was complete, as [`timestamp`](Self::timestamp) does.
+    pub fn set_timestamp(&mut self, timestamp: impl IntoTimestamp) {
+        let result = timestamp
+            .convert()
+            .map(|timestamp| self.timestamp = timestamp);
+        self.properties.remember(result);
+    }
+
+    /// Returns the property of this key, as [`Event::get_property`](crate::Event::get_property) does.
+    pub fn get_property(&self, key: impl AsRef<str>) -> Option<Value> {
         self.properties.value(key.as_ref())
     }
 
@@ -233,32 +270,37 @@ impl LlmEvent {
         self.properties.set_all(properties);
     }
 
-    /// Takes a property out, as [`Event::remove_property`](crate::Event::remove_property) does.
+    /// Removes a property and returns it, as [`Event::remove_property`](crate::Event::remove_property) does.
     pub fn remove_property(&mut self, key: impl AsRef<str>) -> Option<Value> {
         self.properties.remove(key.as_ref())
     }
 
-    /// The same event with these properties in the place of its own, which a new one has not got yet.
+    /// The same event with these properties instead of its own; a new event has none.
     pub(crate) fn preset(mut self, properties: Properties) -> Self {
         self.properties = properties;
         self
     }
 
-    /// Nearly all of what is written, if it is much.
+    /// The bytes of the texts that may be long: most of a large record.
     pub(super) fn text_length(&self) -> usize {
         self.prompt.len() + self.generation.len() + self.properties.length()
     }
 
-    pub(super) fn encode(
-        &self,
-        defaults: &Properties,
-        now: OffsetDateTime,
-        json: &mut Vec<u8>,
-    ) -> Result<(), EventError> {
+    /// Fails if the event cannot be sent.
+    pub(super) fn check(&self) -> Result<(), EventError> {
         self.properties.check()?;
         if self.user_id.is_empty() {
             return Err(EventError::empty_user_id());
         }
+        Ok(())
+    }
+
+    pub(super) fn write(
+        &self,
+        defaults: &Properties,
+        timestamp: Option<Timestamp>,
+        json: &mut Vec<u8>,
+    ) {
         write_text_field(json, "{\"user_id\":", &self.user_id);
         write_text_field(json, ",\"prompt\":", &self.prompt);
         write_text_field(json, ",\"generation\":", &self.generation);
@@ -274,14 +316,13 @@ impl LlmEvent {
         }
         if let Some(latency) = self.latency {
             json.extend_from_slice(b",\"latency\":");
-            // A finite number, and writing into memory: there is no way to fail.
+            // A finite number, written into memory, cannot fail.
             let written = serde_json::to_writer(&mut *json, &latency.as_secs_f64());
             debug_assert!(written.is_ok(), "seconds are a finite number");
         }
-        write_timestamp_field(json, self.timestamp.unwrap_or(now))?;
+        write_timestamp_field(json, timestamp);
         self.properties.write_field(defaults, json);
         json.push(b'}');
-        Ok(())
     }
 }
 

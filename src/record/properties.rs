@@ -1,14 +1,19 @@
-//! The properties object, written as JSON when a property is set and never taken apart again unless a key repeats.
+//! The properties of a record: written as JSON when a property is set, and parsed again only if a key repeats.
 
 use std::{cell::Cell, collections::HashMap, mem, ops::Range};
 
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{strict::Strict, text::write_text};
-use crate::{catch_panic::catch_panic, error::EventError};
+use super::{
+    EventError,
+    repeated_keys::remove_repeated_keys,
+    strict::{WriteError, Written, write_value},
+    text::write_text,
+};
+use crate::catch_panic::catch_panic;
 
-/// Properties as they go on the wire, without the braces, and the first mistake that was made in building their record.
+/// Properties as they go on the wire, without the braces, and the first error in building their record.
 #[derive(Clone, Default)]
 pub(crate) struct Properties {
     /// Entries `"key":value`, joined by commas.
@@ -17,16 +22,16 @@ pub(crate) struct Properties {
     error: Option<Box<EventError>>,
 }
 
-/// Which keys there may be: a cheap guess, so that nobody pays for a look into the entries who need not.
+/// The keys that may be set: a cheap guess, which saves most calls a look into the entries.
 #[derive(Clone, Copy, Default)]
 struct Keys {
-    /// A bit for each, by [`key_bit`].
+    /// A bit for each key, by [`key_bit`].
     bits: u128,
-    /// A bit was met twice.
+    /// Two keys share a bit, and may be equal.
     may_repeat: bool,
 }
 
-/// The bits of keys that nobody looked at, or that are not spelled as they read.
+/// The bits of keys that were not looked at, or that have escapes.
 const ANY_KEY: u128 = u128::MAX;
 
 impl Keys {
@@ -50,14 +55,15 @@ impl Keys {
     }
 }
 
-/// Room for a few short properties, so that most events allocate once for all of theirs.
+/// Room for a few short properties, so that most events allocate once.
 const FIRST_CAPACITY: usize = 128;
 
 /// A buffer that grew beyond this is not kept for the next event.
 const MAX_KEPT_CAPACITY: usize = 4096;
 
 thread_local! {
-    /// The buffer of properties that are gone: most events are built and tracked on one thread, one after the other.
+    /// The buffer of properties that were dropped, for the next ones: most events are built and tracked one after the
+    /// other on one thread.
     static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
@@ -65,56 +71,74 @@ impl Drop for Properties {
     fn drop(&mut self) {
         if (1..=MAX_KEPT_CAPACITY).contains(&self.json.capacity()) {
             self.json.clear();
-            // A thread that is ending keeps none.
+            // A thread that is ending does not keep a buffer.
             let _ = SPARE.try_with(|spare| spare.set(mem::take(&mut self.json)));
         }
     }
 }
 
+/// Equal if equal objects are sent, or the errors have equal texts.
+impl PartialEq for Properties {
+    fn eq(&self, other: &Self) -> bool {
+        let error = |properties: &Self| properties.error.as_ref().map(ToString::to_string);
+        let is_same = self.json == other.json || self.entries() == other.entries();
+        is_same && error(self) == error(other)
+    }
+}
+
 impl Properties {
-    /// Appends one entry, or remembers why not.
+    /// Appends one entry, or remembers the error.
     pub(crate) fn set(&mut self, key: &str, value: &impl Serialize) {
         let result = self.insert(key, value);
         self.remember(result);
     }
 
-    /// Appends the entries of an object, or remembers why not.
+    /// Appends the entries of an object, or remembers the error.
     pub(crate) fn set_all(&mut self, properties: &impl Serialize) {
         let result = self.extend(properties);
         self.remember(result);
     }
 
-    /// The first mistake is the one to report.
+    /// Keeps the first error, which is the one to report.
     pub(crate) fn remember(&mut self, result: Result<(), EventError>) {
         if let Err(error) = result {
             self.error.get_or_insert_with(|| Box::new(error));
         }
     }
 
-    /// Fails if a mistake was made.
+    /// Fails with the first error.
     pub(crate) fn check(&self) -> Result<(), EventError> {
         self.error.as_deref().cloned().map_or(Ok(()), Err)
     }
 
-    /// Appends one entry. When `value` cannot be written, everything stays as it was.
+    /// Appends one entry. If the value cannot be written, nothing changes.
     pub(crate) fn insert(&mut self, key: &str, value: &impl Serialize) -> Result<(), EventError> {
         let entry = |json: &mut Vec<u8>| {
             write_text(json, key);
             json.push(b':');
             write_value(json, value)
         };
-        self.append(entry, || format!("property `{key}`"))?;
+        let start = self.json.len();
+        let written = self.append(entry, || format!("property `{key}`"))?;
+        if written.may_repeat {
+            let entry = start + usize::from(start > 0);
+            remove_repeated_keys(&mut self.json, entry);
+        }
         self.keys.note(key_bit(key.as_bytes()));
         Ok(())
     }
 
-    /// Appends the entries of what must be a JSON object.
+    /// Appends the entries of what must be a JSON object, or nothing for `null`.
     pub(crate) fn extend(&mut self, properties: &impl Serialize) -> Result<(), EventError> {
         let start = self.json.len();
-        self.append(|json| write_value(json, properties), || "properties".into())?;
+        let written = self.append(|json| write_value(json, properties), || "properties".into())?;
 
         let object = start + usize::from(start > 0);
         let text = self.json[object..].trim_ascii();
+        if text == b"null" {
+            self.json.truncate(start);
+            return Ok(());
+        }
         let Some(entries) = text
             .strip_prefix(b"{")
             .and_then(|text| text.strip_suffix(b"}"))
@@ -124,7 +148,7 @@ impl Properties {
             self.json.truncate(start);
             return Err(EventError::new("properties", problem));
         };
-        // Blanks come with a raw value, which is written as it was read.
+        // A raw value is written as it was read, with its blanks.
         let entries = entries.trim_ascii();
         if entries.is_empty() {
             self.json.truncate(start);
@@ -137,11 +161,14 @@ impl Properties {
         let length = entries.len();
         self.json.copy_within(from..from + length, object);
         self.json.truncate(object + length);
+        if written.may_repeat {
+            remove_repeated_keys(&mut self.json, object);
+        }
         self.keys.note(ANY_KEY);
         Ok(())
     }
 
-    /// What a key stands for, if it is set: the text of its JSON where that cannot be read.
+    /// The value of a key, as [`read_value`] reads it.
     pub(crate) fn value(&self, key: &str) -> Option<Value> {
         if self.keys.bits & key_bit(key.as_bytes()) == 0 {
             return None;
@@ -149,13 +176,21 @@ impl Properties {
         let entry = split_entries(&self.json)
             .filter(|entry| is_key(&self.json[entry.key.clone()], key))
             .last()?;
-        let value = self.json[entry.value].trim_ascii();
-        // What is there is never said to be missing: whoever asks may be about to hide it.
-        let as_text = |_| Value::String(String::from_utf8_lossy(value).into_owned());
-        Some(serde_json::from_slice(value).unwrap_or_else(as_text))
+        Some(read_value(&self.json[entry.value]))
     }
 
-    /// Takes a key out, however often it was set; says what it stood for.
+    /// The value of each key. Of equal keys, the last one counts.
+    fn entries(&self) -> HashMap<String, Value> {
+        let text = |json: &[u8]| String::from_utf8_lossy(json).into_owned();
+        let read = |entry: Entry| {
+            let key = &self.json[entry.key];
+            let key = serde_json::from_slice(key).unwrap_or_else(|_| text(key));
+            (key, read_value(&self.json[entry.value]))
+        };
+        split_entries(&self.json).map(read).collect()
+    }
+
+    /// Removes a key, however often it was set, and returns its value.
     pub(crate) fn remove(&mut self, key: &str) -> Option<Value> {
         let value = self.value(key)?;
         self.json = retain(&self.json, |entry| {
@@ -169,7 +204,8 @@ impl Properties {
         self.json.len()
     }
 
-    /// Appends `,"properties":{..}`: the defaults, with these over them; nothing when there are none.
+    /// Appends `,"properties":{..}`: the defaults, and these, which replace defaults of the same keys. Appends nothing
+    /// if there are neither.
     pub(super) fn write_field(&self, defaults: &Self, json: &mut Vec<u8>) {
         if self.json.is_empty() && defaults.json.is_empty() {
             return;
@@ -184,19 +220,17 @@ impl Properties {
         let may_repeat = self.keys.may_repeat || defaults.keys.may_repeat;
         let may_meet = self.keys.bits & defaults.keys.bits != 0;
         if (may_repeat || may_meet) && Keys::of(&json[start..]).may_repeat {
-            let last_ones = keep_last(&json[start..]);
-            json.truncate(start);
-            json.extend_from_slice(&last_ones);
+            remove_repeated_keys(json, start);
         }
         json.push(b'}');
     }
 
-    /// Runs the caller's own serialisation: whatever it does, a half-written entry does not stay.
+    /// Runs the caller's own `Serialize`. After a failure or a panic, a half-written entry is removed.
     fn append(
         &mut self,
-        entry: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()>,
+        entry: impl FnOnce(&mut Vec<u8>) -> Result<Written, WriteError>,
         name: impl Fn() -> String,
-    ) -> Result<(), EventError> {
+    ) -> Result<Written, EventError> {
         let start = self.json.len();
         if start == 0 {
             if self.json.capacity() == 0 {
@@ -208,8 +242,8 @@ impl Properties {
         }
         let json = &mut self.json;
         let error = match catch_panic(|| entry(json)) {
-            Some(Ok(())) => return Ok(()),
-            Some(Err(error)) => EventError::not_json(name(), error),
+            Some(Ok(written)) => return Ok(written),
+            Some(Err(error)) => EventError::not_written(name(), error),
             None => EventError::new(name(), "panicked while it was serialised"),
         };
         self.json.truncate(start);
@@ -217,12 +251,16 @@ impl Properties {
     }
 }
 
-fn write_value(json: &mut Vec<u8>, value: &impl Serialize) -> serde_json::Result<()> {
-    value.serialize(Strict(&mut serde_json::Serializer::new(json)))
+/// The value, or the text of its JSON if that cannot be read. It is never missing, because the caller may want to hide
+/// it.
+fn read_value(json: &[u8]) -> Value {
+    let json = json.trim_ascii();
+    let as_text = |_| Value::String(String::from_utf8_lossy(json).into_owned());
+    serde_json::from_slice(json).unwrap_or_else(as_text)
 }
 
-/// A cheap hash: a wrong guess costs a look into the object, nothing else.
-fn key_bit(key: &[u8]) -> u128 {
+/// A cheap hash. If two keys share a bit, it costs a look into the object.
+pub(super) fn key_bit(key: &[u8]) -> u128 {
     let at = |index: usize| usize::from(key.get(index).copied().unwrap_or_default());
     let middle = key.len() / 2;
     let hash = key.len() * 31
@@ -243,18 +281,7 @@ fn json_kind(first_byte: u8) -> &'static str {
     }
 }
 
-/// The entries without those whose key comes again later.
-fn keep_last(entries: &[u8]) -> Vec<u8> {
-    let mut last = HashMap::new();
-    for entry in split_entries(entries) {
-        last.insert(&entries[entry.key], entry.whole.start);
-    }
-    retain(entries, |entry| {
-        last.get(&entries[entry.key.clone()]) == Some(&entry.whole.start)
-    })
-}
-
-/// The entries of which this is true.
+/// Copies the entries that `is_kept` chooses.
 fn retain(entries: &[u8], is_kept: impl Fn(&Entry) -> bool) -> Vec<u8> {
     let mut kept = Vec::with_capacity(entries.len());
     for entry in split_entries(entries).filter(is_kept) {
@@ -266,7 +293,7 @@ fn retain(entries: &[u8], is_kept: impl Fn(&Entry) -> bool) -> Vec<u8> {
     kept
 }
 
-/// Whether this is the key, as JSON of whatever spelling.
+/// Whether the JSON text is this key, with or without escapes.
 fn is_key(json: &[u8], key: &str) -> bool {
     if json.contains(&b'\\') {
         return serde_json::from_slice::<String>(json).is_ok_and(|text| text == key);
@@ -279,15 +306,15 @@ fn without_quotes(key: &[u8]) -> &[u8] {
 }
 
 struct Entry {
-    /// With its quotes.
+    /// The key with its quotes.
     key: Range<usize>,
-    /// What comes after the colon.
+    /// The text after the colon.
     value: Range<usize>,
     whole: Range<usize>,
 }
 
-/// Finds the entries of an object's inside. It is valid JSON, if not always of our own writing: a scan for quotes and
-/// brackets is enough, and there may be blanks anywhere between them.
+/// Splits the inside of an object into its entries. A scan for quotes and brackets is enough, because the JSON is
+/// valid. A raw value may have blanks anywhere between them.
 fn split_entries(json: &[u8]) -> impl Iterator<Item = Entry> {
     let mut start = 0;
     std::iter::from_fn(move || {
@@ -319,7 +346,7 @@ fn split_entries(json: &[u8]) -> impl Iterator<Item = Entry> {
 }
 
 /// One past the closing quote of the text that begins at `start`.
-fn end_of_text(json: &[u8], start: usize) -> usize {
+pub(super) fn end_of_text(json: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     while at < json.len() && json[at] != b'"' {
         at += if json[at] == b'\\' { 2 } else { 1 };

@@ -1,48 +1,107 @@
-//! A serialiser that passes everything on, but refuses what would not arrive as it was meant.
+//! Writes a value as JSON, or refuses what would not arrive as it was meant.
 //!
-//! `serde_json` writes a NaN or an infinity as `null`: a value that was sent would not be the one that arrives. It also
-//! relies on a `Serialize` that keeps to the rules: a key without a value, or a failure that is passed over, would be
-//! no JSON, and a whole batch be refused for it.
+//! `serde_json` writes a NaN or an infinity as `null`. It also trusts the value's `Serialize`: a key without a value,
+//! or a failure that the `Serialize` ignores, gives text that is not JSON, and the server refuses the whole batch. So
+//! a wrapper around each serialiser passes everything on and takes notes, which are read at the end.
 
-use std::mem;
+mod notes;
+
+use std::{fmt, mem};
 
 use serde::ser::{
     Error, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant,
     SerializeTuple, SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
-/// The text of the error; it is how the error is known again behind `serde_json`'s own type.
-pub(crate) const NOT_FINITE: &str = "cannot be sent: NaN and infinities are not JSON numbers";
+use self::notes::{HALF_WRITTEN, Notes, Out};
+use super::properties::key_bit;
 
-const HALF_WRITTEN: &str = "its Serialize left a list or an object half-written";
+/// Why a value was not written.
+#[derive(Debug)]
+pub(super) enum WriteError {
+    /// There is a NaN or an infinity in it.
+    NotFinite,
+    /// `serde_json`, or the value's own `Serialize`, refused it.
+    Json(serde_json::Error),
+}
+
+/// What is known of a value that was written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Written {
+    /// Two keys of one object share a bit, and may be equal.
+    pub(super) may_repeat: bool,
+}
+
+/// Appends the value. After an error, the text that was appended is not JSON.
+pub(super) fn write_value(
+    json: &mut Vec<u8>,
+    value: &impl Serialize,
+) -> Result<Written, WriteError> {
+    let notes = Notes::default();
+    let out = Out {
+        json,
+        notes: &notes,
+    };
+    let result = value.serialize(Strict {
+        value: &mut serde_json::Serializer::new(out),
+        notes: &notes,
+    });
+    if notes.not_finite.get() {
+        return Err(WriteError::NotFinite);
+    }
+    result.map_err(WriteError::Json)?;
+    if notes.unfinished.get() > 0 {
+        return Err(WriteError::Json(Error::custom(HALF_WRITTEN)));
+    }
+    Ok(Written {
+        may_repeat: notes.may_repeat.get(),
+    })
+}
 
 /// Wraps a serialiser, or a value on its way to one.
-pub(super) struct Strict<T>(pub(super) T);
+struct Strict<'n, T> {
+    value: T,
+    notes: &'n Notes,
+}
 
-impl<T: Serialize + ?Sized> Serialize for Strict<&T> {
+impl<T: Serialize + ?Sized> Serialize for Strict<'_, &T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(Strict(serializer))
+        self.value.serialize(Strict {
+            value: serializer,
+            notes: self.notes,
+        })
     }
 }
 
 macro_rules! pass_on {
     ($($method:ident($type:ty)),* $(,)?) => {
         $(fn $method(self, value: $type) -> Result<S::Ok, S::Error> {
-            self.0.$method(value)
+            self.value.$method(value)
         })*
     };
 }
 
-impl<S: Serializer> Serializer for Strict<S> {
+// A length of 0 makes `serde_json` close a list or an object at once, even if parts follow. It ignores every other
+// length.
+macro_rules! pass_on_parts {
+    ($($method:ident($($name:ident: $type:ty),*) -> $part:ident),* $(,)?) => {
+        $(fn $method(self, $($name: $type,)* length: usize) -> Result<Self::$part, S::Error> {
+            let part = self.value.$method($($name,)* length.max(1))?;
+            Ok(Part::new(part, self.notes))
+        })*
+    };
+}
+
+impl<'n, S: Serializer> Serializer for Strict<'n, S> {
     type Ok = S::Ok;
     type Error = S::Error;
-    type SerializeSeq = Part<S::SerializeSeq>;
-    type SerializeTuple = Part<S::SerializeTuple>;
-    type SerializeTupleStruct = Part<S::SerializeTupleStruct>;
-    type SerializeTupleVariant = Part<S::SerializeTupleVariant>;
-    type SerializeMap = Part<S::SerializeMap>;
-    type SerializeStruct = Part<S::SerializeStruct>;
-    type SerializeStructVariant = Part<S::SerializeStructVariant>;
+    type SerializeSeq = Part<'n, S::SerializeSeq>;
+    type SerializeTuple = Part<'n, S::SerializeTuple>;
+    type SerializeTupleStruct = Part<'n, S::SerializeTupleStruct>;
+    type SerializeTupleVariant = Part<'n, S::SerializeTupleVariant>;
+    type SerializeMap = MapPart<'n, S::SerializeMap>;
+    type SerializeStruct = Part<'n, S::SerializeStruct>;
+    type SerializeStructVariant = Part<'n, S::SerializeStructVariant>;
 
     pass_on! {
         serialize_bool(bool), serialize_char(char), serialize_str(&str), serialize_bytes(&[u8]),
@@ -51,32 +110,39 @@ impl<S: Serializer> Serializer for Strict<S> {
         serialize_unit_struct(&'static str),
     }
 
+    pass_on_parts! {
+        serialize_tuple() -> SerializeTuple,
+        serialize_tuple_struct(name: &'static str) -> SerializeTupleStruct,
+        serialize_tuple_variant(name: &'static str, index: u32, variant: &'static str) -> SerializeTupleVariant,
+        serialize_struct(name: &'static str) -> SerializeStruct,
+        serialize_struct_variant(name: &'static str, index: u32, variant: &'static str) -> SerializeStructVariant,
+    }
+
     fn serialize_f32(self, value: f32) -> Result<S::Ok, S::Error> {
-        if value.is_finite() {
-            self.0.serialize_f32(value)
-        } else {
-            Err(S::Error::custom(NOT_FINITE))
+        if !value.is_finite() {
+            return Err(self.notes.refuse_number());
         }
+        self.value.serialize_f32(value)
     }
 
     fn serialize_f64(self, value: f64) -> Result<S::Ok, S::Error> {
-        if value.is_finite() {
-            self.0.serialize_f64(value)
-        } else {
-            Err(S::Error::custom(NOT_FINITE))
+        if !value.is_finite() {
+            return Err(self.notes.refuse_number());
         }
+        self.value.serialize_f64(value)
     }
 
     fn serialize_none(self) -> Result<S::Ok, S::Error> {
-        self.0.serialize_none()
+        self.value.serialize_none()
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
-        self.0.serialize_some(&Strict(value))
+        let notes = self.notes;
+        self.value.serialize_some(&Strict { value, notes })
     }
 
     fn serialize_unit(self) -> Result<S::Ok, S::Error> {
-        self.0.serialize_unit()
+        self.value.serialize_unit()
     }
 
     fn serialize_unit_variant(
@@ -85,7 +151,7 @@ impl<S: Serializer> Serializer for Strict<S> {
         index: u32,
         variant: &'static str,
     ) -> Result<S::Ok, S::Error> {
-        self.0.serialize_unit_variant(name, index, variant)
+        self.value.serialize_unit_variant(name, index, variant)
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
@@ -93,7 +159,9 @@ impl<S: Serializer> Serializer for Strict<S> {
         name: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
-        self.0.serialize_newtype_struct(name, &Strict(value))
+        let notes = self.notes;
+        self.value
+            .serialize_newtype_struct(name, &Strict { value, notes })
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -103,134 +171,67 @@ impl<S: Serializer> Serializer for Strict<S> {
         variant: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
-        self.0
-            .serialize_newtype_variant(name, index, variant, &Strict(value))
+        let notes = self.notes;
+        self.value
+            .serialize_newtype_variant(name, index, variant, &Strict { value, notes })
     }
-
-    // A length of 0 makes `serde_json` close a list or an object at once, whatever comes after. No other length means
-    // anything to it.
 
     fn serialize_seq(self, _: Option<usize>) -> Result<Self::SerializeSeq, S::Error> {
-        self.0.serialize_seq(None).map(Part::new)
-    }
-
-    fn serialize_tuple(self, length: usize) -> Result<Self::SerializeTuple, S::Error> {
-        self.0.serialize_tuple(length.max(1)).map(Part::new)
-    }
-
-    fn serialize_tuple_struct(
-        self,
-        name: &'static str,
-        length: usize,
-    ) -> Result<Self::SerializeTupleStruct, S::Error> {
-        self.0
-            .serialize_tuple_struct(name, length.max(1))
-            .map(Part::new)
-    }
-
-    fn serialize_tuple_variant(
-        self,
-        name: &'static str,
-        index: u32,
-        variant: &'static str,
-        length: usize,
-    ) -> Result<Self::SerializeTupleVariant, S::Error> {
-        self.0
-            .serialize_tuple_variant(name, index, variant, length.max(1))
-            .map(Part::new)
+        let part = self.value.serialize_seq(None)?;
+        Ok(Part::new(part, self.notes))
     }
 
     fn serialize_map(self, _: Option<usize>) -> Result<Self::SerializeMap, S::Error> {
-        self.0.serialize_map(None).map(Part::new)
+        let part = self.value.serialize_map(None)?;
+        Ok(MapPart {
+            part,
+            notes: self.notes,
+            keys: 0,
+            is_after_key: false,
+        })
     }
 
-    fn serialize_struct(
-        self,
-        name: &'static str,
-        length: usize,
-    ) -> Result<Self::SerializeStruct, S::Error> {
-        self.0.serialize_struct(name, length.max(1)).map(Part::new)
-    }
-
-    fn serialize_struct_variant(
-        self,
-        name: &'static str,
-        index: u32,
-        variant: &'static str,
-        length: usize,
-    ) -> Result<Self::SerializeStructVariant, S::Error> {
-        self.0
-            .serialize_struct_variant(name, index, variant, length.max(1))
-            .map(Part::new)
-    }
-
-    fn collect_str<T: std::fmt::Display + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
-        self.0.collect_str(value)
+    fn collect_str<T: fmt::Display + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
+        self.value.collect_str(value)
     }
 
     fn is_human_readable(&self) -> bool {
-        self.0.is_human_readable()
+        self.value.is_human_readable()
     }
 }
 
-/// A list or an object on its way.
-pub(super) struct Part<P> {
+/// A list, or an object whose keys are names of fields.
+struct Part<'n, P> {
     part: P,
-    progress: Progress,
+    notes: &'n Notes,
+    keys: u128,
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Progress {
-    /// It may be ended here, or go on.
-    Whole,
-    AfterKey,
-    /// Something failed. Whoever passes over that shall not reach the end.
-    Broken,
-}
-
-impl<P> Part<P> {
-    fn new(part: P) -> Self {
+impl<'n, P> Part<'n, P> {
+    fn new(part: P, notes: &'n Notes) -> Self {
         Self {
             part,
-            progress: Progress::Whole,
-        }
-    }
-
-    /// Writes what may come at one point and leads to another.
-    fn step<E: Error>(
-        &mut self,
-        from: Progress,
-        to: Progress,
-        write: impl FnOnce(&mut P) -> Result<(), E>,
-    ) -> Result<(), E> {
-        if mem::replace(&mut self.progress, Progress::Broken) != from {
-            return Err(E::custom(HALF_WRITTEN));
-        }
-        write(&mut self.part)?;
-        self.progress = to;
-        Ok(())
-    }
-
-    fn whole<E: Error>(self) -> Result<P, E> {
-        match self.progress {
-            Progress::Whole => Ok(self.part),
-            Progress::AfterKey | Progress::Broken => Err(E::custom(HALF_WRITTEN)),
+            notes,
+            keys: 0,
         }
     }
 }
 
 macro_rules! pass_on_elements {
     ($($part:ident::$method:ident),* $(,)?) => {
-        $(impl<P: $part> $part for Part<P> {
+        $(impl<P: $part> $part for Part<'_, P> {
             type Ok = P::Ok;
             type Error = P::Error;
 
             fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), P::Error> {
-                self.step(Progress::Whole, Progress::Whole, |part| part.$method(&Strict(value)))
+                self.notes.begin();
+                self.part.$method(&Strict { value, notes: self.notes })?;
+                self.notes.finish();
+                Ok(())
             }
 
             fn end(self) -> Result<P::Ok, P::Error> {
-                self.whole()?.end()
+                self.part.end()
             }
         })*
     };
@@ -245,12 +246,16 @@ pass_on_elements! {
 
 macro_rules! pass_on_fields {
     ($($part:ident),*) => {
-        $(impl<P: $part> $part for Part<P> {
+        $(impl<P: $part> $part for Part<'_, P> {
             type Ok = P::Ok;
             type Error = P::Error;
 
             fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), P::Error> {
-                self.step(Progress::Whole, Progress::Whole, |part| part.serialize_field(key, &Strict(value)))
+                self.notes.begin();
+                self.notes.add_key(&mut self.keys, key_bit(key.as_bytes()));
+                self.part.serialize_field(key, &Strict { value, notes: self.notes })?;
+                self.notes.finish();
+                Ok(())
             }
 
             fn skip_field(&mut self, key: &'static str) -> Result<(), P::Error> {
@@ -258,7 +263,7 @@ macro_rules! pass_on_fields {
             }
 
             fn end(self) -> Result<P::Ok, P::Error> {
-                self.whole()?.end()
+                self.part.end()
             }
         })*
     };
@@ -266,34 +271,54 @@ macro_rules! pass_on_fields {
 
 pass_on_fields!(SerializeStruct, SerializeStructVariant);
 
-impl<P: SerializeMap> SerializeMap for Part<P> {
+/// An object of keys and values, which a `Serialize` may also write apart. A part of it is finished with its value.
+struct MapPart<'n, P> {
+    part: P,
+    notes: &'n Notes,
+    keys: u128,
+    is_after_key: bool,
+}
+
+impl<P: SerializeMap> SerializeMap for MapPart<'_, P> {
     type Ok = P::Ok;
     type Error = P::Error;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), P::Error> {
-        self.step(Progress::Whole, Progress::AfterKey, |part| {
-            part.serialize_key(&Strict(key))
-        })
+        let notes = self.notes;
+        notes.begin();
+        self.part
+            .serialize_key(&Key(Strict { value: key, notes }))?;
+        notes.add_key(&mut self.keys, 1 << (notes.key_hash.get() % 128));
+        self.is_after_key = true;
+        Ok(())
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), P::Error> {
-        self.step(Progress::AfterKey, Progress::Whole, |part| {
-            part.serialize_value(&Strict(value))
-        })
-    }
-
-    fn serialize_entry<K: Serialize + ?Sized, V: Serialize + ?Sized>(
-        &mut self,
-        key: &K,
-        value: &V,
-    ) -> Result<(), P::Error> {
-        self.step(Progress::Whole, Progress::Whole, |part| {
-            part.serialize_entry(&Strict(key), &Strict(value))
-        })
+        let notes = self.notes;
+        if !mem::take(&mut self.is_after_key) {
+            return Err(notes.refuse_order());
+        }
+        self.part.serialize_value(&Strict { value, notes })?;
+        notes.finish();
+        Ok(())
     }
 
     fn end(self) -> Result<P::Ok, P::Error> {
-        self.whole()?.end()
+        self.part.end()
+    }
+}
+
+/// A key on its way to a serialiser, which may have written a comma before.
+struct Key<'n, 'k, K: ?Sized>(Strict<'n, &'k K>);
+
+impl<K: Serialize + ?Sized> Serialize for Key<'_, '_, K> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let notes = self.0.notes;
+        notes.key_hash.set(0);
+        notes.is_in_key.set(true);
+        let result = self.0.serialize(serializer);
+        notes.is_in_key.set(false);
+        result
     }
 }
 

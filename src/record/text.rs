@@ -1,7 +1,7 @@
-//! Texts as JSON. They are most of what a record is, so they are copied in runs: `serde_json` looks at every byte on its
-//! own. What is written is the same, byte for byte.
+//! Writes texts as JSON, byte for byte as `serde_json` does. Most of a record is text, so it is copied in runs, where
+//! `serde_json` looks at every byte on its own.
 
-/// Appends the text in quotes, with what JSON asks to be escaped.
+/// Appends the text in quotes, with the escapes that JSON asks for.
 pub(super) fn write_text(json: &mut Vec<u8>, text: &str) {
     json.reserve(text.len() + 2);
     json.push(b'"');
@@ -18,12 +18,12 @@ pub(super) fn write_text(json: &mut Vec<u8>, text: &str) {
     json.push(b'"');
 }
 
-/// How many bytes from the front on stand for themselves.
+/// How many bytes at the front need no escape.
 fn plain_length(text: &[u8]) -> usize {
     let runs = text.chunks_exact(RUN).take_while(|run| is_plain(run));
     let sure = runs.count() * RUN;
     let rest = &text[sure..];
-    // The last run may overlap what was looked at before: that is quicker than to go byte by byte.
+    // The last run may overlap the one before, which is quicker than to go byte by byte.
     let is_end_plain = rest.len() < RUN
         && match (
             text.last_chunk::<RUN>(),

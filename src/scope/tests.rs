@@ -118,6 +118,18 @@ fn a_clone_goes_its_own_way() {
 }
 
 #[test]
+fn a_preset_of_none_is_not_a_preset() {
+    let (recorder, client) = recording();
+    let scope = full(&client).thread_id(None);
+    let call = scope.llm_call("2 + 2?").assistant_id(None);
+    call.finish("4");
+    client.flush(LONG).expect("delivered");
+    let event = only(recorder.llm_events());
+    assert_eq!(event.get("thread_id"), None);
+    assert_eq!(event.get("assistant_id"), None);
+}
+
+#[test]
 fn a_preset_that_cannot_be_sent_is_told_with_each_record() {
     let (_, client) = recording();
     let scope = client.for_user("user").property("score", f64::NAN);

@@ -1,6 +1,7 @@
 use std::{
     env,
     fs::{self, File},
+    io,
     net::TcpListener,
     path::PathBuf,
     process::{Command, Output},
@@ -121,6 +122,33 @@ fn what_no_server_took_is_delivered_by_a_later_run_for_the_same_user() {
     let users = users(&server);
     assert!(users.iter().all(|user| *user == users[0]), "{users:?}");
     assert_eq!(users[0].len(), 36);
+}
+
+#[test]
+fn runs_soon_after_a_delivery_are_delivered_without_another_one() {
+    let server = server();
+    let tool = Tool::at(server.url());
+    tool.run();
+    server.wait_for(1, LONG).expect("the first");
+    tool.run();
+    tool.run();
+    server.wait_for(3, LONG).expect("all of them");
+}
+
+#[test]
+fn who_opts_out_ends_a_delivery_in_the_background() {
+    let server = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let host = format!("http://{}", server.local_addr().expect("an address"));
+    let tool = Tool::at(&host);
+    tool.run();
+    let (mut request, _) = server.accept().expect("a request");
+    request.set_read_timeout(Some(LONG)).expect("a socket");
+    let opt_out = Instant::now();
+    let output = tool.command().env("DO_NOT_TRACK", "1").output();
+    assert_greets(&output.expect("a run"));
+    // Without an answer, the request goes on until the process ends.
+    let _ = io::copy(&mut request, &mut io::sink());
+    assert!(opt_out.elapsed() < Duration::from_secs(5));
 }
 
 #[test]

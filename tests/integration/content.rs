@@ -238,7 +238,7 @@ fn a_hook_reads_and_changes_what_a_record_holds() {
     let server: Server = server();
     let client = build(client_of(&server).before_send(|mut record| {
         if let Record::LlmEvent(event) = &mut record {
-            event.set_prompt(mask(event.prompt()));
+            event.set_prompt(mask(event.get_prompt()));
         }
         record.remove_property("mail");
         Some(record)

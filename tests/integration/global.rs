@@ -1,4 +1,5 @@
 use std::{
+    panic::{self, AssertUnwindSafe},
     sync::{Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -6,7 +7,7 @@ use std::{
 
 use trubrics::{
     DropReason, Event, Trubrics,
-    testing::{API_KEY, Recorder},
+    testing::{API_KEY, Recorder, with_global},
 };
 
 use crate::support::{Gate, LONG, build};
@@ -143,4 +144,45 @@ fn a_guard_that_closes_leaves_the_next_client_of_the_process_alone() {
     trubrics::track(Event::new("u", "e"));
     trubrics::flush(LONG).expect("delivered");
     assert_eq!(recorder.accepted(), 1);
+}
+
+#[test]
+fn tests_in_parallel_have_a_client_of_the_process_each() {
+    let _turn = alone();
+    thread::scope(|scope| {
+        for number in 0..8 {
+            scope.spawn(move || {
+                let (recorder, client) = recording();
+                let name = format!("of test {number}");
+                for _ in 0..50 {
+                    with_global(&client, || trubrics::track(Event::new("u", &name)));
+                }
+                with_global(&client, || trubrics::flush(LONG)).expect("delivered");
+                assert_eq!(recorder.events_named(&name).len(), 50);
+                assert_eq!(recorder.accepted(), 50);
+            });
+        }
+    });
+    assert_eq!(trubrics::global().stats().tracked, 0);
+}
+
+#[test]
+fn inside_of_a_test_of_its_own_no_client_is_made_the_one_of_the_process() {
+    let (_, client) = recording();
+    let error = with_global(&client, || trubrics::init(Trubrics::disabled()));
+    error.expect_err("the test has one");
+}
+
+#[test]
+fn the_client_of_a_test_is_gone_after_it_and_after_a_panic() {
+    let _turn = alone();
+    let (_, outer) = recording();
+    let (_, inner) = recording();
+    with_global(&outer, || {
+        let panicking = || with_global(&inner, || panic!("on purpose"));
+        panic::catch_unwind(AssertUnwindSafe(panicking)).expect_err("a panic");
+        trubrics::track(Event::new("u", "e"));
+    });
+    trubrics::track(Event::new("u", "e"));
+    assert_eq!((outer.stats().tracked, inner.stats().tracked), (1, 0));
 }

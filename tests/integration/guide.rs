@@ -168,4 +168,6 @@ fn whoever_opts_out_is_not_tracked() {
     let said = run(program.command_to(server.url()).env("DO_NOT_TRACK", "1"));
     assert_eq!(said, "");
     assert_has_runs(&server, 0);
+    let kept = fs::read_dir(&program.home.0).unwrap().count();
+    assert_eq!(kept, 0, "not even an id is made");
 }

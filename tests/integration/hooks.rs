@@ -1,11 +1,18 @@
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, SystemTime},
 };
 
-use trubrics::{DropReason, Event, LlmEvent, Record, Trubrics};
+use serde_json::json;
+use trubrics::{
+    Content, DropReason, Event, LlmEvent, Record, Trubrics,
+    testing::{API_KEY, Recorder},
+};
 
-use crate::support::{LONG, assert_balanced, build, client_of, server};
+use crate::support::{Gate, LONG, assert_balanced, build, client_of, server};
 
 #[test]
 fn before_send_can_change_a_record_or_refuse_it() {
@@ -83,7 +90,7 @@ fn on_drop_is_told_of_every_drop_with_its_records() {
     assert_eq!(
         kinds,
         [
-            (DropReason::Invalid, 1, 0),
+            (DropReason::Invalid, 1, 1),
             (DropReason::QueueFull, 1, 1),
             (DropReason::Rejected, 1, 1)
         ]
@@ -170,4 +177,98 @@ fn a_hook_that_tracks_does_not_call_itself_without_end() {
     assert_eq!((calls.load(Ordering::SeqCst), stats.dropped), (1, 2));
     assert_balanced(stats);
     slot.lock().expect("no panic").take();
+}
+
+#[test]
+fn a_record_is_hooked_once_however_often_it_is_offered() {
+    let (gate, transport) = Gate::new();
+    let hook = |mut record: Record| {
+        let hidden = format!("h({})", record.get_user_id());
+        record.set_user_id(hidden);
+        Some(record)
+    };
+    let builder = || Trubrics::builder(API_KEY).before_send(hook);
+    let client = build(
+        builder()
+            .transport(transport)
+            .flush_batch_size(1)
+            .queue_bytes(3_000),
+    );
+    let event = || Event::new("ada", "e").text("x".repeat(2_000));
+    client.track(event());
+    gate.next_request();
+    let mut record = Record::from(event());
+    for _ in 0..4 {
+        let error = client.try_track(record).expect_err("no room");
+        assert!(error.is_full());
+        record = error.into_record();
+    }
+    assert_eq!(record.get_user_id(), "h(ada)");
+    gate.answer(200);
+    client.flush(LONG).expect("delivered");
+    client.try_track(record.clone()).expect("there is room");
+    assert!(gate.next_request().contains(r#""user_id":"h(ada)""#));
+    gate.answer(200);
+    client.flush(LONG).expect("delivered");
+
+    // The hook of another client has not seen it.
+    let recorder = Recorder::new();
+    let other = build(builder().transport(recorder.clone()));
+    other.track_sync(record).expect("delivered");
+    assert_eq!(recorder.events()[0]["user_id"], "h(h(ada))");
+}
+
+#[test]
+fn an_invalid_record_is_shown_as_far_as_it_can_be_written() {
+    let shown = Arc::new(Mutex::new(Vec::new()));
+    let builder = || {
+        let shown = shown.clone();
+        Trubrics::builder(API_KEY)
+            .transport(Recorder::new())
+            .queue_bytes(10_000)
+            .default_property("app", "1.0")
+            .on_drop(move |dropped| {
+                assert_eq!(dropped.reason(), DropReason::Invalid);
+                let records = dropped
+                    .records()
+                    .map(|record| serde_json::from_str::<serde_json::Value>(record).expect("JSON"));
+                shown.lock().expect("no panic").extend(records);
+            })
+    };
+    let beyond = SystemTime::UNIX_EPOCH + Duration::from_secs(3_093_527_980_800);
+    let client = build(builder());
+    client.track(Event::new("", "e").timestamp(SystemTime::UNIX_EPOCH));
+    client.track(
+        Event::new("u", "e")
+            .property("bad", f64::NAN)
+            .property("good", 1),
+    );
+    client.track(LlmEvent::new("u", "p", "g").timestamp(beyond).latency(LONG));
+    client.track(Event::new("u", "large").text("x".repeat(20_000)));
+    let private = build(builder().llm_content(Content::Off));
+    private.track(LlmEvent::new("", "a secret", "a secret"));
+
+    let mut shown = std::mem::take(&mut *shown.lock().expect("no panic"));
+    let large = shown.remove(3);
+    assert_eq!(
+        large["properties"]["$text"].as_str().map(str::len),
+        Some(20_000)
+    );
+    assert_eq!(
+        shown,
+        [
+            json!({
+                "user_id": "", "event": "e", "timestamp": "1970-01-01T00:00:00.000Z", "properties": {"app": "1.0"}
+            }),
+            json!({"user_id": "u", "event": "e", "properties": {"app": "1.0", "good": 1}}),
+            json!({
+                "user_id": "u", "prompt": "p", "generation": "g", "latency": LONG.as_secs_f64(),
+                "properties": {"app": "1.0"}
+            }),
+            json!({
+                "user_id": "", "prompt": "", "generation": "",
+                "properties": {"app": "1.0", "prompt_length": 8, "generation_length": 8}
+            }),
+        ]
+    );
 }

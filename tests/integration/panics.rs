@@ -11,7 +11,6 @@ use std::{
 
 use crossbeam_channel::unbounded;
 use serde::{Serialize, Serializer};
-use time::OffsetDateTime;
 use trubrics::{
     DropReason, Event, LlmEvent, Record, Request, Response, Transport, TransportError, Trubrics,
     TrubricsBuilder,
@@ -145,21 +144,6 @@ fn a_system_time_outside_the_calendar_is_refused_without_a_panic() {
     }
     let _ = panic::take_hook();
     assert!(!panicked.load(SeqCst));
-}
-
-#[test]
-fn a_panic_while_a_time_of_another_type_is_converted_costs_that_record() {
-    struct Panicking;
-    impl From<Panicking> for OffsetDateTime {
-        fn from(_: Panicking) -> Self {
-            panic!("no time")
-        }
-    }
-    let client = Trubrics::builder(API_KEY).host(NOWHERE);
-    let client = client.build().unwrap();
-    let event = Event::new("user", "Bad").timestamp(Panicking);
-    let error = client.try_track(event).unwrap_err();
-    assert_eq!(error.invalid().unwrap().field(), "timestamp");
 }
 
 #[test]

@@ -1,6 +1,8 @@
+use std::error::Error as _;
+
 use serde_json::{Value, json};
 
-use super::*;
+use super::{notes::NOT_FINITE, *};
 use crate::{catch_panic::catch_panic, record::Properties};
 
 /// Types whose `Serialize` does not keep to the rules.
@@ -15,6 +17,7 @@ enum Broken {
     FailureInATuple,
     FailureInAnEntry,
     FailureInAKey,
+    ValueAfterAFailureInAKey,
     FailureInAStruct,
     FailureInAVariant,
     FailureFarInside,
@@ -22,7 +25,7 @@ enum Broken {
 }
 
 impl Broken {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::KeyAtTheEnd,
         Self::TwoKeys,
         Self::KeyBeforeAnEntry,
@@ -32,11 +35,27 @@ impl Broken {
         Self::FailureInATuple,
         Self::FailureInAnEntry,
         Self::FailureInAKey,
+        Self::ValueAfterAFailureInAKey,
         Self::FailureInAStruct,
         Self::FailureInAVariant,
         Self::FailureFarInside,
         Self::PanicInAList,
     ];
+}
+
+impl Broken {
+    /// Whether it is a NaN that it ignores.
+    fn has_nan(self) -> bool {
+        use Broken::*;
+        matches!(
+            self,
+            FailureInAList
+                | FailureInATuple
+                | FailureInAnEntry
+                | FailureInAStruct
+                | FailureInAVariant
+        )
+    }
 }
 
 impl Serialize for Broken {
@@ -92,6 +111,12 @@ impl Serialize for Broken {
             Self::FailureInAKey => {
                 let mut map = serializer.serialize_map(None)?;
                 let _ = map.serialize_entry(&[1], &1);
+                map.end()
+            }
+            Self::ValueAfterAFailureInAKey => {
+                let mut map = serializer.serialize_map(None)?;
+                let _ = map.serialize_key(&[1]);
+                let _ = map.serialize_value(&1);
                 map.end()
             }
             Self::FailureInAStruct => {
@@ -173,24 +198,42 @@ impl Serialize for Longer<'_> {
     }
 }
 
-fn written(value: impl Serialize) -> serde_json::Result<Vec<u8>> {
+fn written(value: impl Serialize) -> Result<Vec<u8>, WriteError> {
     let mut json = Vec::new();
-    value.serialize(Strict(&mut serde_json::Serializer::new(&mut json)))?;
+    write_value(&mut json, &value)?;
     Ok(json)
 }
 
 #[test]
 fn what_would_be_left_half_written_is_refused() {
     for broken in Broken::ALL {
-        let error = written(broken).expect_err(&format!("{broken:?}"));
-        assert_eq!(error.to_string(), HALF_WRITTEN, "{broken:?}");
-
         let mut properties = Properties::default();
         let error = properties.insert("x", &broken).expect_err("no JSON");
-        assert_eq!(error.to_string(), "property `x` cannot be written as JSON");
+        let cause = error.source().map(ToString::to_string);
+        if broken.has_nan() {
+            let expected = "property `x` cannot be sent: NaN and infinities are not JSON numbers";
+            assert_eq!(error.to_string(), expected, "{broken:?}");
+            assert_eq!(cause, None, "{broken:?}");
+        } else {
+            let expected = "property `x` cannot be written as JSON";
+            assert_eq!(error.to_string(), expected, "{broken:?}");
+            assert_eq!(cause.as_deref(), Some(HALF_WRITTEN), "{broken:?}");
+        }
         properties.extend(&broken).expect_err("no JSON");
         assert_eq!(properties.length(), 0);
     }
+}
+
+#[test]
+fn an_error_that_says_what_a_nan_says_is_not_a_nan() {
+    struct Impostor;
+    impl Serialize for Impostor {
+        fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            Err(S::Error::custom(NOT_FINITE))
+        }
+    }
+    let error = written(Impostor).expect_err("a failure");
+    assert!(matches!(error, WriteError::Json(_)), "{error:?}");
 }
 
 #[test]

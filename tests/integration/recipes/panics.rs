@@ -56,7 +56,7 @@ fn a_program_that_panics_or_aborts_tells_of_it_and_loses_nothing() {
 pub(super) fn program_that_panics_inside() {
     let client = build(
         Trubrics::builder("key")
-            .before_send(|record| match record.user_id() {
+            .before_send(|record| match record.get_user_id() {
                 "nobody" => panic!("on purpose, in a hook"),
                 _ => Some(record),
             })

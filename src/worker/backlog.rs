@@ -3,7 +3,7 @@
 use std::{
     io,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use log::warn;
@@ -14,7 +14,7 @@ use crate::{
     client::Shared,
     record::Encoded,
     report::{TARGET, logging},
-    spool::{Loaded, Spool},
+    spool::{Loaded, Now, Spool, WhenFull},
     stats::DropReason,
 };
 
@@ -103,8 +103,8 @@ impl Backlog {
             return;
         }
         let (count, bytes) = (records.len(), cost(records));
-        let stored = self.spool.store(records, SystemTime::now());
-        self.tell(&stored);
+        let stored = self.spool.store(records, WhenFull::Evict, Now::read());
+        self.tell(&stored.map(|_| ()));
         // First, for some of them may be among those that had to go again.
         let done = count - records.len();
         self.shared.report.books().count_stored(done as u64);
@@ -124,19 +124,19 @@ impl Backlog {
         }
         while let Some(loaded) = self.next(is_due, may_recover) {
             self.count_loaded(&loaded);
-            if !loaded.is_expired {
-                return loaded.records;
-            }
             self.shared
                 .report
-                .dropped(DropReason::Expired, None, &loaded.records);
-            self.settle(&loaded.records);
+                .dropped(DropReason::Expired, None, &loaded.expired);
+            self.settle(&loaded.expired);
+            if !loaded.records.is_empty() {
+                return loaded.records;
+            }
         }
         Vec::new()
     }
 
     fn next(&mut self, is_due: bool, may_recover: bool) -> Option<Loaded> {
-        let now = SystemTime::now();
+        let now = Now::read();
         // Who flushes waits for our own alone: they do not go by turns with what others left.
         let is_wanted = self.spool.settled() < self.wanted;
         let ours = is_wanted.then(|| self.spool.load(is_due, false, now));
@@ -166,7 +166,7 @@ impl Backlog {
         records.append(&mut self.unstored);
         // The disk may have come back since they were tracked.
         self.store(records);
-        let left = self.spool.leave(SystemTime::now());
+        let left = self.spool.leave(Now::read());
         let books = self.shared.report.books();
         books.count_left(left.records);
         books.count_settled(left.orphaned.len() as u64);
@@ -177,8 +177,11 @@ impl Backlog {
         self.count_evicted();
     }
 
-    pub(super) fn is_expired(&self) -> bool {
-        self.spool.is_expired(SystemTime::now())
+    /// Whether all of these records are older than they may be.
+    pub(super) fn is_expired(&self, records: &[Encoded]) -> bool {
+        let now = Now::read();
+        let mut entries = records.iter().map(|record| record.spool_entry);
+        entries.all(|entry| entry.is_some_and(|entry| self.spool.is_expired(entry, now)))
     }
 
     /// What is on disk; our own are due if they are wanted, however few they are.
@@ -208,7 +211,7 @@ impl Backlog {
             return;
         }
         // A folder that is not there has nothing in it.
-        let _ = self.spool.scan_for_orphans(SystemTime::now());
+        let _ = self.spool.scan_for_orphans(Now::read());
         self.looks += 1;
         self.last_look = now;
         let pause = FIRST_LOOK_AGAIN * 2_u32.pow(self.looks.min(MAX_LOOKS) - 1);
@@ -219,22 +222,22 @@ impl Backlog {
     fn count_evicted(&mut self) {
         for loaded in self.spool.take_evicted() {
             self.count_loaded(&loaded);
-            self.shared
-                .report
-                .dropped(DropReason::SpoolFull, None, &loaded.records);
-            self.shared
-                .report
-                .books()
-                .count_settled(loaded.records.len() as u64);
+            for (reason, records) in [
+                (DropReason::SpoolFull, &loaded.records),
+                (DropReason::Expired, &loaded.expired),
+            ] {
+                self.shared.report.dropped(reason, None, records);
+                self.shared
+                    .report
+                    .books()
+                    .count_settled(records.len() as u64);
+            }
         }
     }
 
     /// What others left is ours from here on, and what cannot be read is lost.
     fn count_loaded(&self, loaded: &Loaded) {
-        if loaded.is_recovered {
-            let records = loaded.records.len() as u64 + loaded.missing;
-            self.shared.report.books().count_recovered(records);
-        }
+        self.shared.report.books().count_recovered(loaded.recovered);
         self.count_missing(loaded.missing);
     }
 

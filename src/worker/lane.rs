@@ -34,9 +34,14 @@ impl Batch {
             .is_some_and(|front| front.iter().all(|record| record.spool_entry.is_some()))
     }
 
+    /// What the next attempt carries.
+    pub(super) fn front(&self) -> &[Encoded] {
+        self.delivery.front().unwrap_or_default()
+    }
+
     /// How many records the next attempt carries.
     pub(super) fn records(&self) -> usize {
-        self.delivery.front().map_or(0, <[Encoded]>::len)
+        self.front().len()
     }
 }
 

@@ -70,7 +70,9 @@ impl Worker {
     /// How long a batch is tried: what is on disk is safe there until it is too old.
     fn patience(&self, batch: &Batch) -> Duration {
         match &self.backlog {
-            Some(backlog) if batch.is_on_disk() && backlog.is_expired() => Duration::ZERO,
+            Some(backlog) if batch.is_on_disk() && backlog.is_expired(batch.front()) => {
+                Duration::ZERO
+            }
             Some(_) if batch.is_on_disk() => Duration::MAX,
             _ => self.settings.give_up_after,
         }

@@ -1,4 +1,4 @@
-//! Storms of processes that share a spool and die by `SIGKILL`.
+//! Storms of processes that share a spool and die by `SIGKILL`. They are of two projects: each record must arrive at its own.
 //!
 //! What a process promises before it may be killed: a record that was seen in the folder as a whole line. It is then in
 //! the kernel's hands, which a kill does not touch. The process looks for its own records there after it tracked them,
@@ -146,7 +146,8 @@ fn four_processes_deliver_everything_once_beside_others_that_are_killed() {
         ledger.promise(name, records, records);
     }
     storm::deliver_the_rest(&server, &folder);
-    ledger.read(&server);
+    storm::assert_nothing_is_left(&folder);
+    ledger.read(0, &server);
     println!(
         "4 processes, {records} records each, {kills} others killed beside them: {} of {} arrived, {} of them twice; of \
          the others {} batches twice",

@@ -1,14 +1,15 @@
 //! The disk as the operating system has it.
 
+#[cfg(unix)]
+use std::{cell::OnceCell, time::SystemTime};
 use std::{
-    cell::OnceCell,
     fs::{DirBuilder, File, Metadata, OpenOptions, TryLockError},
     io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
-    time::SystemTime,
 };
 
 use super::{Adopted, Disk, FileSize, ListBounds, Listing, MAX_FILE_BYTES, SegmentFile};
+#[cfg(unix)]
 use crate::spool::segment::name;
 
 #[derive(Default)]

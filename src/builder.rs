@@ -37,7 +37,7 @@ use crate::{
     opt_out,
     queue::{Overflow, Queue, WakeLimits},
     record::{EventError, Properties, Record},
-    spool::SpoolSettings,
+    spool::{Fingerprint, SpoolSettings},
     transport::Transport,
     worker::{Worker, WorkerParts, WorkerSettings},
 };
@@ -384,13 +384,14 @@ impl TrubricsBuilder {
     }
 
     /// Keeps records in this folder until they are delivered, so that neither a kill nor a dead network costs one: a
-    /// record is on disk within milliseconds of [`track`](Trubrics::track), and whoever opens the folder next delivers
-    /// what is left. Default: none.
+    /// record is on disk within milliseconds of [`track`](Trubrics::track), and the next process with the same host and
+    /// key delivers the rest. Default: none.
     ///
     /// [`close`](Trubrics::close) leaves there what it cannot deliver in time; with `Duration::ZERO` it returns as soon
     /// as everything is on disk. What is on disk is not given up after [`give_up_after`](Self::give_up_after), needs no
     /// place in the queue, and survives the end of the process, but not that of the machine: see
-    /// [`spool_sync`](Self::spool_sync). Several processes may share a folder; each record is delivered by one of them.
+    /// [`spool_sync`](Self::spool_sync). Several processes and projects may share a folder; each record is delivered by
+    /// one process of its project.
     /// A process that is killed, or closed, after the server took a batch and before that is written down, doubles that
     /// one batch. The order of records holds within a segment of the spool only. [`durability`](crate::_docs::durability) says
     /// all of it on a page.
@@ -403,15 +404,16 @@ impl TrubricsBuilder {
         self
     }
 
-    /// The most that the folder of the [`spool`](Self::spool) may hold; at least 4 KiB. The oldest records go first, as
-    /// [`DropReason::SpoolFull`](crate::DropReason::SpoolFull). Default: [`defaults::SPOOL_MAX_BYTES`].
+    /// How much of the disk the [`spool`](Self::spool) may take for this project; at least 4 KiB. The oldest records are
+    /// dropped first, as [`DropReason::SpoolFull`](crate::DropReason::SpoolFull). Each client may exceed it by 64 KiB if
+    /// other processes hold everything. Default: [`defaults::SPOOL_MAX_BYTES`].
     pub fn spool_max_bytes(mut self, bytes: u64) -> Self {
         self.spool_max_bytes = bytes;
         self
     }
 
-    /// How old a record in the [`spool`](Self::spool) may get; more than zero. Older ones are dropped as
-    /// [`DropReason::Expired`](crate::DropReason::Expired). Default: [`defaults::SPOOL_MAX_AGE`].
+    /// How old a record in the [`spool`](Self::spool) may get; more than zero. Older records, and no others, are dropped
+    /// as [`DropReason::Expired`](crate::DropReason::Expired). Default: [`defaults::SPOOL_MAX_AGE`].
     pub fn spool_max_age(mut self, age: Duration) -> Self {
         self.spool_max_age = age;
         self
@@ -490,7 +492,7 @@ impl TrubricsBuilder {
         transport: Box<dyn Transport>,
     ) -> Result<(ClientParts, Worker), ConfigError> {
         let client = ClientId::MIN.saturating_add(NEXT_CLIENT.fetch_add(1, Ordering::Relaxed));
-        let spool = self.spool_settings()?;
+        let spool = self.spool_settings(Fingerprint::of(host, &api_key))?;
         let has_spool = spool.is_some();
         let wake_limits = self.wake_limits();
         let budget = Budget::new(self.queue_capacity, self.queue_bytes);
@@ -559,7 +561,7 @@ impl TrubricsBuilder {
         }
     }
 
-    fn spool_settings(&self) -> Result<Option<SpoolSettings>, ConfigError> {
+    fn spool_settings(&self, project: Fingerprint) -> Result<Option<SpoolSettings>, ConfigError> {
         let Some(folder) = &self.spool else {
             return Ok(None);
         };
@@ -568,6 +570,7 @@ impl TrubricsBuilder {
             .map_err(|error| ConfigError::new("spool", "is not a usable path").caused_by(error))?;
         Ok(Some(SpoolSettings {
             folder,
+            project,
             max_bytes: self.spool_max_bytes,
             max_age: self.spool_max_age,
             sync: self.spool_sync,

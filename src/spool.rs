@@ -1,35 +1,70 @@
-//! Records on disk, so that neither a kill nor a dead network costs one.
+//! Records on disk, so that neither a kill nor an outage costs one.
 //!
-//! A folder holds segments, and a segment holds records as lines; `entry.rs` has their form. Whoever works on a segment holds its
-//! lock: one process writes it, delivers it and removes it; one that ends leaves what is not delivered to whoever comes
-//! next. Only the worker thread is ever here.
+//! # Layout
+//!
+//! ```text
+//! <folder>/                                     what `spool` names; other projects and other programs may use it
+//!   3f9a0c12d4e5/                               one project: the fingerprint of its host and key (`fingerprint.rs`)
+//!     01789000000123-<uuid>.trubrics            a segment: a header, then one line for each record (`entry.rs`)
+//!     01789000000456-<uuid>.new                 a segment that has no header yet
+//! ```
+//!
+//! The folder of a project is found by its name, and only that folder is listed. Other projects and foreign files cost
+//! nothing, and their records are neither sent with this key nor removed.
+//!
+//! # Rules
+//!
+//! * A process that works on a segment holds its lock: one process writes, delivers and removes it. The lock is
+//!   released explicitly, because a forked child shares it. A process that ends leaves its segments to the next one
+//!   (`orphans.rs`).
+//! * The first record of a run is added to the newest small segment that no process holds, or goes to a new one. A run
+//!   looks at a bounded number of names for that, so many short runs leave few files, and no folder delays a run.
+//! * The limit holds for each project and counts what files take on the disk (`room.rs`). The oldest segments are
+//!   removed first. A client that has no records in the folder may always store a small segment, 64 KiB as a rule, even
+//!   if other processes hold everything else.
+//! * A load takes records from many segments, so that requests are full (`load.rs`). The worker knows each record by a
+//!   number of the spool (`in_delivery.rs`). A record that the worker does not acknowledge stays on disk.
+//! * Each line has the time at which its record was stored. Age is judged for each record: by the monotonic clock for
+//!   those of this process, by the wall clock for those of others (`now.rs`).
+//! * A file that other users may have written is not delivered (`disk/file_system.rs`).
+//!
+//! Only the worker thread calls this module.
 
 mod checksum;
 mod disk;
 mod entry;
+mod fingerprint;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
+mod in_delivery;
+mod load;
+mod now;
+mod orphans;
 mod room;
 mod segment;
 
 use std::{
     collections::VecDeque,
     io, mem,
-    num::NonZeroU32,
     path::PathBuf,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant},
 };
 
 use self::{
-    disk::{Disk, FileSystem},
-    segment::{Segment, name},
+    disk::{Disk, FileSystem, ListBounds, Listing},
+    in_delivery::InDelivery,
+    orphans::Orphans,
+    segment::{Content, Contents, Segment, name},
 };
+pub(crate) use self::{fingerprint::Fingerprint, now::Now};
 use crate::record::Encoded;
 
-/// What `spool` and its neighbours in the builder say.
+/// The settings of the builder that begin with `spool`.
 #[derive(Debug, Clone)]
 pub(crate) struct SpoolSettings {
     pub(crate) folder: PathBuf,
+    /// Whose records these are.
+    pub(crate) project: Fingerprint,
     pub(crate) max_bytes: u64,
     pub(crate) max_age: Duration,
     pub(crate) sync: bool,
@@ -37,294 +72,311 @@ pub(crate) struct SpoolSettings {
 
 pub(crate) struct Spool {
     settings: SpoolSettings,
+    /// The folder of the project.
+    folder: PathBuf,
     disk: Box<dyn Disk>,
-    /// Being written; its records are in memory too.
+    /// Being written, up to this length. Its own records are in memory too.
     active: Option<Segment>,
-    /// Written by us, to be delivered; oldest first.
+    active_limit: u64,
+    /// To be delivered; oldest first.
     sealed: VecDeque<Segment>,
-    /// Being delivered.
-    current: Option<Segment>,
-    /// LeaveSummary by others, perhaps; oldest first.
-    orphans: VecDeque<String>,
+    /// Loaded before, and put back unsettled.
+    put_back: VecDeque<Segment>,
+    in_delivery: InDelivery,
+    orphans: Orphans,
+    /// The folder was scanned, and no other user can put segments there.
+    may_recover: bool,
     is_turn_of_orphans: bool,
-    /// Records that we wrote, ever, and how many of them, from the first on, are settled in whole segments.
+    /// How many records this client stored, ever.
     stored: u64,
-    settled: u64,
-    /// What had to go to make room, for the worker to tell of.
+    /// Removed to make room, and not taken by the worker yet.
     evicted: Vec<Loaded>,
+    /// When there was no room, if nothing is known to have changed since.
+    full_since: Option<Instant>,
 }
 
-/// Records that are to be delivered next, or that had to go.
+/// Records that are to be delivered next, or that were removed to make room.
+#[derive(Default)]
 pub(crate) struct Loaded {
     pub(crate) records: Vec<Encoded>,
-    /// How many more there should be, but cannot be read.
+    /// Those that are older than they may be.
+    pub(crate) expired: Vec<Encoded>,
+    /// How many more there should be that cannot be read.
     pub(crate) missing: u64,
-    /// Somebody else left them.
-    pub(crate) is_recovered: bool,
-    /// They are older than they may be.
-    pub(crate) is_expired: bool,
+    /// How many of all these another process left, and are seen by this client for the first time.
+    pub(crate) recovered: u64,
+    bytes: usize,
+    segments: usize,
 }
 
-/// What became of the records of a spool that nobody works on any more.
+/// What is left of a spool that is let go.
 #[derive(Default)]
 pub(crate) struct LeaveSummary {
-    /// How many are there for whoever comes next.
+    /// How many records are there for the next process.
     pub(crate) records: u64,
-    /// Those whose file is gone, and that could not be stored anew.
+    /// Records whose file is gone, and that could not be stored again.
     pub(crate) orphaned: Vec<Encoded>,
-    /// How many of theirs cannot be read.
+    /// How many records of such files cannot be read.
     pub(crate) missing: u64,
 }
 
+/// What [`Spool::store`] does when the limit is reached.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum WhenFull {
+    /// Removes the oldest segments.
+    Evict,
+    /// Takes no more records.
+    Keep,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum StoreOutcome {
+    /// All records are on disk.
+    Stored,
+    /// There is no room for the records that were not taken.
+    Full,
+}
+
+/// After this time without room, the next call looks at the disk again: another process may have removed segments.
+const FULL_LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
 impl Spool {
+    /// Does not touch the disk.
     pub(crate) fn new(settings: SpoolSettings) -> Self {
-        Self::on_disk(settings, Box::new(FileSystem))
+        Self::on_disk(settings, Box::new(FileSystem::default()))
     }
 
     fn on_disk(settings: SpoolSettings, disk: Box<dyn Disk>) -> Self {
         Self {
+            folder: settings.folder.join(settings.project.to_string()),
             settings,
             disk,
             active: None,
+            active_limit: 0,
             sealed: VecDeque::new(),
-            current: None,
-            orphans: VecDeque::new(),
+            put_back: VecDeque::new(),
+            in_delivery: InDelivery::default(),
+            orphans: Orphans::default(),
+            may_recover: false,
             is_turn_of_orphans: true,
             stored: 0,
-            settled: 0,
             evicted: Vec::new(),
+            full_since: None,
         }
     }
 
-    /// Writes the records to the disk, and takes those that are there. On an error, the rest is as it was.
-    pub(crate) fn store(&mut self, records: &mut Vec<Encoded>, now: SystemTime) -> io::Result<()> {
+    /// Writes the records to the disk, and takes those that are there. The rest stays as it was, on an error too.
+    ///
+    /// # Errors
+    ///
+    /// When the disk fails, when other processes hold so much that the limit is reached, or for a record of more than
+    /// 32 MiB.
+    pub(crate) fn store(
+        &mut self,
+        records: &mut Vec<Encoded>,
+        when_full: WhenFull,
+        now: Now,
+    ) -> io::Result<StoreOutcome> {
         while !records.is_empty() {
-            let mut active = match self.active.take() {
-                Some(active) => active,
-                None => self.create(now)?,
+            let is_fresh = self.active.is_none();
+            let next = match self.active.take() {
+                Some(active) => Some(active),
+                None => self.open(when_full, now)?,
+            };
+            let Some(mut active) = next else {
+                self.full_since = Some(now.instant);
+                return Ok(StoreOutcome::Full);
             };
             let count = records.len();
-            let result = active.store(records, self.segment_bytes(), self.settings.sync);
+            let stored = active.store(records, self.active_limit, &self.settings, now);
             self.stored += (count - records.len()) as u64;
-            // What somebody removed is no failure of the disk: the next one is made anew.
-            let is_gone = result.is_err() && !active.is_linked();
-            let has_room = active.length() < self.segment_bytes();
-            if has_room && (result.is_ok() || active.can_retry_append()) {
+            // If another program removed the file, the disk has not failed: the next file is made. A file that is gone as
+            // soon as it was made is a failure, because this would go on forever.
+            let is_gone = stored.is_err() && !is_fresh && !active.is_linked();
+            let has_room = active.length() < self.active_limit;
+            if has_room && (stored.is_ok() || active.can_retry_append()) {
                 self.active = Some(active);
             } else {
                 self.seal(active);
             }
             if !is_gone {
-                result?;
+                stored?;
             }
         }
-        Ok(())
+        self.full_since = None;
+        Ok(StoreOutcome::Stored)
     }
 
-    /// Looks for segments that somebody left, and removes what never became one.
-    pub(crate) fn scan_for_orphans(&mut self, now: SystemTime) -> io::Result<()> {
-        let files = self.disk.list(&self.settings.folder)?;
-        self.note_orphans(files, now);
-        Ok(())
+    /// Whether [`store`](Self::store) is worth a call after it found no room. Does not touch the disk.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the queue does not wait for room on disk yet")
+    )]
+    pub(crate) fn may_have_room(&self, now: Now) -> bool {
+        let until = self.full_since.map(|since| since + FULL_LOOK_INTERVAL);
+        until.is_none_or(|until| now.instant >= until)
     }
 
-    /// The next records to deliver, when the last ones are settled: ours and those of others by turns. What is being
-    /// written is among ours if it is due.
-    pub(crate) fn load(
-        &mut self,
-        is_due: bool,
-        may_recover: bool,
-        now: SystemTime,
-    ) -> Option<Loaded> {
-        if self.is_turn_of_orphans
-            && may_recover
-            && let Some(loaded) = self.load_orphans(now)
-        {
-            self.is_turn_of_orphans = false;
-            return Some(loaded);
-        }
-        self.is_turn_of_orphans = true;
-        if let Some(loaded) = self.load_ours(is_due, now) {
-            return Some(loaded);
-        }
-        if may_recover {
-            self.load_orphans(now)
-        } else {
-            None
-        }
+    /// Looks for segments that other processes left, and removes temporary files that were abandoned.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be read, or is not there.
+    pub(crate) fn scan_for_orphans(&mut self, now: Now) -> io::Result<()> {
+        self.orphans.forget_skipped();
+        self.full_since = None;
+        self.may_recover = self.check_folder()?;
+        self.list_orphans(now)
     }
 
-    /// Writes down that these records of the segment in delivery have met their fate; the file goes with the last one.
-    pub(crate) fn acknowledge(&mut self, numbers: &[NonZeroU32]) -> io::Result<()> {
-        let Some(mut current) = self.current.take() else {
-            return Ok(());
-        };
-        let written = current.acknowledge(numbers, self.settings.sync);
-        if !current.is_settled() {
-            self.current = Some(current);
-            return written;
-        }
-        if current.is_ours() {
-            self.settled += current.record_count();
-        }
-        // Without the file, nothing has to be written down in it.
-        current.remove(&*self.disk)
-    }
-
-    /// Whether what is in delivery has become older than it may be.
-    pub(crate) fn is_expired(&self, now: SystemTime) -> bool {
-        self.current
-            .as_ref()
-            .is_some_and(|current| current.is_older_than(self.settings.max_age, now))
-    }
-
-    /// How many of our records are on disk and not in delivery, apart from full segments, and their bytes.
+    /// How many own records are gathered in a segment that is not full, and their bytes.
     pub(crate) fn held(&self) -> (u64, usize) {
         let active = self.active.as_ref();
         active
-            .map(|active| (active.unsettled(), active.length() as usize))
+            .map(|active| (active.unsettled_own(), active.own_bytes() as usize))
             .unwrap_or_default()
     }
 
+    /// Whether segments are due for delivery, however few records are gathered.
     pub(crate) fn has_sealed(&self) -> bool {
         !self.sealed.is_empty()
     }
 
+    /// Whether there may be something to deliver that another process left.
     pub(crate) fn has_orphans(&self) -> bool {
-        !self.orphans.is_empty()
+        let is_inherited = || self.active.as_ref().is_some_and(Segment::has_unloaded);
+        self.may_recover && (!self.orphans.is_empty() || is_inherited())
     }
 
-    /// Records that we wrote, ever.
+    /// How many records this client stored, ever.
     pub(crate) fn stored(&self) -> u64 {
         self.stored
     }
 
-    /// How many of those, from the first on, have met their fate, counted in whole segments.
+    /// How many of those are settled from the first one on, counted in whole segments.
     pub(crate) fn settled(&self) -> u64 {
-        self.settled
+        let unsettled = self
+            .segments()
+            .filter(|segment| segment.unsettled_own() > 0);
+        unsettled.map(Segment::start).min().unwrap_or(self.stored)
     }
 
-    /// Lets go of everything.
-    pub(crate) fn leave(&mut self, now: SystemTime) -> LeaveSummary {
-        // What could not be acknowledged before would be delivered twice.
+    /// Lets go of all segments. Records whose file was removed are stored again.
+    pub(crate) fn leave(&mut self, now: Now) -> LeaveSummary {
+        // Without this, what could not be acknowledged before would be delivered twice.
         let _ = self.acknowledge(&[]);
-        let mut left = LeaveSummary::default();
-        let waiting = mem::take(&mut self.sealed)
-            .into_iter()
+        let mut summary = LeaveSummary::default();
+        let held = (self.in_delivery.take_segments())
+            .chain(mem::take(&mut self.put_back))
+            .chain(mem::take(&mut self.sealed))
             .chain(self.active.take());
-        // What is there stays in our hands until the rest has another place: it may have to go for that.
-        let (there, gone): (Vec<_>, Vec<_>) = waiting.partition(Segment::is_linked);
-        self.sealed = there.into();
-        let current = self.current.take_if(|current| !current.is_linked());
-        // Somebody removed their files: nobody would find what is in them.
-        for mut segment in current.into_iter().chain(gone) {
-            let loaded = segment.read();
-            left.missing += loaded.missing;
-            left.orphaned.extend(loaded.records);
+        // Files that are there stay in this process's hands until the rest is stored: they may have to make room.
+        let (linked, gone): (Vec<_>, Vec<_>) = held.partition(Segment::is_linked);
+        self.sealed = linked.into();
+        for mut segment in gone {
+            // What another process left in it was removed on purpose.
+            let contents = segment.hand_out_counted();
+            summary.missing += contents.missing;
+            let orphaned = contents.records.into_iter().map(Content::into_encoded);
+            summary.orphaned.extend(orphaned);
         }
-        // An error leaves the rest of them where they are.
-        let _ = self.store(&mut left.orphaned, now);
-        left.records = (self.current.take().into_iter())
-            .chain(self.sealed.drain(..))
+        let mut orphaned = mem::take(&mut summary.orphaned);
+        // After an error, the rest of them stays where it is.
+        let _ = self.store(&mut orphaned, WhenFull::Evict, now);
+        summary.orphaned = orphaned;
+        summary.records = (self.sealed.drain(..))
             .chain(self.active.take())
-            .map(|segment| segment.unsettled())
+            .map(|segment| segment.counted())
             .sum();
-        left
+        summary
     }
 
-    /// What had to go since the last call, because the folder held too much.
+    /// What was removed since the last call to make room.
     pub(crate) fn take_evicted(&mut self) -> Vec<Loaded> {
         mem::take(&mut self.evicted)
     }
 
-    fn load_ours(&mut self, is_due: bool, now: SystemTime) -> Option<Loaded> {
-        if let Some(mut segment) = self.sealed.pop_front() {
-            let loaded = segment.read();
-            return Some(self.deliver(segment, loaded, now));
+    /// Whether no other user can put segments into the folder. Logs the first time that one can.
+    fn check_folder(&mut self) -> io::Result<bool> {
+        let is_private = self.disk.is_private(&self.folder)?;
+        if !is_private {
+            self.orphans.warn_once(
+                "another user may write to the folder of the spool: what earlier runs left there is not delivered",
+            );
         }
-        let mut segment = self.active.take_if(|_| is_due)?;
-        let loaded = segment.take_written();
-        Some(self.deliver(segment, loaded, now))
+        Ok(is_private)
     }
 
-    fn load_orphans(&mut self, now: SystemTime) -> Option<Loaded> {
-        let (segment, loaded) = self.adopt_orphan()?;
-        Some(self.deliver(segment, loaded, now))
+    fn list_orphans(&mut self, now: Now) -> io::Result<()> {
+        let wanted = |name: &str| {
+            let is_known = self.orphans.skips(name).is_some() || self.holds(name);
+            (name::is_segment(name) || name::is_temp(name)) && !is_known
+        };
+        let bounds = ListBounds {
+            read: usize::MAX,
+            returned: SCANNED_FILES,
+            wanted: &wanted,
+        };
+        let listing = self.disk.list(&self.folder, bounds)?;
+        self.note_orphans(listing, now);
+        Ok(())
     }
 
-    /// Takes over the oldest segment that somebody left and nobody else took; removes the empty ones on the way.
-    fn adopt_orphan(&mut self) -> Option<(Segment, Loaded)> {
-        while let Some(name) = self.orphans.pop_front() {
-            // One that cannot be read is left to whoever can.
-            let adopted = Segment::adopt(&*self.disk, &self.settings.folder, &name);
-            if let Ok(Some((segment, loaded))) = adopted {
-                if !segment.is_settled() || loaded.missing > 0 {
-                    return Some((segment, loaded));
-                }
-                let _ = segment.remove(&*self.disk);
-            }
-        }
-        None
+    fn note_orphans(&mut self, mut listing: Listing, now: Now) {
+        listing.names.retain(|name| !self.holds(name));
+        self.orphans.set(listing, &*self.disk, &self.folder, now);
     }
 
-    fn deliver(&mut self, segment: Segment, mut loaded: Loaded, now: SystemTime) -> Loaded {
-        loaded.is_expired = segment.is_older_than(self.settings.max_age, now);
-        if !segment.is_settled() {
-            self.current = Some(segment);
-        } else if segment.is_ours() {
-            // Nothing of it can be read: the file stays, for somebody with better luck.
-            self.settled += segment.record_count();
-        } else {
-            // Nothing that is left of it can be read, ever.
-            let _ = segment.remove(&*self.disk);
-        }
-        loaded
-    }
-
-    fn create(&mut self, now: SystemTime) -> io::Result<Segment> {
-        let made = self
-            .make_room(now)
-            .and_then(|()| Segment::create(&*self.disk, &self.settings.folder, now));
-        let segment = made.or_else(|error| match error.kind() {
-            io::ErrorKind::NotFound => {
-                self.disk.prepare(&self.settings.folder)?;
-                Segment::create(&*self.disk, &self.settings.folder, now)
-            }
-            _ => Err(error),
-        })?;
-        if self.settings.sync
-            && let Err(error) = self.disk.sync(&self.settings.folder)
-        {
-            let _ = segment.remove(&*self.disk);
-            return Err(error);
-        }
-        Ok(segment)
-    }
-
-    /// Removes what never became a segment, and keeps the names of those that are not in our hands.
-    fn note_orphans(&mut self, files: Vec<(String, u64)>, now: SystemTime) {
-        let mut names: Vec<_> = files.into_iter().map(|(name, _)| name).collect();
-        for name in names.extract_if(.., |name| name::is_abandoned_temp(name, now)) {
-            let _ = self.disk.remove(&self.settings.folder.join(name));
-        }
-        names.retain(|name| name::made_at(name).is_some() && !self.holds(name));
-        names.sort_unstable();
-        self.orphans = names.into();
+    /// All segments in this process's hands.
+    fn segments(&self) -> impl Iterator<Item = &Segment> {
+        (self.active.iter().chain(&self.sealed).chain(&self.put_back))
+            .chain(self.in_delivery.segments())
     }
 
     fn holds(&self, name: &str) -> bool {
-        let ours = self.active.iter().chain(&self.current).chain(&self.sealed);
-        ours.filter_map(Segment::name).any(|held| held == name)
+        self.segments()
+            .filter_map(Segment::name)
+            .any(|held| held == name)
     }
 
     fn seal(&mut self, mut segment: Segment) {
         if segment.is_settled() {
-            // Nothing came into it: there is nothing to keep, and an empty file that stays does no harm.
+            // The first write to it failed. An empty file that cannot be removed does no harm.
             let _ = segment.remove(&*self.disk);
-        } else {
-            segment.take_written();
+        } else if segment.counted() > 0 {
+            segment.close();
             self.sealed.push_back(segment);
         }
+    }
+}
+
+/// A scan takes so many files at a time, so that a large folder does not keep the worker from its other work.
+const SCANNED_FILES: usize = 1024;
+
+impl Loaded {
+    fn of(contents: &Contents) -> Self {
+        let mut loaded = Self::default();
+        loaded.count(contents);
+        loaded
+    }
+
+    fn count(&mut self, contents: &Contents) {
+        self.missing += contents.missing;
+        self.recovered += contents.recovered;
+        self.segments += 1;
+    }
+
+    fn push(&mut self, record: Encoded, is_expired: bool) {
+        self.bytes += record.json.len();
+        match is_expired {
+            true => self.expired.push(record),
+            false => self.records.push(record),
+        }
+    }
+
+    /// Whether there is anything to count or to deliver.
+    fn is_any(&self) -> bool {
+        self.missing > 0 || !self.records.is_empty() || !self.expired.is_empty()
     }
 }
 

@@ -408,8 +408,13 @@ impl Worker {
     /// How long a batch is tried. Records on disk are safe there until they are too old.
     fn give_up_after(&self, batch: &Batch) -> Duration {
         match &self.spooler {
-            Some(spooler) if batch.is_on_disk() && spooler.is_expired() => Duration::ZERO,
-            Some(_) if batch.is_on_disk() => Duration::MAX,
+            Some(spooler) if batch.is_on_disk() => {
+                let front = batch.delivery.front();
+                match front.is_some_and(|front| spooler.is_expired(front)) {
+                    true => Duration::ZERO,
+                    false => Duration::MAX,
+                }
+            }
             _ => self.settings.give_up_after,
         }
     }

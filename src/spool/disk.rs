@@ -1,154 +1,96 @@
-//! The operations on the disk that the spool needs, and nothing more; the tests put another disk in their place.
+//! The operations on the disk that the spool needs. Tests use a disk in memory instead.
+
+mod file_system;
 
 use std::{
-    fs::{DirBuilder, File, OpenOptions, TryLockError},
-    io::{self, Read, Seek, SeekFrom, Write},
-    path::Path,
+    io,
+    path::{Path, PathBuf},
 };
 
-/// A folder of files that are locked while somebody works on them.
+pub(super) use self::file_system::FileSystem;
+
+/// Folders of files that are locked while a process works on them.
 pub(super) trait Disk: Send {
-    /// Makes the folder, for its owner alone, unless it is there.
-    fn prepare(&self, folder: &Path) -> io::Result<()>;
+    /// Makes the folder, and those above it, for their owner alone. Returns those that were not there.
+    fn prepare(&self, folder: &Path) -> io::Result<Vec<PathBuf>>;
 
-    /// Names and sizes of the files in the folder.
-    fn list(&self, folder: &Path) -> io::Result<Vec<(String, u64)>>;
+    /// Whether no other user can put files into the folder, or another folder in its place.
+    fn is_private(&self, folder: &Path) -> io::Result<bool>;
 
-    /// Makes a file under a first name, for its owner alone, and locks it; with its first bytes in it, it gets its name.
-    /// Whoever finds it under that name finds it locked.
-    fn create(&self, first: &Path, name: &Path, bytes: &[u8]) -> io::Result<Box<dyn SegmentFile>>;
+    /// The names in the folder, as far as `bounds` says.
+    fn list(&self, folder: &Path, bounds: ListBounds<'_>) -> io::Result<Listing>;
 
-    /// Locks a file that somebody left; none if it is held, or gone.
-    fn adopt(&self, name: &Path) -> io::Result<Option<Box<dyn SegmentFile>>>;
+    /// The size of a file. Fails for anything that is not a file.
+    fn measure(&self, name: &Path) -> io::Result<FileSize>;
+
+    /// Makes a file for its owner alone and locks it. It has a temporary name until its first bytes are in it, so that a
+    /// process that finds it under its final name finds it whole and locked.
+    fn create(&self, temp: &Path, name: &Path, bytes: &[u8]) -> io::Result<Box<dyn SegmentFile>>;
+
+    /// Locks a file that another process left.
+    fn adopt(&self, name: &Path) -> io::Result<Adopted>;
 
     fn remove(&self, name: &Path) -> io::Result<()>;
 
-    /// Has the disk confirm the names in the folder: a file without one is lost with the power.
+    /// Waits until the names in the folder are on the disk: a file without its name is lost with the power.
     fn sync(&self, folder: &Path) -> io::Result<()>;
 }
 
-/// An open file, locked until it is dropped.
+/// How much of a folder is listed.
+#[derive(Clone, Copy)]
+pub(super) struct ListBounds<'a> {
+    /// At most this many names are read,
+    pub(super) read: usize,
+    /// and at most this many are returned,
+    pub(super) returned: usize,
+    /// of those that are wanted.
+    pub(super) wanted: &'a dyn Fn(&str) -> bool,
+}
+
+#[derive(Default)]
+pub(super) struct Listing {
+    pub(super) names: Vec<String>,
+    /// The bounds left out a part of the folder.
+    pub(super) is_cut: bool,
+}
+
+pub(super) struct FileSize {
+    pub(super) length: u64,
+    /// What the file takes on the disk.
+    pub(super) disk_bytes: u64,
+}
+
+/// What came of an attempt to lock a file.
+pub(super) enum Adopted {
+    File(Box<dyn SegmentFile>),
+    /// Another process holds it, or removed it.
+    Held,
+    /// Another user owns it or may write to it.
+    Unsafe,
+}
+
+/// No file is read that is longer: a segment has at most 16 MiB, and one record beyond.
+pub(super) const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// An open file. Its lock is released when it is dropped.
 pub(super) trait SegmentFile: Send {
+    /// Reads the whole file, which may have at most [`MAX_FILE_BYTES`].
     fn read(&mut self) -> io::Result<Vec<u8>>;
 
-    /// Writes at the end; an error may leave a part of the bytes there.
+    /// Writes at the end. An error may leave a part of the bytes there. A file that was removed gives
+    /// [`NotFound`](io::ErrorKind::NotFound).
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
 
-    /// Whether anybody else can find the file, as far as the system tells.
+    /// Whether another process can find the file, as far as the system says.
     fn is_linked(&self) -> io::Result<bool>;
 
-    /// Cuts off what lies beyond.
+    /// What the file takes on the disk.
+    fn disk_bytes(&self) -> io::Result<u64>;
+
+    /// Cuts off everything beyond `length`.
     fn truncate(&mut self, length: u64) -> io::Result<()>;
 
     fn sync(&mut self) -> io::Result<()>;
-}
-
-/// The real one.
-pub(super) struct FileSystem;
-
-impl Disk for FileSystem {
-    fn prepare(&self, folder: &Path) -> io::Result<()> {
-        let mut builder = DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(folder)
-    }
-
-    fn list(&self, folder: &Path) -> io::Result<Vec<(String, u64)>> {
-        let mut files = Vec::new();
-        for entry in folder.read_dir()? {
-            let entry = entry?;
-            let Ok(name) = entry.file_name().into_string() else {
-                continue;
-            };
-            // A file may vanish while the folder is read: somebody else was done with it.
-            if let Ok(metadata) = entry.metadata()
-                && metadata.is_file()
-            {
-                files.push((name, metadata.len()));
-            }
-        }
-        Ok(files)
-    }
-
-    fn create(&self, first: &Path, name: &Path, bytes: &[u8]) -> io::Result<Box<dyn SegmentFile>> {
-        let mut options = OpenOptions::new();
-        options.read(true).append(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(first)?;
-        let made = file
-            .try_lock()
-            .map_err(io::Error::from)
-            .and_then(|()| file.write_all(bytes));
-        made.and_then(|()| std::fs::rename(first, name))
-            .inspect_err(|_| {
-                // Nothing is in it yet.
-                let _ = std::fs::remove_file(first);
-            })?;
-        Ok(Box::new(file))
-    }
-
-    fn adopt(&self, name: &Path) -> io::Result<Option<Box<dyn SegmentFile>>> {
-        let file = match OpenOptions::new().read(true).append(true).open(name) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        match file.try_lock() {
-            // Whoever held it may have removed it since it was opened here: what is in it has met its fate.
-            Ok(()) => Ok(file.is_linked()?.then(|| Box::new(file) as _)),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
-    }
-
-    fn remove(&self, name: &Path) -> io::Result<()> {
-        std::fs::remove_file(name)
-    }
-
-    fn sync(&self, folder: &Path) -> io::Result<()> {
-        // Elsewhere, a folder cannot be opened as a file is.
-        if cfg!(unix) {
-            File::open(folder)?.sync_all()?;
-        }
-        Ok(())
-    }
-}
-
-impl SegmentFile for File {
-    fn read(&mut self) -> io::Result<Vec<u8>> {
-        self.seek(SeekFrom::Start(0))?;
-        let mut bytes = Vec::new();
-        self.read_to_end(&mut bytes)?;
-        Ok(bytes)
-    }
-
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.write_all(bytes)?;
-        // A file that was removed takes bytes as ever, but nobody will find them.
-        if self.is_linked()? {
-            Ok(())
-        } else {
-            Err(io::ErrorKind::NotFound.into())
-        }
-    }
-
-    fn is_linked(&self) -> io::Result<bool> {
-        #[cfg(unix)]
-        return Ok(std::os::unix::fs::MetadataExt::nlink(&self.metadata()?) > 0);
-        #[cfg(not(unix))]
-        return Ok(true);
-    }
-
-    fn truncate(&mut self, length: u64) -> io::Result<()> {
-        self.set_len(length)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.sync_data()
-    }
 }
 
 #[cfg(any(test, fuzzing))]

@@ -1,32 +1,42 @@
-//! One line of a segment, and what it costs when it is damaged: itself.
+//! The lines of a segment. Damage to a line costs that line only.
 //!
 //! ```text
-//! e 1f3a90c2 7 153 {"user_id":"user_123",…}     an event: checksum, number, length, JSON
-//! l 90b1f3a2 8 4711 {"user_id":"user_123",…}    an LLM event
-//! a 5c02e1d9 0 3 7-8                            acknowledged: what came to its end
+//! e 1f3a90c2 7 1789000000123 153 {"user_id":"user_123",…}    an event: checksum, number, time, length, JSON
+//! l 90b1f3a2 8 1789000000456 4711 {"user_id":"user_123",…}   an LLM event
+//! a 5c02e1d9 0 0 3 7-8                                       an acknowledgement: these records are settled
 //! ```
 //!
-//! The checksum is CRC-32 of the kind and of all that follows the checksum and its blank. The length makes a line
-//! readable whose end is damaged; after a line that is not, reading goes on behind the next line break.
+//! The checksum is CRC-32 of the kind and of everything behind the checksum and its blank. The time is when the record
+//! was stored, in milliseconds since 1970. The length makes a line readable whose line break is damaged. After a line that
+//! cannot be read, reading goes on behind the next line break.
 
 use std::{
     num::NonZeroU32,
     ops::{Range, RangeInclusive},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use super::checksum::crc32;
 use crate::record::Endpoint;
 
 /// Appends the line of a record.
-pub(super) fn write_record(out: &mut Vec<u8>, endpoint: Endpoint, number: u32, json: &[u8]) {
+pub(super) fn write_record(
+    out: &mut Vec<u8>,
+    endpoint: Endpoint,
+    number: u32,
+    time: SystemTime,
+    json: &[u8],
+) {
     let kind = match endpoint {
         Endpoint::Events => b'e',
         Endpoint::LlmEvents => b'l',
     };
-    write_line(out, kind, number, json);
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let milliseconds = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+    write_line(out, kind, number, milliseconds, json);
 }
 
-/// Appends the line that acknowledges these records; `number` only tells it from its neighbours.
+/// Appends the line that acknowledges these records, and sorts them.
 pub(super) fn write_acknowledgement(out: &mut Vec<u8>, numbers: &mut [u32]) {
     numbers.sort_unstable();
     let mut ranges = String::new();
@@ -40,11 +50,11 @@ pub(super) fn write_acknowledgement(out: &mut Vec<u8>, numbers: &mut [u32]) {
             ranges.push_str(&only.to_string());
         }
     }
-    write_line(out, b'a', 0, ranges.as_bytes());
+    write_line(out, b'a', 0, 0, ranges.as_bytes());
 }
 
-fn write_line(out: &mut Vec<u8>, kind: u8, number: u32, payload: &[u8]) {
-    let head = format!("{number} {} ", payload.len());
+fn write_line(out: &mut Vec<u8>, kind: u8, number: u32, milliseconds: u64, payload: &[u8]) {
+    let head = format!("{number} {milliseconds} {} ", payload.len());
     let checksum = crc32(&[&[kind], head.as_bytes(), payload]);
     out.push(kind);
     out.extend_from_slice(format!(" {checksum:08x} {head}").as_bytes());
@@ -52,18 +62,22 @@ fn write_line(out: &mut Vec<u8>, kind: u8, number: u32, payload: &[u8]) {
     out.push(b'\n');
 }
 
-/// What a line says.
 #[derive(Debug, PartialEq)]
 pub(super) enum Line<'a> {
-    Record {
-        endpoint: Endpoint,
-        number: NonZeroU32,
-        json: &'a [u8],
-    },
+    Record(RecordLine<'a>),
     Acknowledged(Vec<RangeInclusive<u32>>),
 }
 
-/// As often may all bytes be read in vain, by lines whose length was damaged.
+#[derive(Debug, PartialEq)]
+pub(super) struct RecordLine<'a> {
+    pub(super) endpoint: Endpoint,
+    pub(super) number: NonZeroU32,
+    pub(super) time: SystemTime,
+    pub(super) json: &'a [u8],
+}
+
+/// Lines whose length was damaged may have this many times the bytes of the file read once more. Without a limit, one
+/// file could keep the worker busy for minutes.
 const MAX_REREADS: usize = 16;
 
 /// Reads all lines that are whole, in their order.
@@ -74,7 +88,7 @@ pub(super) fn read_lines(mut bytes: &[u8]) -> Vec<Line<'_>> {
         match read_line(bytes, &mut reread_budget) {
             Some((line, length)) => {
                 lines.push(line);
-                // Whatever stands where the line break should be is skipped.
+                // One byte is skipped, even if it is not a line break any more.
                 bytes = bytes.get(length + 1..).unwrap_or_default();
             }
             None => {
@@ -86,13 +100,12 @@ pub(super) fn read_lines(mut bytes: &[u8]) -> Vec<Line<'_>> {
     lines
 }
 
-/// Reads the line at the start; says how long it is without its line break.
+/// Reads the line at the start, and returns it with its length without the line break.
 fn read_line<'a>(bytes: &'a [u8], reread_budget: &mut usize) -> Option<(Line<'a>, usize)> {
     let head = read_head(bytes)?;
     let end = head.payload.checked_add(head.length)?;
     let payload = bytes.get(head.payload..end)?;
     if *reread_budget < payload.len() && payload.contains(&b'\n') {
-        // Without an end to this, a file could hold the worker up for minutes.
         return None;
     }
     let kind = *bytes.first()?;
@@ -101,11 +114,12 @@ fn read_line<'a>(bytes: &'a [u8], reread_budget: &mut usize) -> Option<(Line<'a>
         return None;
     }
     let record = |endpoint| {
-        Some(Line::Record {
+        Some(Line::Record(RecordLine {
             endpoint,
             number: NonZeroU32::new(head.number)?,
+            time: UNIX_EPOCH.checked_add(Duration::from_millis(head.milliseconds))?,
             json: payload,
-        })
+        }))
     };
     let line = match kind {
         b'e' => record(Endpoint::Events)?,
@@ -116,15 +130,16 @@ fn read_line<'a>(bytes: &'a [u8], reread_budget: &mut usize) -> Option<(Line<'a>
     Some((line, end))
 }
 
-/// Where the checksum stands in a line, and where that begins which it covers beside the kind.
+/// Where the checksum of a line is, and where the part begins that it covers beside the kind.
 pub(super) const CHECKSUM: Range<usize> = 2..10;
 pub(super) const COVERED: usize = 11;
 
-/// What a line says of itself, before its checksum is looked at.
+/// The start of a line, before its checksum is compared.
 pub(super) struct Head {
     checksum: u32,
     number: u32,
-    /// Where the payload begins, and how long it is.
+    milliseconds: u64,
+    /// Where the payload begins, and its length.
     pub(super) payload: usize,
     pub(super) length: usize,
 }
@@ -133,18 +148,24 @@ pub(super) fn read_head(bytes: &[u8]) -> Option<Head> {
     let checksum = std::str::from_utf8(bytes.get(CHECKSUM)?).ok()?;
     let is_spaced = bytes[1] == b' ' && *bytes.get(COVERED - 1)? == b' ';
     let (number, rest) = read_number(bytes.get(COVERED..)?)?;
+    let (milliseconds, rest) = read_number(rest)?;
     let (length, payload) = read_number(rest)?;
     is_spaced.then_some(Head {
         checksum: u32::from_str_radix(checksum, 16).ok()?,
-        number,
+        number: u32::try_from(number).ok()?,
+        milliseconds,
         payload: bytes.len() - payload.len(),
-        length: usize::try_from(length).ok()?,
+        length: usize::try_from(u32::try_from(length).ok()?).ok()?,
     })
 }
 
-/// Reads a number and the blank after it.
-fn read_number(bytes: &[u8]) -> Option<(u32, &[u8])> {
-    let blank = bytes.iter().take(11).position(|byte| *byte == b' ')?;
+/// Reads a number and the blank behind it.
+fn read_number(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let max_digits = u64::MAX.ilog10() as usize + 1;
+    let blank = bytes
+        .iter()
+        .take(max_digits + 1)
+        .position(|byte| *byte == b' ')?;
     let number = std::str::from_utf8(&bytes[..blank]).ok()?.parse().ok()?;
     Some((number, &bytes[blank + 1..]))
 }

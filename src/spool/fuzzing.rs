@@ -1,19 +1,18 @@
-//! The door through which the targets in `fuzz/` come in.
+//! The entry point of the targets in `fuzz/`.
 
-use std::{collections::HashSet, num::NonZeroU32, path::Path};
+use std::{collections::HashSet, path::Path};
 
 use super::{
     checksum::crc32,
     disk::double::MemoryDisk,
     entry::{CHECKSUM, COVERED, read_head},
-    segment::Segment,
+    segment::{Adoption, Content, Segment},
 };
-use crate::record::Encoded;
 
-/// Reads the bytes as somebody's segment, as they are, and then with checksums that are right, which no fuzzer finds.
+/// Reads the bytes as a segment of another process: as they are, and with right checksums, which no fuzzer finds.
 ///
 /// # Panics
-/// If a record comes back that was acknowledged, or one gets lost or made up on the way.
+/// If an acknowledged record comes back, a record is lost, or one is made up.
 pub fn read_segment(bytes: &[u8]) {
     read(bytes);
     let mut mended = bytes.to_vec();
@@ -21,7 +20,7 @@ pub fn read_segment(bytes: &[u8]) {
     read(&mended);
 }
 
-/// Puts the right checksum into each line that is whole but for it.
+/// Puts the right checksum into each line that is whole except for it.
 fn mend(bytes: &mut [u8]) {
     let mut from = 0;
     while let Some(line) = bytes.get(from..).filter(|line| !line.is_empty()) {
@@ -38,35 +37,37 @@ fn mend(bytes: &mut [u8]) {
     }
 }
 
-/// Acknowledges the odd records and then the even ones, as far as they are there.
+/// Acknowledges the records with odd numbers and then the others, as far as they are there.
 fn read(bytes: &[u8]) {
     let (disk, folder) = (MemoryDisk::default(), Path::new("spool"));
     let name = format!("00000000000001-{}.trubrics", "0".repeat(32));
     disk.put(&folder.join(&name), bytes);
-    let adopt = || {
-        let adopted = Segment::adopt(&disk, folder, &name);
-        let adopted = adopted.expect("the disk is well");
-        adopted.map(|(segment, contents)| (segment, contents.records))
+    let adopt = || match Segment::adopt(&disk, folder, &name, 0).expect("the disk works") {
+        Adoption::Taken(mut segment, contents) => {
+            segment.note_handed_out(&contents);
+            Some((segment, contents.records))
+        }
+        _ => None,
     };
     let Some((mut segment, mut left)) = adopt() else {
         return;
     };
-    for is_odd in [true, false] {
+    for parity in [1, 0] {
         let (settled, rest): (Vec<_>, _) = left
             .into_iter()
-            .partition(|record: &Encoded| (number(record).get() % 2 == 1) == is_odd);
+            .partition(|content: &Content| content.number % 2 == parity);
         left = rest;
         if settled.is_empty() {
             continue;
         }
-        for record in &settled {
-            let json = &*record.json;
+        for content in &settled {
+            assert!(content.number > 0, "no record has the number 0");
+            let json = &*content.json;
             assert!(json.is_empty() || bytes.windows(json.len()).any(|part| part == json));
         }
-        let numbers: Vec<_> = settled.iter().map(number).collect();
-        segment
-            .acknowledge(&numbers, false)
-            .expect("the disk is well");
+        let numbers: Vec<_> = settled.iter().map(|content| content.number).collect();
+        segment.settle(&numbers);
+        segment.write_settled(false).expect("the disk works");
         drop(segment);
         let (again, found) = adopt().expect("it is there");
         segment = again;
@@ -75,13 +76,9 @@ fn read(bytes: &[u8]) {
     assert!(segment.is_settled() && left.is_empty());
 }
 
-fn number(record: &Encoded) -> NonZeroU32 {
-    record
-        .spool_entry
-        .expect("a record of a segment has a number")
-}
-
-fn entries(records: &[Encoded]) -> HashSet<(NonZeroU32, &[u8])> {
-    let entries = records.iter().map(|record| (number(record), &*record.json));
+fn entries(contents: &[Content]) -> HashSet<(u32, &[u8])> {
+    let entries = contents
+        .iter()
+        .map(|content| (content.number, &*content.json));
     entries.collect()
 }

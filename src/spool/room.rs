@@ -1,9 +1,14 @@
-//! The limit of the folder: how large segments are, and which of them are removed to make room.
+//! Where the next records go: the size of segments, the limit of the folder, and what is removed to stay below it.
 
 use std::io;
 
-use super::{Segment, Spool, segment::name};
-use std::time::SystemTime;
+use super::{
+    Loaded, Spool, WhenFull,
+    disk::{FileSize, ListBounds, Listing, MAX_FILE_BYTES},
+    now::Now,
+    orphans::Skipped,
+    segment::{Contents, Segment, name},
+};
 
 /// The segments aimed at: each that waits is an open file.
 const SEGMENTS: u64 = 64;
@@ -11,6 +16,28 @@ const SEGMENTS: u64 = 64;
 /// The bounds of a segment's size. A segment is read into memory as a whole.
 const MIN_SEGMENT_BYTES: u64 = 1024 * 1024;
 const MAX_SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
+
+/// The size up to which runs add to the same segment, and the part of the limit that it is at least.
+const SMALL_SEGMENT_BYTES: u64 = 64 * 1024;
+const SMALL_SEGMENTS: u64 = 1024;
+
+/// A run that stores its first record reads at most this many names, or a quarter more than the small segments that fit
+/// into the limit.
+const QUICK_NAMES: u64 = 1024;
+
+/// A run that stores its first record tries this many files: to add to one, and to make room.
+const QUICK_TRIES: usize = 8;
+
+/// At most this many segments are removed for a new one, unless it needs the room of more.
+const EVICTIONS: usize = 512;
+
+/// What became of a segment that had to go.
+enum Evicted {
+    /// So many bytes less count for the limit.
+    Bytes(u64),
+    /// Other processes or this one hold the rest.
+    None,
+}
 
 impl Spool {
     /// How long a segment may get. Several have to fit into the limit, because the oldest is removed as a whole.
@@ -20,52 +47,198 @@ impl Spool {
         bytes.min(max / 4).max(1)
     }
 
-    /// Removes the oldest segments until there is room for a new one.
-    pub(super) fn make_room(&mut self, now: SystemTime) -> io::Result<()> {
-        let files = self.disk.list(&self.settings.folder)?;
-        let segments = files
-            .iter()
-            .filter(|(name, _)| name::made_at(name).is_some());
-        let mut used: u64 = segments.map(|(_, length)| length).sum();
-        if used + self.segment_bytes() <= self.settings.max_bytes {
-            return Ok(());
-        }
-        self.note_orphans(files, now);
-        while used + self.segment_bytes() > self.settings.max_bytes {
-            used = used.saturating_sub(self.evict()?);
-        }
-        Ok(())
+    /// How long a segment may be for another run to add to it.
+    pub(super) fn small_segment_bytes(&self) -> u64 {
+        let bytes = (self.settings.max_bytes / SMALL_SEGMENTS).max(SMALL_SEGMENT_BYTES);
+        bytes.min(self.segment_bytes())
     }
 
-    /// Removes the oldest segment that no process holds, and returns its length.
-    fn evict(&mut self) -> io::Result<u64> {
-        let ours = self.sealed.front().and_then(Segment::name);
-        let is_ours_older = match (ours, self.orphans.front()) {
-            (Some(ours), Some(found)) => ours < found.as_str(),
-            (ours, _) => ours.is_some(),
+    /// Finds or makes the segment for the next records; none if the limit is reached and nothing may be removed.
+    pub(super) fn open(&mut self, when_full: WhenFull, now: Now) -> io::Result<Option<Segment>> {
+        let is_quick = !self.holds_own();
+        let listing = self.list(is_quick)?;
+        self.active_limit = match is_quick {
+            true => self.small_segment_bytes(),
+            false => self.segment_bytes(),
         };
-        let oldest = if is_ours_older {
-            self.sealed.pop_front().map(|segment| (segment, None))
-        } else {
-            let found = self.adopt_orphan();
-            found.map(|(segment, loaded)| (segment, Some(loaded)))
-        };
-        // This process or another one holds the rest.
-        let (mut segment, loaded) = oldest.ok_or(io::ErrorKind::QuotaExceeded)?;
-        if let Err(error) = segment.remove(&*self.disk) {
-            if segment.is_ours() {
-                self.sealed.push_front(segment);
-            } else if let Some(name) = segment.name() {
-                self.orphans.push_front(name.into());
+        if self.stored == 0
+            && let Some(segment) = self.reuse(&listing)
+        {
+            return Ok(Some(segment));
+        }
+        let has_room = self.make_room(listing, is_quick, when_full, now)?;
+        // A client without a segment may always make a small one: the others may be held by a process that hangs.
+        match (has_room || is_quick, when_full) {
+            (true, _) => self.create(now).map(Some),
+            (false, WhenFull::Keep) => Ok(None),
+            (false, WhenFull::Evict) => Err(io::ErrorKind::QuotaExceeded.into()),
+        }
+    }
+
+    /// Whether this client has records in the folder.
+    fn holds_own(&self) -> bool {
+        self.segments().any(|segment| segment.unsettled_own() > 0)
+    }
+
+    fn list(&self, is_quick: bool) -> io::Result<Listing> {
+        let all_small = self.settings.max_bytes / self.small_segment_bytes();
+        let read = match is_quick {
+            true => {
+                usize::try_from(QUICK_NAMES.max(all_small + all_small / 4)).unwrap_or(usize::MAX)
             }
+            false => usize::MAX,
+        };
+        let bounds = ListBounds {
+            read,
+            returned: usize::MAX,
+            wanted: &name::is_segment,
+        };
+        match self.disk.list(&self.folder, bounds) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Listing::default()),
+            listed => listed,
+        }
+    }
+
+    /// Goes on with the newest small segment that an earlier run left, so that many short runs leave few files.
+    fn reuse(&mut self, listing: &Listing) -> Option<Segment> {
+        let max = self.small_segment_bytes();
+        if listing.names.is_empty() || !self.check_folder().unwrap_or(false) {
+            return None;
+        }
+        let mut names: Vec<_> = listing.names.iter().collect();
+        names.sort_unstable();
+        let mut newest = names.into_iter().rev().take(QUICK_TRIES);
+        newest.find_map(|name| {
+            let size = self.disk.measure(&self.folder.join(name)).ok()?;
+            if size.length >= max {
+                return None;
+            }
+            let adopted = self
+                .orphans
+                .adopt(&*self.disk, &self.folder, name, self.stored);
+            let (segment, _) = adopted?;
+            // A damaged number may leave no room for another one.
+            (segment.last_number() < u32::MAX / 2).then_some(segment)
+        })
+    }
+
+    /// Removes the oldest segments until there is room for a new one. Returns whether there is.
+    fn make_room(
+        &mut self,
+        listing: Listing,
+        is_quick: bool,
+        when_full: WhenFull,
+        now: Now,
+    ) -> io::Result<bool> {
+        let (needed, max) = (self.active_limit, self.settings.max_bytes);
+        let counted = listing
+            .names
+            .iter()
+            .filter(|name| self.orphans.skips(name) != Some(Skipped::Unusable));
+        // A file may be gone by now.
+        let sizes = counted.filter_map(|name| self.disk.measure(&self.folder.join(name)).ok());
+        let mut used: u64 = sizes
+            .filter(|size| size.length <= MAX_FILE_BYTES)
+            .map(|size| size.disk_bytes)
+            .sum();
+        if used.saturating_add(needed) <= max {
+            return Ok(true);
+        }
+        if when_full == WhenFull::Keep {
+            return Ok(false);
+        }
+        self.note_orphans(listing, now);
+        let (mut freed, mut tries) = (0, 0);
+        while used.saturating_add(needed) > max {
+            let is_enough = tries >= EVICTIONS && freed >= needed;
+            if is_enough || is_quick && tries >= QUICK_TRIES {
+                break;
+            }
+            let Evicted::Bytes(bytes) = self.evict(now)? else {
+                // Other processes hold the rest. What was freed may be used again.
+                self.active_limit = needed.min(freed.max(self.small_segment_bytes()));
+                return Ok(freed > 0);
+            };
+            used = used.saturating_sub(bytes);
+            freed += bytes;
+            tries += 1;
+        }
+        Ok(true)
+    }
+
+    /// Removes the oldest segment that this process holds and does not deliver, or that no process holds.
+    fn evict(&mut self, now: Now) -> io::Result<Evicted> {
+        // What was put back was loaded earlier than what is sealed.
+        let held = match self.put_back.is_empty() {
+            true => &mut self.sealed,
+            false => &mut self.put_back,
+        };
+        let is_own_older = match (held.front().and_then(Segment::name), self.orphans.oldest()) {
+            (Some(own), Some(orphan)) => own < orphan,
+            (own, _) => own.is_some(),
+        };
+        if is_own_older && let Some(mut segment) = held.pop_front() {
+            if let Err(error) = segment.remove(&*self.disk) {
+                held.push_front(segment);
+                return Err(error);
+            }
+            // A file that is open can be read without its name.
+            let contents = segment.hand_out();
+            return Ok(self.note_evicted(&segment, contents, now));
+        }
+        let Some(name) = self.orphans.pop_oldest() else {
+            return Ok(Evicted::None);
+        };
+        let size = self.disk.measure(&self.folder.join(&name));
+        let adopted = self.orphans.adopt(&*self.disk, &self.folder, &name, 0);
+        let Some((segment, contents)) = adopted else {
+            let is_unusable = self.orphans.skips(&name) == Some(Skipped::Unusable);
+            let is_counted = |size: &FileSize| is_unusable && size.length <= MAX_FILE_BYTES;
+            let size = size.ok().filter(is_counted);
+            return Ok(Evicted::Bytes(size.map_or(0, |size| size.disk_bytes)));
+        };
+        if let Err(error) = segment.remove(&*self.disk) {
+            self.orphans.put_back(name);
             return Err(error);
         }
-        if segment.is_ours() {
-            self.settled += segment.record_count();
+        Ok(self.note_evicted(&segment, contents, now))
+    }
+
+    fn note_evicted(&mut self, segment: &Segment, contents: Contents, now: Now) -> Evicted {
+        let mut loaded = Loaded::of(&contents);
+        for content in contents.records {
+            let is_expired = content.stored_at.is_older_than(self.settings.max_age, now);
+            loaded.push(content.into_encoded(), is_expired);
         }
-        // A file that is open can be read without its name.
-        let loaded = loaded.unwrap_or_else(|| segment.read());
         self.evicted.push(loaded);
-        Ok(segment.length())
+        Evicted::Bytes(segment.disk_bytes())
+    }
+
+    fn create(&self, now: Now) -> io::Result<Segment> {
+        let create = || Segment::create(&*self.disk, &self.folder, self.stored, now.system);
+        let segment = create().or_else(|error| match error.kind() {
+            io::ErrorKind::NotFound => {
+                self.prepare()?;
+                create()
+            }
+            _ => Err(error),
+        })?;
+        if self.settings.sync
+            && let Err(error) = self.disk.sync(&self.folder)
+        {
+            let _ = segment.remove(&*self.disk);
+            return Err(error);
+        }
+        Ok(segment)
+    }
+
+    /// Makes the folder. With `spool_sync`, the names of all folders made on the way are on the disk afterwards.
+    fn prepare(&self) -> io::Result<()> {
+        let made = self.disk.prepare(&self.folder)?;
+        let parents = made.iter().filter_map(|folder| folder.parent());
+        for parent in parents.filter(|_| self.settings.sync) {
+            self.disk.sync(parent)?;
+        }
+        Ok(())
     }
 }

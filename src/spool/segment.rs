@@ -1,167 +1,196 @@
-//! One file of the spool while we hold its lock.
+//! One file of the spool while this process holds its lock.
 
+mod contents;
 pub(super) mod name;
 mod scan;
 
 use std::{
     io,
-    num::NonZeroU32,
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
-use self::scan::Scan;
+pub(super) use self::contents::{Content, Contents};
 use super::{
-    Loaded,
+    SpoolSettings,
     checksum::crc32,
-    disk::{Disk, SegmentFile},
+    disk::{Adopted, Disk, SegmentFile},
     entry::{read_lines, write_acknowledgement, write_record},
+    now::{Now, WriteTimes},
 };
 use crate::record::Encoded;
 
-/// The first line of a segment: the version, and the checksum of what is before it. It tells a version to come, which is
-/// left alone, from damage, which costs this line only.
+/// The first line of a segment: the version, and the checksum of the text before it. It distinguishes another version,
+/// which is left alone, from damage, which costs this line only.
 const HEADER: &[u8] = b"trubrics spool 1 8b272e4a\n";
+
+/// A larger record is not stored, because [`MAX_FILE_BYTES`](super::disk::MAX_FILE_BYTES) has to hold it and a segment.
+const MAX_RECORD_BYTES: usize = 32 * 1024 * 1024;
 
 pub(super) struct Segment {
     path: PathBuf,
     file: Box<dyn SegmentFile>,
-    made: SystemTime,
-    is_ours: bool,
+    /// How many records this client stored before its first one in here.
+    start: u64,
+    /// The records up to this number, and the bytes up to this length, were here when the file was taken over.
+    inherited: u32,
+    inherited_length: u64,
+    /// Inherited records were not handed out yet: they are not among those that this client has recovered.
+    has_unloaded: bool,
     /// Where the next line begins.
     length: u64,
     /// The last line may have no line break.
     may_be_torn: bool,
-    /// What lies beyond `length` could not be cut off after a failure: nothing may be written behind it.
+    /// A failed write left bytes beyond `length`, and they could not be cut off. They must go before the next write.
     needs_cut: bool,
-    /// The last write was refused, and the one before it was not.
+    /// The last append failed, and the one before it did not.
     last_append_failed: bool,
     last_number: u32,
-    /// Records without a fate.
-    unsettled: u64,
-    /// Those whose end could not be written down yet.
+    unsettled_own: u64,
+    unsettled_inherited: u64,
+    /// Settled records whose acknowledgement could not be written yet.
     unwritten: Vec<u32>,
-    /// The records that were written, until the segment is closed.
+    /// The own records, until the segment is closed for writing.
     written: Vec<Encoded>,
+    times: WriteTimes,
+}
+
+/// What came of an attempt to take a file over.
+pub(super) enum Adoption {
+    /// The segment, and its contents, which are not handed out yet.
+    Taken(Box<Segment>, Contents),
+    /// Another process holds it, or it is gone.
+    Held,
+    /// Another user may have written it.
+    Unsafe,
+    /// It has another version, or is not a segment.
+    Foreign,
 }
 
 impl Segment {
     /// Makes a new file. Names sort by the time at which they were made.
-    pub(super) fn create(disk: &dyn Disk, folder: &Path, now: SystemTime) -> io::Result<Self> {
+    pub(super) fn create(
+        disk: &dyn Disk,
+        folder: &Path,
+        start: u64,
+        now: SystemTime,
+    ) -> io::Result<Self> {
         let (temp, name) = name::make(now);
         let path = folder.join(name);
         let file = disk.create(&folder.join(temp), &path, HEADER)?;
-        Ok(Self {
+        Ok(Self::of(path, file, HEADER.len() as u64, start))
+    }
+
+    fn of(path: PathBuf, file: Box<dyn SegmentFile>, length: u64, start: u64) -> Self {
+        Self {
             path,
             file,
-            made: now,
-            is_ours: true,
-            length: HEADER.len() as u64,
+            start,
+            inherited: 0,
+            inherited_length: length,
+            has_unloaded: false,
+            length,
             may_be_torn: false,
             needs_cut: false,
             last_append_failed: false,
             last_number: 0,
-            unsettled: 0,
+            unsettled_own: 0,
+            unsettled_inherited: 0,
             unwritten: Vec::new(),
             written: Vec::new(),
-        })
+            times: WriteTimes::default(),
+        }
     }
 
-    /// Takes over what somebody left; none if it is held, gone, or not of our kind.
+    /// Takes over the file that another process left under this name.
     pub(super) fn adopt(
         disk: &dyn Disk,
         folder: &Path,
         name: &str,
-    ) -> io::Result<Option<(Self, Loaded)>> {
-        let Some(made) = name::made_at(name) else {
-            return Ok(None);
-        };
+        start: u64,
+    ) -> io::Result<Adoption> {
         let path = folder.join(name);
-        let Some(mut file) = disk.adopt(&path)? else {
-            return Ok(None);
+        let mut file = match disk.adopt(&path)? {
+            Adopted::File(file) => file,
+            Adopted::Held => return Ok(Adoption::Held),
+            Adopted::Unsafe => return Ok(Adoption::Unsafe),
         };
         let bytes = file.read()?;
         if HEADER.starts_with(&bytes) && bytes.len() < HEADER.len() {
-            // Torn before anything was in it.
+            // The power failed before a record was in it.
             disk.remove(&path)?;
-            return Ok(None);
+            return Ok(Adoption::Held);
         }
         if !is_segment(&bytes) {
-            return Ok(None);
+            return Ok(Adoption::Foreign);
         }
-        let mut segment = Self {
-            path,
-            file,
-            made,
-            is_ours: false,
-            length: bytes.len() as u64,
-            // A line break at the end need not be the one of a line: an empty line is the price.
-            may_be_torn: true,
-            needs_cut: false,
-            last_append_failed: false,
-            last_number: 0,
-            unsettled: 0,
-            unwritten: Vec::new(),
-            written: Vec::new(),
-        };
-        let loaded = segment.load(&bytes);
-        Ok(Some((segment, loaded)))
+        let mut segment = Self::of(path, file, bytes.len() as u64, start);
+        // A line break at the end may belong to the JSON of a torn line. Another one does no harm.
+        segment.may_be_torn = true;
+        segment.has_unloaded = true;
+        segment.inherited = u32::MAX;
+        let contents = segment.contents_of(&bytes);
+        segment.last_number = contents.last_number;
+        segment.inherited = contents.last_number;
+        segment.unsettled_inherited = contents.records.len() as u64;
+        segment.has_unloaded = !contents.is_empty();
+        Ok(Adoption::Taken(Box::new(segment), contents))
     }
 
-    /// Writes as many of the records as fit, in one go, and takes them; at least one. On an error it takes none.
+    /// Writes as many of the records as fit, at least one, in one go, and takes them. On an error it takes none.
     pub(super) fn store(
         &mut self,
         records: &mut Vec<Encoded>,
         max_bytes: u64,
-        sync: bool,
+        settings: &SpoolSettings,
+        now: Now,
     ) -> io::Result<()> {
+        let first = self.last_number + 1;
         let mut lines = Vec::new();
         let mut count = 0;
-        for record in records.iter() {
-            count += 1;
+        for (record, number) in records.iter().zip(first..) {
+            if record.json.len() > MAX_RECORD_BYTES {
+                break;
+            }
             write_record(
                 &mut lines,
                 record.endpoint,
-                self.last_number + count as u32,
+                number,
+                now.system,
                 &record.json,
             );
+            count += 1;
             if self.length + lines.len() as u64 >= max_bytes {
                 break;
             }
         }
-        self.append(&lines, sync)?;
-        for mut record in records.drain(..count) {
-            self.last_number += 1;
-            record.spool_entry = NonZeroU32::new(self.last_number);
-            self.written.push(record);
+        if count == 0 {
+            return Err(io::ErrorKind::FileTooLarge.into());
         }
-        self.unsettled += count as u64;
+        self.append(&lines, settings.sync)?;
+        self.times.note(first, settings.max_age, now.instant);
+        self.written.extend(records.drain(..count));
+        self.last_number += count as u32;
+        self.unsettled_own += count as u64;
         Ok(())
     }
 
-    /// Closes it for writing, and gives its records if they are still in memory.
-    pub(super) fn take_written(&mut self) -> Loaded {
-        let records = std::mem::take(&mut self.written);
-        self.loaded(records, 0)
+    /// Closes the segment for writing. Its records are read from the file from here on.
+    pub(super) fn close(&mut self) {
+        self.written = Vec::new();
     }
 
-    /// Reads the records that have no fate; the rest of them is missing from here on.
-    pub(super) fn read(&mut self) -> Loaded {
-        let Ok(bytes) = self.file.read() else {
-            let missing = std::mem::take(&mut self.unsettled);
-            return self.loaded(Vec::new(), missing);
-        };
-        // What lies beyond was given back when it could not be written as a whole.
-        let ours = usize::try_from(self.length)
-            .map_or(&*bytes, |length| bytes.get(..length).unwrap_or(&bytes));
-        self.load(ours)
+    /// Notes that these records are settled: delivered or dropped.
+    pub(super) fn settle(&mut self, numbers: &[u32]) {
+        let inherited = numbers.iter().filter(|number| **number <= self.inherited);
+        let inherited = inherited.count() as u64;
+        self.unsettled_inherited -= inherited;
+        self.unsettled_own -= numbers.len() as u64 - inherited;
+        self.unwritten.extend_from_slice(numbers);
     }
 
-    /// Writes down that these records have met their fate. What cannot be written is written the next time.
-    pub(super) fn acknowledge(&mut self, numbers: &[NonZeroU32], sync: bool) -> io::Result<()> {
-        self.unsettled -= numbers.len() as u64;
-        self.unwritten
-            .extend(numbers.iter().map(|number| number.get()));
+    /// Writes down which records are settled. After an error, the next call writes it.
+    pub(super) fn write_settled(&mut self, sync: bool) -> io::Result<()> {
         if self.unwritten.is_empty() {
             return Ok(());
         }
@@ -169,14 +198,14 @@ impl Segment {
         write_acknowledgement(&mut line, &mut self.unwritten);
         match self.append(&line, sync) {
             Ok(()) => self.unwritten.clear(),
-            // Nobody will read it in a file that is gone.
+            // No process will read a file that is gone.
             Err(_) if !self.is_linked() => {}
             Err(error) => return Err(error),
         }
         Ok(())
     }
 
-    /// Removes the file, unless somebody did so before.
+    /// Removes the file, unless it is gone already.
     pub(super) fn remove(&self, disk: &dyn Disk) -> io::Result<()> {
         match disk.remove(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -184,63 +213,81 @@ impl Segment {
         }
     }
 
+    /// Removes the file of a segment that is settled. If that fails, writes down what is settled.
+    pub(super) fn remove_settled(&mut self, disk: &dyn Disk, sync: bool) -> io::Result<()> {
+        match disk.remove(&self.path) {
+            Ok(()) => Ok(()),
+            // The file may have another name by now.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !self.is_linked() => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.write_settled(sync),
+            Err(error) => self.write_settled(sync).and(Err(error)),
+        }
+    }
+
     pub(super) fn name(&self) -> Option<&str> {
         self.path.file_name()?.to_str()
     }
 
-    /// Whether somebody else can find the file; in doubt, yes.
+    /// Whether another process can find the file; if the disk does not say, yes.
     pub(super) fn is_linked(&self) -> bool {
         self.file.is_linked().unwrap_or(true)
-    }
-
-    pub(super) fn is_ours(&self) -> bool {
-        self.is_ours
-    }
-
-    pub(super) fn is_older_than(&self, age: Duration, now: SystemTime) -> bool {
-        now.duration_since(self.made).is_ok_and(|found| found > age)
     }
 
     pub(super) fn length(&self) -> u64 {
         self.length
     }
 
-    pub(super) fn unsettled(&self) -> u64 {
-        self.unsettled
+    /// What this process wrote.
+    pub(super) fn own_bytes(&self) -> u64 {
+        self.length - self.inherited_length
     }
 
-    /// Whether to go on with it after a write that failed: a disk may refuse one, and a new file for each would be too many;
-    /// but where the file itself is to blame, only a new one helps.
-    pub(super) fn can_retry_append(&self) -> bool {
-        self.last_append_failed && !self.is_settled() && self.is_linked()
+    /// What the file takes on the disk.
+    pub(super) fn disk_bytes(&self) -> u64 {
+        self.file.disk_bytes().unwrap_or(self.length)
+    }
+
+    /// How many records this client stored before its first one in here.
+    pub(super) fn start(&self) -> u64 {
+        self.start
+    }
+
+    pub(super) fn last_number(&self) -> u32 {
+        self.last_number
+    }
+
+    pub(super) fn unsettled_own(&self) -> u64 {
+        self.unsettled_own
+    }
+
+    /// The unsettled records that this client stored or has recovered.
+    pub(super) fn counted(&self) -> u64 {
+        let inherited = if self.has_unloaded {
+            0
+        } else {
+            self.unsettled_inherited
+        };
+        self.unsettled_own + inherited
+    }
+
+    /// Whether this client stored the record of this number.
+    fn is_own(&self, number: u32) -> bool {
+        number > self.inherited
+    }
+
+    /// Whether it holds something that another process left, and that was not handed out.
+    pub(super) fn has_unloaded(&self) -> bool {
+        self.has_unloaded
     }
 
     pub(super) fn is_settled(&self) -> bool {
-        self.unsettled == 0
+        self.unsettled_own + self.unsettled_inherited == 0 && !self.has_unloaded
     }
 
-    /// How many records were written to it, ever.
-    pub(super) fn record_count(&self) -> u64 {
-        self.last_number.into()
-    }
-
-    fn load(&mut self, bytes: &[u8]) -> Loaded {
-        let found = Scan::of(bytes, self.last_number, &self.unwritten);
-        let missing = found.missing.len() as u64;
-        self.last_number = found.last_number;
-        self.unsettled = found.records.len() as u64;
-        // The missing records are reported now. The next process must not report them again.
-        self.unwritten.extend(found.missing);
-        self.loaded(found.records, missing)
-    }
-
-    fn loaded(&self, records: Vec<Encoded>, missing: u64) -> Loaded {
-        Loaded {
-            records,
-            missing,
-            is_recovered: !self.is_ours,
-            is_expired: false,
-        }
+    /// Whether to go on with this file after a failed write. A full disk refuses one write and takes the next: a new file
+    /// for each would be too many. After a second failure the file itself may be the cause, and a new one is needed.
+    pub(super) fn can_retry_append(&self) -> bool {
+        self.last_append_failed && !self.is_settled() && self.is_linked()
     }
 
     fn append(&mut self, lines: &[u8], sync: bool) -> io::Result<()> {
@@ -258,7 +305,7 @@ impl Segment {
             .append(&bytes)
             .and_then(|()| if sync { self.file.sync() } else { Ok(()) });
         if let Err(error) = written {
-            // A part of it may be there.
+            // A part of it may be in the file.
             self.needs_cut = self.file.truncate(self.length).is_err();
             self.last_append_failed = !self.last_append_failed && !self.needs_cut;
             return Err(error);
@@ -270,7 +317,7 @@ impl Segment {
     }
 }
 
-/// Whether this is a segment of our version, whatever is damaged in it.
+/// Whether this is a segment of this version, even if parts of it are damaged.
 fn is_segment(bytes: &[u8]) -> bool {
     if bytes.starts_with(HEADER) {
         return true;

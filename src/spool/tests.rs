@@ -1,12 +1,18 @@
-//! The spool on a disk in memory: what it does in order, and what becomes of the records when the disk fails.
+//! The spool on a disk in memory.
 
+mod age;
 mod failures;
 mod limits;
+mod many;
 mod order;
+mod projects;
+mod put_back;
 
 use std::{
+    num::NonZeroU32,
     path::Path,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    sync::LazyLock,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use super::{disk::double::MemoryDisk, *};
@@ -14,14 +20,20 @@ use crate::record::Endpoint;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-fn folder() -> &'static Path {
-    Path::new("spool")
+/// Where the segments of the project are.
+fn folder() -> PathBuf {
+    Path::new("spool").join(project().to_string())
+}
+
+fn project() -> Fingerprint {
+    Fingerprint::of("https://example.org", "key")
 }
 
 /// Segments of this spool are closed at 1,000 bytes.
 fn settings() -> SpoolSettings {
     SpoolSettings {
-        folder: folder().into(),
+        folder: "spool".into(),
+        project: project(),
         max_bytes: 4_000,
         max_age: 7 * DAY,
         sync: false,
@@ -32,8 +44,24 @@ fn spool(disk: &MemoryDisk, settings: SpoolSettings) -> Spool {
     Spool::on_disk(settings, Box::new(disk.clone()))
 }
 
-fn at(seconds: u64) -> SystemTime {
-    UNIX_EPOCH + DAY + Duration::from_secs(seconds)
+/// A moment after the start of a test, by both clocks.
+fn at(seconds: u64) -> Now {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let since = Duration::from_secs(seconds);
+    Now {
+        instant: *START + since,
+        system: UNIX_EPOCH + DAY + since,
+    }
+}
+
+/// Stores the records in a new file, even if they are the first ones of the spool.
+fn store_apart(disk: &MemoryDisk, spool: &mut Spool, records: &mut Vec<Encoded>, now: Now) {
+    let stored = disk.while_all_are_held(|| store(spool, records, now));
+    stored.expect("the disk works");
+}
+
+fn store(spool: &mut Spool, records: &mut Vec<Encoded>, now: Now) -> io::Result<StoreOutcome> {
+    spool.store(records, WhenFull::Evict, now)
 }
 
 /// A record whose line takes about 100 bytes.
@@ -66,12 +94,12 @@ fn entries(records: &[Encoded]) -> Vec<NonZeroU32> {
     entries.collect()
 }
 
-fn number(number: u32) -> NonZeroU32 {
+fn entry(number: u32) -> NonZeroU32 {
     NonZeroU32::new(number).expect("above 0")
 }
 
-/// Stores them in a spool of their own, which is left at once.
-fn leave_behind(disk: &MemoryDisk, prefix: &str, count: u32, now: SystemTime) {
+/// Another process stores them in a file of their own, and ends at once.
+fn leave_behind(disk: &MemoryDisk, prefix: &str, count: u32, now: Now) {
     let mut spool = spool(
         disk,
         SpoolSettings {
@@ -80,7 +108,7 @@ fn leave_behind(disk: &MemoryDisk, prefix: &str, count: u32, now: SystemTime) {
         },
     );
     let mut records = records(prefix, 0..count);
-    spool.store(&mut records, now).expect("the disk is well");
+    store_apart(disk, &mut spool, &mut records, now);
     assert_eq!(spool.leave(at(0)).records, u64::from(count));
 }
 
@@ -93,7 +121,7 @@ fn deliver_all(disk: &MemoryDisk) -> Vec<String> {
         delivered.extend(texts(&loaded.records));
         spool
             .acknowledge(&entries(&loaded.records))
-            .expect("the disk is well");
+            .expect("the disk works");
     }
     delivered
 }

@@ -5,7 +5,7 @@ use std::{
     io,
     num::NonZeroU32,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use log::warn;
@@ -17,7 +17,7 @@ use crate::{
     drop_reason::DropReason,
     logging::{TARGET, logging},
     record::Encoded,
-    spool::{Loaded, Spool},
+    spool::{Loaded, Now, Spool, WhenFull},
 };
 
 pub(super) struct Spooler {
@@ -104,8 +104,9 @@ impl Spooler {
             return;
         }
         let (count, bytes) = (records.len(), cost(records.iter()));
-        let stored = records.lend(|records| self.spool.store(records, SystemTime::now()));
-        self.log_disk_state(&stored);
+        let stored =
+            records.lend(|records| self.spool.store(records, WhenFull::Evict, Now::read()));
+        self.log_disk_state(&stored.map(|_| ()));
         // Before the evicted records are counted: some of these may be among them.
         let stored_bytes = bytes - cost(records.iter());
         self.accounting
@@ -125,18 +126,18 @@ impl Spooler {
         }
         while let Some(loaded) = self.next(is_due, may_recover) {
             self.count_loaded(&loaded);
-            if !loaded.is_expired {
+            let outcome = Outcome::Dropped(DropReason::Expired, None);
+            self.accounting.settle(&loaded.expired, outcome);
+            self.acknowledge(&entries(loaded.expired.iter()));
+            if !loaded.records.is_empty() {
                 return Unsettled::of(loaded.records, self.accounting.clone());
             }
-            let outcome = Outcome::Dropped(DropReason::Expired, None);
-            self.accounting.settle(&loaded.records, outcome);
-            self.acknowledge(&entries(loaded.records.iter()));
         }
         Unsettled::new(self.accounting.clone())
     }
 
     fn next(&mut self, is_due: bool, may_recover: bool) -> Option<Loaded> {
-        let now = SystemTime::now();
+        let now = Now::read();
         // A flush waits for this client's records alone: they do not take turns with those of other runs.
         let is_flushing = self.spool.settled() < self.flush_target;
         let ours = is_flushing.then(|| self.spool.load(is_due, false, now));
@@ -158,7 +159,7 @@ impl Spooler {
         records.append(self.unspooled.take());
         // The disk may have recovered since they were tracked.
         self.store(records);
-        let left = self.spool.leave(SystemTime::now());
+        let left = self.spool.leave(Now::read());
         self.accounting.leave_in_spool(left.records);
         let outcome = Outcome::Dropped(DropReason::CloseTimeout, None);
         self.accounting.settle(&left.orphaned, outcome);
@@ -166,8 +167,13 @@ impl Spooler {
         self.settle_evicted();
     }
 
-    pub(super) fn is_expired(&self) -> bool {
-        self.spool.is_expired(SystemTime::now())
+    /// Whether all of these records are older than they may be.
+    pub(super) fn is_expired(&self, records: &Unsettled) -> bool {
+        let now = Now::read();
+        let is_expired = |entry| self.spool.is_expired(entry, now);
+        records
+            .iter()
+            .all(|record| record.spool_entry.is_some_and(is_expired))
     }
 
     /// What is on disk. This client's records are due if a flush was requested, however few they are.
@@ -197,7 +203,7 @@ impl Spooler {
             return;
         }
         // A folder that does not exist holds no segments.
-        let _ = self.spool.scan_for_orphans(SystemTime::now());
+        let _ = self.spool.scan_for_orphans(Now::read());
         self.scans += 1;
         self.last_scan = now;
         let pause = RESCAN_DELAY * 2_u32.pow(self.scans.min(MAX_SCANS) - 1);
@@ -208,17 +214,19 @@ impl Spooler {
     fn settle_evicted(&mut self) {
         for loaded in self.spool.take_evicted() {
             self.count_loaded(&loaded);
-            let outcome = Outcome::Dropped(DropReason::SpoolFull, None);
-            self.accounting.settle(&loaded.records, outcome);
+            for (reason, records) in [
+                (DropReason::SpoolFull, &loaded.records),
+                (DropReason::Expired, &loaded.expired),
+            ] {
+                let outcome = Outcome::Dropped(reason, None);
+                self.accounting.settle(records, outcome);
+            }
         }
     }
 
     /// Records of other runs become this client's, and those that cannot be read are lost.
     fn count_loaded(&self, loaded: &Loaded) {
-        if loaded.is_recovered {
-            let records = loaded.records.len() as u64 + loaded.missing;
-            self.accounting.recover(records);
-        }
+        self.accounting.recover(loaded.recovered);
         self.count_missing(loaded.missing);
     }
 

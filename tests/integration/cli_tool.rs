@@ -63,7 +63,11 @@ impl Tool {
     }
 
     fn waiting(&self) -> usize {
-        fs::read_dir(self.telemetry().join("spool")).map_or(0, Iterator::count)
+        let files = self.home.files();
+        files
+            .iter()
+            .filter(|file| file.ends_with(".trubrics"))
+            .count()
     }
 
     /// Something was delivered just now: the next run will not.

@@ -22,10 +22,10 @@ const OWN_MOUNTS: [&str; 2] = ["unshare", "-rm"];
 
 /// What the client says of the spool, word for word but for the error.
 #[derive(Default)]
-struct Lines(Mutex<Vec<String>>);
+pub(crate) struct Lines(Mutex<Vec<String>>);
 
 impl Lines {
-    fn start() -> &'static Self {
+    pub(crate) fn start() -> &'static Self {
         static LINES: OnceLock<Lines> = OnceLock::new();
         let lines = LINES.get_or_init(Self::default);
         log::set_max_level(LevelFilter::Warn);
@@ -33,7 +33,7 @@ impl Lines {
         lines
     }
 
-    fn all(&self) -> Vec<String> {
+    pub(crate) fn all(&self) -> Vec<String> {
         self.0.lock().expect("no panic").clone()
     }
 
@@ -273,9 +273,8 @@ fn what_a_disk_did_not_take_gets_there_when_it_is_well_again() {
     track(&client, 5);
     let start = Instant::now();
     let is_there = |index| {
-        let files = spool.read_dir().into_iter().flatten().flatten();
-        let mut texts = files.filter_map(|file| std::fs::read_to_string(file.path()).ok());
-        texts.any(|text| text.contains(&format!("\"index\":{index},")))
+        let text = folder.text();
+        text.contains(&format!("\"index\":{index},"))
     };
     while !(0..6).all(is_there) {
         assert!(start.elapsed() < LONG);

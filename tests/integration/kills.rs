@@ -1,4 +1,4 @@
-//! Storms of processes that share a spool and die by `SIGKILL`.
+//! Storms of processes that share a spool and die by `SIGKILL`. They are of two projects: each record must arrive at its own.
 //!
 //! A process promises a record when it has read that record in the folder as a whole line. The record is then in the
 //! kernel's hands, where a kill cannot reach it. After each `track`, the process looks for its own records in the
@@ -146,7 +146,8 @@ fn four_processes_deliver_everything_once_beside_others_that_are_killed() {
         ledger.promise(name, records, records);
     }
     storm::deliver_the_rest(&server, &folder);
-    ledger.read(&server);
+    storm::assert_nothing_is_left(&folder);
+    ledger.read(0, &server);
     println!(
         "4 processes, {records} records each, {kills} others killed beside them: {} of {} arrived, {} of them twice; of \
          the others {} batches twice",

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use trubrics::{Event, testing::Server};
 
@@ -7,21 +7,35 @@ use crate::{
     support::{Gate, LONG, build, client_of, server},
 };
 
-/// So many runs leave a record each, for the server is down.
-fn runs_that_left_one_each(server: &Server, folder: &Folder, runs: usize) {
+/// This many runs at the same time leave a record each, of so many characters: every one in a file of its own, because
+/// the other runs hold theirs.
+fn runs_that_left_one_each(server: &Server, folder: &Folder, runs: usize, length: usize) {
     server.set_unavailable(true);
+    let mut clients = Vec::new();
     for run in 0..runs {
         let client = build(client_of(server).spool(&folder.0));
-        client.track(Event::new("u", "left").property("run", run));
+        client.track(Event::new("u", "left").text("x".repeat(length)));
+        let start = Instant::now();
+        while folder.text().matches("left").count() <= run {
+            assert!(start.elapsed() < LONG);
+            std::thread::yield_now();
+        }
+        clients.push(client);
+    }
+    for client in clients {
         client.close(Duration::ZERO).expect("it is on disk");
     }
+    assert_eq!(folder.files().len(), runs);
     server.set_unavailable(false);
 }
+
+/// More than one load of the spool holds.
+const LARGE: usize = 1_100_000;
 
 #[test]
 fn a_flush_is_not_forgotten_over_what_others_left() {
     let (server, folder) = (server(), Folder::new());
-    runs_that_left_one_each(&server, &folder, 5);
+    runs_that_left_one_each(&server, &folder, 5, LARGE);
     server.set_latency(Duration::from_millis(20));
     let client = build(client_of(&server).spool(&folder.0));
     for already in 0..2 {
@@ -38,17 +52,16 @@ fn a_flush_is_not_forgotten_over_what_others_left() {
 #[test]
 fn a_flush_waits_for_nothing_that_others_left_but_what_is_in_delivery_already() {
     let (server, folder) = (server(), Folder::new());
-    runs_that_left_one_each(&server, &folder, 5);
+    runs_that_left_one_each(&server, &folder, 5, LARGE);
     let (gate, transport) = Gate::new();
     let builder = client_of(&server).spool(&folder.0).transport(transport);
-    // Each of our own fills a segment.
-    let client = build(builder.spool_max_bytes(40_000));
+    let client = build(builder);
     assert!(
         gate.next_request().contains("left"),
         "nothing else is there"
     );
     for _ in 0..3 {
-        client.track(Event::new("u", "own").property("text", "x".repeat(10_000)));
+        client.track(Event::new("u", "own").property("text", "x".repeat(LARGE)));
     }
     client.flush(Duration::ZERO).unwrap_or_default();
     for expected in ["own", "own", "own", "left", "left"] {
@@ -63,7 +76,7 @@ fn a_flush_waits_for_nothing_that_others_left_but_what_is_in_delivery_already() 
 #[test]
 fn a_run_that_closes_at_once_delivers_what_all_the_others_left() {
     let (server, folder) = (server(), Folder::new());
-    runs_that_left_one_each(&server, &folder, 20);
+    runs_that_left_one_each(&server, &folder, 20, 1);
     let client = build(client_of(&server).spool(&folder.0));
     client.track(Event::new("u", "own"));
     client.close(LONG).expect("delivered");
@@ -77,13 +90,14 @@ fn a_run_that_closes_at_once_delivers_what_all_the_others_left() {
 }
 
 #[test]
-fn a_close_without_time_does_not_touch_what_others_left() {
+fn a_close_without_time_delivers_nothing_that_others_left() {
     let (server, folder) = (server(), Folder::new());
-    runs_that_left_one_each(&server, &folder, 3);
+    runs_that_left_one_each(&server, &folder, 3, 1);
     server.set_unavailable(true);
     let client = build(client_of(&server).spool(&folder.0));
     client.track(Event::new("u", "own"));
     client.close(Duration::ZERO).expect("it is on disk");
-    assert_eq!(folder.files().len(), 4, "{:?}", folder.files());
+    assert_eq!(folder.files().len(), 3, "it added to one of them");
+    assert!(folder.text().contains("own"));
     assert_eq!(client.stats().delivered, 0);
 }

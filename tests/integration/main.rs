@@ -58,6 +58,8 @@ mod recipes;
 /// Without threads or descriptors a client waits; and it leaves none of its own behind.
 #[cfg(target_os = "linux")]
 mod scarcity;
+/// What else is in the folder of a spool, and who else uses it.
+mod shared_folders;
 /// Records on disk: what a close, another process or a bad disk does to them.
 mod spool;
 /// Random faults and many threads; at the end every record is accounted for.

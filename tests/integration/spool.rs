@@ -8,7 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use trubrics::{DropReason, Event, LlmEvent, TrubricsBuilder, testing::Server};
+use trubrics::{
+    DropReason, Event, LlmEvent, TransportError, TrubricsBuilder, testing::Server, transport_fn,
+};
 
 use crate::support::{Gate, LONG, NEVER, assert_balanced, build, client_of, server};
 
@@ -21,19 +23,11 @@ impl Folder {
         Self(path)
     }
 
-    /// The names in it.
+    /// The files in it and in the folders of its projects, by their paths from here.
     pub(crate) fn files(&self) -> Vec<String> {
-        let Ok(entries) = self.0.read_dir() else {
-            return Vec::new();
-        };
-        entries
-            .map(|entry| {
-                entry
-                    .expect("an entry")
-                    .file_name()
-                    .into_string()
-                    .expect("Unicode")
-            })
+        let files = files_in(&self.0).into_iter();
+        files
+            .filter_map(|file| Some(file.strip_prefix(&self.0).ok()?.to_str()?.to_owned()))
             .collect()
     }
 
@@ -42,6 +36,19 @@ impl Folder {
         let read = |name: &String| std::fs::read_to_string(self.0.join(name)).unwrap_or_default();
         self.files().iter().map(read).collect()
     }
+}
+
+/// The files in a folder and in those below it. Any of them may vanish meanwhile.
+pub(crate) fn files_in(folder: &Path) -> Vec<PathBuf> {
+    let (mut files, mut folders) = (Vec::new(), vec![folder.to_path_buf()]);
+    while let Some(folder) = folders.pop() {
+        let entries = folder.read_dir().into_iter().flatten().flatten();
+        let paths = entries.map(|entry| entry.path());
+        let (below, found): (Vec<_>, Vec<_>) = paths.partition(|path| path.is_dir());
+        folders.extend(below);
+        files.extend(found);
+    }
+    files
 }
 
 impl Drop for Folder {
@@ -54,8 +61,10 @@ fn spooling(server: &Server, folder: &Path) -> TrubricsBuilder {
     client_of(server).spool(folder)
 }
 
-/// Where nobody listens. A request in flight to a server may be taken by it after the client that made it is gone.
-const NOWHERE: &str = "http://127.0.0.1:9";
+/// The same project without a network. A server may take a request in flight after its client is gone.
+fn offline(server: &Server, folder: &Path) -> TrubricsBuilder {
+    spooling(server, folder).transport(transport_fn(|_| Err(TransportError::new("no network"))))
+}
 
 fn indexes(server: &Server) -> Vec<u64> {
     let index =
@@ -91,7 +100,7 @@ fn what_is_delivered_leaves_no_file() {
 #[test]
 fn a_close_without_time_leaves_everything_on_disk_for_the_next_run() {
     let (server, folder) = (server(), Folder::new());
-    let client = build(spooling(&server, &folder.0).host(NOWHERE));
+    let client = build(offline(&server, &folder.0));
     for index in 0..200 {
         client.track(Event::new("u", "e").property("index", index));
     }
@@ -310,6 +319,28 @@ fn assert_balanced_with_spool(client: &trubrics::Trubrics) {
     );
 }
 
+/// Sets the time in the line of the only record to 1970.
+fn make_old(folder: &Folder) {
+    let path = folder.0.join(folder.files().remove(0));
+    let text = std::fs::read_to_string(&path).expect("a file");
+    let (header, line) = text.split_once('\n').expect("a header");
+    let mut fields = line.splitn(5, ' ');
+    let mut next = || fields.next().expect("a field");
+    let (kind, _, number, _, rest) = (next(), next(), next(), next(), next());
+    let rest = format!("{number} 1000 {}", rest.trim_end());
+    let checksum = crc32(format!("{kind}{rest}").as_bytes());
+    let text = format!("{header}\n{kind} {checksum:08x} {rest}\n");
+    std::fs::write(path, text).expect("written");
+}
+
+/// The checksum of a line, bit by bit.
+fn crc32(bytes: &[u8]) -> u32 {
+    let step = |crc: u32, _| (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg());
+    !bytes.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), step)
+    })
+}
+
 #[test]
 fn records_that_are_too_old_are_dropped_as_expired() {
     let (server, folder) = (server(), Folder::new());
@@ -317,13 +348,7 @@ fn records_that_are_too_old_are_dropped_as_expired() {
     let client = build(spooling(&server, &folder.0));
     client.track(Event::new("u", "old"));
     client.close(Duration::ZERO).expect("nothing is lost");
-    let name = folder.files().remove(0);
-    let old = format!(
-        "{:014}-{}",
-        1_000_000,
-        name.split_once('-').expect("a dash").1
-    );
-    std::fs::rename(folder.0.join(name), folder.0.join(old)).expect("renamed");
+    make_old(&folder);
 
     server.set_unavailable(false);
     let client = build(spooling(&server, &folder.0));
@@ -405,7 +430,7 @@ fn two_clients_share_a_folder_and_each_record_is_delivered_once() {
     let (server, folder) = (server(), Folder::new());
     server.set_unavailable(true);
     let clients = [
-        build(spooling(&server, &folder.0).host(NOWHERE)),
+        build(offline(&server, &folder.0)),
         build(spooling(&server, &folder.0)),
     ];
     for index in 0..100 {
@@ -502,11 +527,7 @@ fn a_folder_that_is_removed_in_the_middle_of_a_delivery_doubles_none() {
 #[test]
 fn what_has_to_go_when_a_client_leaves_is_told_of() {
     let (server, folder) = (server(), Folder::new());
-    let small = || {
-        spooling(&server, &folder.0)
-            .host(NOWHERE)
-            .flush_batch_size(100)
-    };
+    let small = || offline(&server, &folder.0).flush_batch_size(100);
     let client = build(small().spool_max_bytes(20_000));
     for _ in 0..50 {
         client.track(Event::new("u", "e"));

@@ -1,18 +1,18 @@
-//! A disk in memory that counts its operations, and fails when it is told to.
+//! A disk in memory that counts its operations, and fails as a test says.
 
 #![cfg_attr(
     fuzzing,
-    allow(dead_code, reason = "the fuzz targets need a disk that is well")
+    allow(dead_code, reason = "the fuzz target needs a disk that works")
 )]
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use super::{Disk, SegmentFile};
+use super::{Adopted, Disk, FileSize, ListBounds, Listing, SegmentFile};
 
 /// Clones are the same disk.
 #[derive(Clone, Default)]
@@ -20,12 +20,19 @@ pub(in crate::spool) struct MemoryDisk(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    has_folder: bool,
+    folders: BTreeSet<PathBuf>,
     names: BTreeMap<PathBuf, usize>,
     nodes: Vec<Node>,
     operations: Vec<Operation>,
     fault: Option<Fault>,
     refused: Option<Operation>,
+    /// Folders and files that another user may write to.
+    open_to_others: BTreeSet<PathBuf>,
+    /// The least that a file takes, and what its size is a multiple of.
+    block: u64,
+    says_unlinked: bool,
+    synced: Vec<PathBuf>,
+    names_read: usize,
 }
 
 #[derive(Default)]
@@ -34,11 +41,13 @@ struct Node {
     is_locked: bool,
 }
 
-/// What was asked of the disk.
+/// A call of the spool.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::spool) enum Operation {
     Prepare,
+    Inspect,
     List,
+    Measure,
     Create,
     Adopt,
     Remove,
@@ -61,40 +70,69 @@ pub(in crate::spool) struct Fault {
 }
 
 impl MemoryDisk {
-    /// Forgets what was done so far, and fails as `fault` says from here on.
+    /// Forgets the operations so far, and fails as `fault` says from here on.
     pub(in crate::spool) fn set_fault(&self, fault: Option<Fault>) {
         let mut state = self.state();
         state.operations.clear();
         state.fault = fault;
     }
 
-    /// Has all operations of one kind refused, as they are where one may read and write but not remove.
+    /// Refuses all operations of one kind, like a folder in which files may be written but not removed.
     pub(in crate::spool) fn refuse(&self, operation: Option<Operation>) {
         self.state().refused = operation;
     }
 
-    /// Somebody removes the folder, with all that is in it; who has a file open can still read it.
+    /// Another program removes all folders with everything in them. A file that is open can still be read.
     pub(in crate::spool) fn remove_folder(&self) {
         let mut state = self.state();
-        state.has_folder = false;
+        state.folders.clear();
         state.names.clear();
     }
 
-    /// Whether the fault has come.
+    /// Another user may write to this folder or file from here on, or may not.
+    pub(in crate::spool) fn open_to_others(&self, path: &Path, is_open: bool) {
+        let paths = &mut self.state().open_to_others;
+        match is_open {
+            true => paths.insert(path.into()),
+            false => paths.remove(path),
+        };
+    }
+
+    /// Files take whole blocks of this size.
+    pub(in crate::spool) fn set_block(&self, block: u64) {
+        self.state().block = block;
+    }
+
+    /// Every file is said to have no name, as on a file system that does not count links.
+    pub(in crate::spool) fn say_unlinked(&self) {
+        self.state().says_unlinked = true;
+    }
+
+    /// The folders that were synced.
+    pub(in crate::spool) fn synced(&self) -> Vec<PathBuf> {
+        self.state().synced.clone()
+    }
+
+    /// How many names were read from folders, ever.
+    pub(in crate::spool) fn names_read(&self) -> usize {
+        self.state().names_read
+    }
+
+    /// Whether the fault has happened.
     pub(in crate::spool) fn has_failed(&self) -> bool {
         let state = self.state();
         let fault = state.fault;
         fault.is_some_and(|fault| state.operations.len() > fault.first)
     }
 
-    /// Whether it says of all that is there that it is not.
+    /// Whether it says of everything that it is not there.
     pub(in crate::spool) fn denies_everything(&self) -> bool {
         let fault = self.state().fault;
         self.has_failed()
             && fault.is_some_and(|fault| fault.lasts && fault.error == io::ErrorKind::NotFound)
     }
 
-    /// Whether all that follows fails too.
+    /// Whether everything after the fault fails too.
     pub(in crate::spool) fn has_lasting_fault(&self) -> bool {
         self.state().fault.is_some_and(|fault| fault.lasts)
     }
@@ -105,8 +143,25 @@ impl MemoryDisk {
 
     pub(in crate::spool) fn put(&self, name: &Path, bytes: &[u8]) {
         let mut state = self.state();
-        state.has_folder = true;
+        state.add_folders(name.parent().unwrap_or(name));
         state.add(name, bytes);
+    }
+
+    /// Runs this while another process holds every file that no process holds yet.
+    pub(in crate::spool) fn while_all_are_held<T>(&self, work: impl FnOnce() -> T) -> T {
+        let set = |nodes: &[usize], is_locked| {
+            let mut state = self.state();
+            nodes
+                .iter()
+                .for_each(|node| state.nodes[*node].is_locked = is_locked);
+        };
+        let named: Vec<_> = self.state().names.values().copied().collect();
+        let is_free = |node: &usize| !self.state().nodes[*node].is_locked;
+        let free: Vec<_> = named.into_iter().filter(is_free).collect();
+        set(&free, true);
+        let result = work();
+        set(&free, false);
+        result
     }
 
     /// Changes one byte of the file.
@@ -153,6 +208,11 @@ impl State {
         }
     }
 
+    fn folder(&self, folder: &Path) -> io::Result<()> {
+        let is_there = self.folders.contains(folder);
+        is_there.then_some(()).ok_or(io::ErrorKind::NotFound.into())
+    }
+
     fn add(&mut self, name: &Path, bytes: &[u8]) -> usize {
         self.nodes.push(Node {
             bytes: bytes.to_vec(),
@@ -162,52 +222,101 @@ impl State {
         self.names.insert(name.into(), node);
         node
     }
+
+    fn add_folders(&mut self, folder: &Path) -> Vec<PathBuf> {
+        let folders = folder
+            .ancestors()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        let absent = folders.filter(|folder| !self.folders.contains(*folder));
+        let mut absent: Vec<_> = absent.map(Path::to_path_buf).collect();
+        absent.reverse();
+        self.folders.extend(absent.iter().cloned());
+        absent
+    }
+
+    fn disk_bytes(&self, node: usize) -> u64 {
+        let length = self.nodes[node].bytes.len() as u64;
+        length.next_multiple_of(self.block.max(1))
+    }
+
+    fn is_linked(&self, node: usize) -> bool {
+        !self.says_unlinked && self.names.values().any(|named| *named == node)
+    }
 }
 
 impl Disk for MemoryDisk {
-    fn prepare(&self, _: &Path) -> io::Result<()> {
+    fn prepare(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
         let mut state = self.state();
         state.count(Operation::Prepare)?;
-        state.has_folder = true;
-        Ok(())
+        Ok(state.add_folders(folder))
     }
 
-    fn list(&self, folder: &Path) -> io::Result<Vec<(String, u64)>> {
+    fn is_private(&self, folder: &Path) -> io::Result<bool> {
+        let mut state = self.state();
+        state.count(Operation::Inspect)?;
+        state.folder(folder)?;
+        let is_open = |folder: &Path| state.open_to_others.contains(folder);
+        Ok(!is_open(folder) && !folder.parent().is_some_and(is_open))
+    }
+
+    fn list(&self, folder: &Path, bounds: ListBounds<'_>) -> io::Result<Listing> {
         let mut state = self.state();
         state.count(Operation::List)?;
-        if !state.has_folder {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        let files = state.names.iter().map(|(path, node)| {
-            assert_eq!(path.parent(), Some(folder));
+        state.folder(folder)?;
+        let mut listing = Listing::default();
+        let mut names_read = 0;
+        for path in state.names.keys() {
+            if path.parent() != Some(folder) {
+                continue;
+            }
+            if names_read >= bounds.read || listing.names.len() >= bounds.returned {
+                listing.is_cut = true;
+                break;
+            }
+            names_read += 1;
             let name = path.file_name().and_then(|name| name.to_str());
-            let length = state.nodes[*node].bytes.len() as u64;
-            (name.expect("a name").to_owned(), length)
-        });
-        Ok(files.collect())
+            let name = name.expect("a name").to_owned();
+            if (bounds.wanted)(&name) {
+                listing.names.push(name);
+            }
+        }
+        state.names_read += names_read;
+        Ok(listing)
+    }
+
+    fn measure(&self, name: &Path) -> io::Result<FileSize> {
+        let mut state = self.state();
+        state.count(Operation::Measure)?;
+        let node = state.names.get(name).copied();
+        let node = node.ok_or(io::ErrorKind::NotFound)?;
+        Ok(FileSize {
+            length: state.nodes[node].bytes.len() as u64,
+            disk_bytes: state.disk_bytes(node),
+        })
     }
 
     fn create(&self, _: &Path, name: &Path, bytes: &[u8]) -> io::Result<Box<dyn SegmentFile>> {
         let mut state = self.state();
         state.count(Operation::Create)?;
-        if !state.has_folder {
-            return Err(io::ErrorKind::NotFound.into());
-        }
+        state.folder(name.parent().unwrap_or(name))?;
         let node = state.add(name, bytes);
         state.nodes[node].is_locked = true;
         Ok(self.file(node))
     }
 
-    fn adopt(&self, name: &Path) -> io::Result<Option<Box<dyn SegmentFile>>> {
+    fn adopt(&self, name: &Path) -> io::Result<Adopted> {
         let mut state = self.state();
         state.count(Operation::Adopt)?;
         let Some(node) = state.names.get(name).copied() else {
-            return Ok(None);
+            return Ok(Adopted::Held);
         };
-        if std::mem::replace(&mut state.nodes[node].is_locked, true) {
-            return Ok(None);
+        if state.open_to_others.contains(name) {
+            return Ok(Adopted::Unsafe);
         }
-        Ok(Some(self.file(node)))
+        if std::mem::replace(&mut state.nodes[node].is_locked, true) {
+            return Ok(Adopted::Held);
+        }
+        Ok(Adopted::File(self.file(node)))
     }
 
     fn remove(&self, name: &Path) -> io::Result<()> {
@@ -217,8 +326,11 @@ impl Disk for MemoryDisk {
         removed.map(|_| ()).ok_or(io::ErrorKind::NotFound.into())
     }
 
-    fn sync(&self, _: &Path) -> io::Result<()> {
-        self.state().count(Operation::SyncFolder)
+    fn sync(&self, folder: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.count(Operation::SyncFolder)?;
+        state.synced.push(folder.into());
+        Ok(())
     }
 }
 
@@ -245,7 +357,7 @@ impl SegmentFile for MemoryFile {
             .bytes
             .extend_from_slice(&bytes[..written]);
         outcome?;
-        if state.names.values().any(|node| *node == self.node) {
+        if state.is_linked(self.node) {
             Ok(())
         } else {
             Err(io::ErrorKind::NotFound.into())
@@ -255,7 +367,11 @@ impl SegmentFile for MemoryFile {
     fn is_linked(&self) -> io::Result<bool> {
         let mut state = self.disk.state();
         state.count(Operation::Read)?;
-        Ok(state.names.values().any(|node| *node == self.node))
+        Ok(state.is_linked(self.node))
+    }
+
+    fn disk_bytes(&self) -> io::Result<u64> {
+        Ok(self.disk.state().disk_bytes(self.node))
     }
 
     fn truncate(&mut self, length: u64) -> io::Result<()> {

@@ -1,4 +1,4 @@
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use proptest::prelude::*;
 
@@ -6,8 +6,13 @@ use super::*;
 
 fn record(number: u32, json: &[u8]) -> Vec<u8> {
     let mut line = Vec::new();
-    write_record(&mut line, Endpoint::Events, number, json);
+    write_record(&mut line, Endpoint::Events, number, stored(), json);
     line
+}
+
+/// A time of whole milliseconds.
+fn stored() -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(1_789_000_000_123)
 }
 
 fn acknowledgement(numbers: &[u32]) -> Vec<u8> {
@@ -19,13 +24,13 @@ fn acknowledgement(numbers: &[u32]) -> Vec<u8> {
 /// A line whose checksum is right, whatever it says.
 fn line(kind: u8, number: u32, payload: &[u8]) -> Vec<u8> {
     let mut line = Vec::new();
-    write_line(&mut line, kind, number, payload);
+    write_line(&mut line, kind, number, 0, payload);
     line
 }
 
 fn numbers(bytes: &[u8]) -> Vec<u32> {
     let number = |line: &Line<'_>| match line {
-        Line::Record { number, .. } => Some(number.get()),
+        Line::Record(record) => Some(record.number.get()),
         Line::Acknowledged(_) => None,
     };
     read_lines(bytes).iter().filter_map(number).collect()
@@ -46,11 +51,11 @@ const MEBIBYTE: usize = 1024 * 1024;
 #[test]
 fn the_lines_are_those_of_the_documentation() {
     let mut text = record(7, br#"{"user_id":"u"}"#);
-    write_record(&mut text, Endpoint::LlmEvents, 8, b"{}");
+    write_record(&mut text, Endpoint::LlmEvents, 8, UNIX_EPOCH, b"{}");
     text.extend(acknowledgement(&[8, 3, 7, 0]));
     assert_eq!(
         String::from_utf8_lossy(&text),
-        "e 6af6838e 7 15 {\"user_id\":\"u\"}\nl 7882885d 8 2 {}\na dc43bde1 0 7 0 3 7-8\n"
+        "e eab3b4c0 7 1789000000123 15 {\"user_id\":\"u\"}\nl 8060e495 8 0 2 {}\na cb407aa6 0 0 7 0 3 7-8\n"
     );
 }
 
@@ -88,11 +93,13 @@ fn what_does_not_fit_into_a_number_makes_its_line_damaged() {
         assert_eq!(read_lines(&text).len(), 1, "{payload:?}");
     }
     for head in [
-        "e 00000000 4294967296 2 {}",
-        "e 00000000 1 4294967296 {}",
-        "e 00000000 1 -2 {}",
-        "e 00000000 1  {}",
-        "e 00000000 99999999999999999999 2 {}",
+        "e 00000000 4294967296 0 2 {}",
+        "e 00000000 1 0 4294967296 {}",
+        "e 00000000 1 0 -2 {}",
+        "e 00000000 1 0  {}",
+        "e 00000000 1  2 {}",
+        "e 00000000 1 18446744073709551616 2 {}",
+        "e 00000000 99999999999999999999 0 2 {}",
     ] {
         let text = [head.as_bytes(), b"\n", &record(1, b"{}")].concat();
         assert_eq!(numbers(&text), [1], "{head:?}");
@@ -112,7 +119,7 @@ fn a_range_the_wrong_way_round_holds_nothing() {
 fn a_length_beyond_the_end_costs_its_line_only() {
     for length in ["3", "1000", "4294967295"] {
         let text = [
-            format!("e 00000000 1 {length} {{}}\n").as_bytes(),
+            format!("e 00000000 1 0 {length} {{}}\n").as_bytes(),
             &record(2, b"{}"),
         ]
         .concat();
@@ -141,15 +148,15 @@ fn reading_is_quick_whatever_there_is_to_read() {
     assert_eq!(assert_quick(&vec![b'x'; MEBIBYTE]), 0);
     assert_eq!(assert_quick(&vec![0; MEBIBYTE]), 0);
     assert_eq!(assert_quick(&vec![b'\n'; MEBIBYTE]), 0);
-    assert_eq!(assert_quick(&lines(b"e 00000000 1 2 {}\n")), 0);
-    assert_eq!(assert_quick(&lines(b"e 00000000 1 4294967295 \n")), 0);
+    assert_eq!(assert_quick(&lines(b"e 00000000 1 0 2 {}\n")), 0);
+    assert_eq!(assert_quick(&lines(b"e 00000000 1 0 4294967295 \n")), 0);
     let whole = lines(&record(1, b"{}"));
     assert_eq!(assert_quick(&whole), whole.len() / record(1, b"{}").len());
 }
 
 #[test]
 fn many_lengths_that_reach_far_are_not_all_believed() {
-    let far = b"e 00000000 1 500000 \n".repeat(MEBIBYTE / 21);
+    let far = b"e 00000000 1 0 500000 \n".repeat(MEBIBYTE / 23);
     let text = [&far[..], &record(1, b"{}")].concat();
     assert_eq!(assert_quick(&text), 1);
 }
@@ -166,9 +173,10 @@ proptest! {
         let mut expected = Vec::new();
         for (is_event, number, json) in &entries {
             let endpoint = if *is_event { Endpoint::Events } else { Endpoint::LlmEvents };
-            write_record(&mut text, endpoint, *number, json);
+            write_record(&mut text, endpoint, *number, stored(), json);
             let number = NonZeroU32::new(*number).expect("above 0");
-            expected.push(Line::Record { endpoint, number, json });
+            let line = RecordLine { endpoint, number, time: stored(), json };
+            expected.push(Line::Record(line));
         }
         prop_assert_eq!(read_lines(&text), expected);
     }

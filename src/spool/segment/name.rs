@@ -14,14 +14,24 @@ const TEMP_SUFFIX: &str = ".new";
 const TEMP_GRACE: Duration = Duration::from_secs(10);
 
 /// The temporary name and the final name of a new segment.
-pub(super) fn make(now: SystemTime) -> (String, String) {
+pub(in crate::spool) fn make(now: SystemTime) -> (String, String) {
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     let stem = format!("{:014}-{}", since.as_millis(), Uuid::new_v4().simple());
     (format!("{stem}{TEMP_SUFFIX}"), format!("{stem}{SUFFIX}"))
 }
 
+/// Whether this is the name of a segment.
+pub(in crate::spool) fn is_segment(name: &str) -> bool {
+    made_at(name).is_some()
+}
+
+/// Whether this is the temporary name of a segment.
+pub(in crate::spool) fn is_temp(name: &str) -> bool {
+    temp_made_at(name).is_some()
+}
+
 /// When the segment of this name was made; none if it is not the name of a segment.
-pub(in crate::spool) fn made_at(name: &str) -> Option<SystemTime> {
+fn made_at(name: &str) -> Option<SystemTime> {
     let (time, id) = name.strip_suffix(SUFFIX)?.split_once('-')?;
     let is_id = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     let is_time = time.len() >= 14 && time.bytes().all(|byte| byte.is_ascii_digit());
@@ -33,10 +43,13 @@ pub(in crate::spool) fn made_at(name: &str) -> Option<SystemTime> {
 
 /// Whether this is the temporary name of a segment whose process ended before the rename.
 pub(in crate::spool) fn is_abandoned_temp(name: &str, now: SystemTime) -> bool {
-    let made = name
-        .strip_suffix(TEMP_SUFFIX)
-        .and_then(|stem| made_at(&format!("{stem}{SUFFIX}")));
-    made.is_some_and(|made| now.duration_since(made).is_ok_and(|age| age > TEMP_GRACE))
+    temp_made_at(name)
+        .is_some_and(|made| now.duration_since(made).is_ok_and(|age| age > TEMP_GRACE))
+}
+
+fn temp_made_at(name: &str) -> Option<SystemTime> {
+    let stem = name.strip_suffix(TEMP_SUFFIX)?;
+    made_at(&format!("{stem}{SUFFIX}"))
 }
 
 #[cfg(test)]

@@ -1,53 +1,42 @@
-//! Which records of a segment have no fate yet, and which are missing.
+//! Which records of a segment are not settled, and which are missing.
 
 use super::HEADER;
-use crate::{
-    record::Encoded,
-    spool::entry::{Line, read_lines},
-};
+use crate::spool::entry::{Line, RecordLine, read_lines};
 
 /// No line of a record is shorter.
-const MIN_LINE: usize = b"e 00000000 1 2 {}\n".len();
+const MIN_LINE: usize = b"e 00000000 1 0 2 {}\n".len();
 
 /// What the lines of a segment say.
-pub(super) struct Scan {
-    /// Those without a fate.
-    pub(super) records: Vec<Encoded>,
-    /// The numbers that should be there as well, and cannot be read.
+pub(super) struct Scan<'a> {
+    /// The records that are not settled.
+    pub(super) records: Vec<RecordLine<'a>>,
+    /// The numbers of those that should be there as well, and cannot be read.
     pub(super) missing: Vec<u32>,
     /// The highest number there is.
     pub(super) last_number: u32,
 }
 
-impl Scan {
-    /// Reads the lines behind the header, in which the numbers up to `last_number` should be, and all below any other;
-    /// those in `unwritten` are settled too.
-    pub(super) fn of(bytes: &[u8], last_number: u32, unwritten: &[u32]) -> Self {
+impl<'a> Scan<'a> {
+    /// Reads the lines behind the header. The numbers up to `last_number` should be there, and all below any other. Those
+    /// in `unwritten` are settled too.
+    pub(super) fn of(bytes: &'a [u8], last_number: u32, unwritten: &[u32]) -> Self {
         let lines = read_lines(bytes.get(HEADER.len()..).unwrap_or_default());
         let settled = Ranges::of(&lines, unwritten);
         let mut numbers = Vec::new();
         let mut records = Vec::new();
         for line in lines {
-            if let Line::Record {
-                endpoint,
-                number,
-                json,
-            } = line
-            {
-                numbers.push(number.get());
-                if !settled.contains(number.get()) {
-                    records.push(Encoded {
-                        json: json.into(),
-                        endpoint,
-                        spool_entry: Some(number),
-                    });
+            if let Line::Record(record) = line {
+                let number = record.number.get();
+                numbers.push(number);
+                if !settled.contains(number) {
+                    records.push(record);
                 }
             }
         }
         numbers.sort_unstable();
         let last_number = last_number.max(numbers.last().copied().unwrap_or(0));
         let missing = (1..=last_number)
-            // A number that is damaged and holds all the same must not make up more than there was room for.
+            // A damaged number whose checksum holds must not make up more records than the file has room for.
             .take(numbers.len() + bytes.len() / MIN_LINE)
             .filter(|number| numbers.binary_search(number).is_err() && !settled.contains(*number))
             .collect();
@@ -66,7 +55,7 @@ impl Ranges {
     fn of(lines: &[Line<'_>], unwritten: &[u32]) -> Self {
         let acknowledged = lines.iter().flat_map(|line| match line {
             Line::Acknowledged(ranges) => ranges.as_slice(),
-            Line::Record { .. } => &[],
+            Line::Record(_) => &[],
         });
         let mut ranges: Vec<_> = acknowledged
             .filter(|range| !range.is_empty())

@@ -9,7 +9,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     record::Endpoint,
-    spool::disk::double::{Fault, MemoryDisk},
+    spool::{
+        Fingerprint,
+        disk::double::{Fault, MemoryDisk},
+    },
 };
 
 const NAME: &str = "00000000000001-00000000000000000000000000000000.trubrics";
@@ -26,28 +29,62 @@ fn encoded(json: &str) -> Encoded {
     }
 }
 
-/// What somebody finds in a file of these bytes; none if it is left alone.
+fn settings() -> SpoolSettings {
+    SpoolSettings {
+        folder: folder().into(),
+        project: Fingerprint::of("host", "key"),
+        max_bytes: 4_000_000,
+        max_age: Duration::from_secs(60),
+        sync: false,
+    }
+}
+
+fn create(disk: &MemoryDisk) -> Segment {
+    disk.prepare(folder()).expect("the disk works");
+    Segment::create(disk, folder(), 0, UNIX_EPOCH).expect("the disk works")
+}
+
+fn store(segment: &mut Segment, records: &mut Vec<Encoded>) -> io::Result<()> {
+    segment.store(records, 1_000_000, &settings(), Now::read())
+}
+
+fn acknowledge(segment: &mut Segment, numbers: &[u32]) -> io::Result<()> {
+    segment.settle(numbers);
+    segment.write_settled(false)
+}
+
+/// Takes the file over, as another process does; none if it is left alone.
+fn adopt(disk: &MemoryDisk) -> Option<(Segment, Contents)> {
+    match Segment::adopt(disk, folder(), NAME, 0).expect("the disk works") {
+        Adoption::Taken(mut segment, contents) => {
+            segment.note_handed_out(&contents);
+            Some((*segment, contents))
+        }
+        _ => None,
+    }
+}
+
+/// What another process finds in a file of these bytes; none if it leaves the file alone.
 fn find(bytes: &[u8]) -> Option<Vec<(u32, String)>> {
     let disk = MemoryDisk::default();
     disk.put(&folder().join(NAME), bytes);
-    let adopted = Segment::adopt(&disk, folder(), NAME).expect("the disk is well");
-    adopted.map(|(_, contents)| entries(&contents.records))
+    adopt(&disk).map(|(_, contents)| entries(&contents))
 }
 
-fn number(number: u32) -> NonZeroU32 {
-    NonZeroU32::new(number).expect("above 0")
-}
-
-fn number_of(record: &Encoded) -> NonZeroU32 {
-    record.spool_entry.expect("a record of a segment")
-}
-
-fn entries(records: &[Encoded]) -> Vec<(u32, String)> {
-    let entry = |record: &Encoded| {
-        let json = String::from_utf8(record.json.to_vec()).expect("Unicode");
-        (number_of(record).get(), json)
+fn entries(contents: &Contents) -> Vec<(u32, String)> {
+    let entry = |content: &Content| {
+        let json = String::from_utf8(content.json.to_vec()).expect("Unicode");
+        (content.number, json)
     };
-    records.iter().map(entry).collect()
+    contents.records.iter().map(entry).collect()
+}
+
+fn numbers(contents: &Contents) -> Vec<u32> {
+    contents
+        .records
+        .iter()
+        .map(|content| content.number)
+        .collect()
 }
 
 #[test]
@@ -65,8 +102,7 @@ fn strangers_and_other_versions_are_left_alone() {
     for bytes in strange {
         let disk = MemoryDisk::default();
         disk.put(&folder().join(NAME), &bytes);
-        let adopted = Segment::adopt(&disk, folder(), NAME).expect("the disk is well");
-        assert!(adopted.is_none());
+        assert!(adopt(&disk).is_none());
         assert_eq!(disk.bytes(&folder().join(NAME)), Some(bytes));
     }
 }
@@ -83,9 +119,15 @@ fn made_of(lines: &[(Option<u32>, &str)]) -> Vec<u8> {
     let mut bytes = HEADER.to_vec();
     for (number, text) in lines {
         match number {
-            Some(number) => write_record(&mut bytes, Endpoint::Events, *number, text.as_bytes()),
+            Some(number) => write_record(
+                &mut bytes,
+                Endpoint::Events,
+                *number,
+                UNIX_EPOCH,
+                text.as_bytes(),
+            ),
             None => {
-                let head = format!("0 {} ", text.len());
+                let head = format!("0 0 {} ", text.len());
                 let checksum = crc32(&[b"a", head.as_bytes(), text.as_bytes()]);
                 bytes.extend(format!("a {checksum:08x} {head}{text}\n").bytes());
             }
@@ -99,12 +141,9 @@ fn the_highest_number_of_all_is_a_number_like_others() {
     let bytes = made_of(&[(Some(u32::MAX), "{}"), (Some(1), "{}")]);
     let disk = MemoryDisk::default();
     disk.put(&folder().join(NAME), &bytes);
-    let adopted = Segment::adopt(&disk, folder(), NAME).expect("the disk is well");
-    let (mut segment, contents) = adopted.expect("a segment");
+    let (mut segment, contents) = adopt(&disk).expect("a segment");
     assert_eq!(contents.records.len(), 2);
-    segment
-        .acknowledge(&[number(u32::MAX), number(1)], false)
-        .expect("the disk is well");
+    acknowledge(&mut segment, &[u32::MAX, 1]).expect("the disk works");
     assert!(segment.is_settled());
     let now = disk.bytes(&folder().join(NAME)).expect("a file");
     assert_eq!(find(&now), Some(vec![]));
@@ -147,12 +186,9 @@ fn thousands_of_acknowledgements_that_overlap_are_read_quickly() {
 #[test]
 fn what_is_written_after_a_failure_survives_the_next_failure() {
     let disk = MemoryDisk::default();
-    disk.prepare(folder()).expect("the disk is well");
-    let mut segment = Segment::create(&disk, folder(), UNIX_EPOCH).expect("the disk is well");
+    let mut segment = create(&disk);
     let mut records = (1..=6).map(|_| encoded("{}")).collect();
-    segment
-        .store(&mut records, 1_000_000, false)
-        .expect("the disk is well");
+    store(&mut segment, &mut records).expect("the disk works");
     let failure = |lasts| {
         Some(Fault {
             first: 0,
@@ -163,18 +199,12 @@ fn what_is_written_after_a_failure_survives_the_next_failure() {
     };
     // Neither can it be written, nor can the half of it be cut off.
     disk.set_fault(failure(true));
-    segment
-        .acknowledge(&[number(1)], false)
-        .expect_err("the disk is ill");
+    acknowledge(&mut segment, &[1]).expect_err("the disk fails");
     disk.set_fault(None);
-    segment
-        .acknowledge(&[number(2)], false)
-        .expect("the disk is well");
+    acknowledge(&mut segment, &[2]).expect("the disk works");
     // This time it can be cut off, and nothing else with it.
     disk.set_fault(failure(false));
-    segment
-        .acknowledge(&[number(3)], false)
-        .expect_err("the disk is ill");
+    acknowledge(&mut segment, &[3]).expect_err("the disk fails");
     disk.set_fault(None);
     let bytes = disk.bytes(&disk.names()[0]).expect("a file");
     let left = find(&bytes).expect("a segment");
@@ -185,12 +215,9 @@ fn what_is_written_after_a_failure_survives_the_next_failure() {
 #[test]
 fn what_was_given_back_is_not_read_as_well() {
     let disk = MemoryDisk::default();
-    disk.prepare(folder()).expect("the disk is well");
-    let mut segment = Segment::create(&disk, folder(), UNIX_EPOCH).expect("the disk is well");
+    let mut segment = create(&disk);
     let mut records = vec![encoded(r#"{"a":1}"#)];
-    segment
-        .store(&mut records, 1_000_000, false)
-        .expect("the disk is well");
+    store(&mut segment, &mut records).expect("the disk works");
     // The write ends in a failure, though all of it is there, and it cannot be cut off either.
     disk.set_fault(Some(Fault {
         first: 0,
@@ -199,38 +226,32 @@ fn what_was_given_back_is_not_read_as_well() {
         percent: 100,
     }));
     let mut records = vec![encoded(r#"{"a":2}"#)];
-    segment
-        .store(&mut records, 1_000_000, false)
-        .expect_err("the disk is ill");
+    store(&mut segment, &mut records).expect_err("the disk fails");
     assert_eq!(records.len(), 1, "given back");
     disk.set_fault(None);
-    let contents = segment.read();
-    assert_eq!(entries(&contents.records), [(1, r#"{"a":1}"#.into())]);
-    assert_eq!((contents.missing, segment.unsettled()), (0, 1));
+    segment.close();
+    let contents = segment.hand_out();
+    assert_eq!(entries(&contents), [(1, r#"{"a":1}"#.into())]);
+    assert_eq!((contents.missing, segment.unsettled_own()), (0, 1));
 }
 
 #[test]
-fn what_has_met_its_fate_is_not_read_again_though_that_could_not_be_written_down() {
+fn settled_records_are_not_read_again_before_that_is_written() {
     let disk = MemoryDisk::default();
-    disk.prepare(folder()).expect("the disk is well");
-    let mut segment = Segment::create(&disk, folder(), UNIX_EPOCH).expect("the disk is well");
+    let mut segment = create(&disk);
     let mut records = (1..=4).map(|_| encoded("{}")).collect();
-    segment
-        .store(&mut records, 1_000_000, false)
-        .expect("the disk is well");
+    store(&mut segment, &mut records).expect("the disk works");
     disk.set_fault(Some(Fault {
         first: 0,
         lasts: false,
         error: io::ErrorKind::StorageFull,
         percent: 50,
     }));
-    segment
-        .acknowledge(&[number(1), number(3)], false)
-        .expect_err("the disk is ill");
-    let contents = segment.read();
-    let numbers: Vec<_> = contents.records.iter().map(number_of).collect();
-    assert_eq!(numbers, [number(2), number(4)]);
-    assert_eq!((contents.missing, segment.unsettled()), (0, 2));
+    acknowledge(&mut segment, &[1, 3]).expect_err("the disk fails");
+    segment.close();
+    let contents = segment.hand_out();
+    assert_eq!(numbers(&contents), [2, 4]);
+    assert_eq!((contents.missing, segment.unsettled_own()), (0, 2));
 }
 
 proptest! {
@@ -248,22 +269,20 @@ proptest! {
         rounds in prop::collection::vec((1_usize..5, prop::collection::vec(1_u32..60, 0..4)), 1..12),
     ) {
         let disk = MemoryDisk::default();
-        disk.prepare(folder()).expect("the disk is well");
-        let mut segment = Segment::create(&disk, folder(), UNIX_EPOCH).expect("the disk is well");
+        let mut segment = create(&disk);
         let (mut stored, mut left) = (0, Vec::new());
         for (count, settled) in rounds {
             let mut records = (0..count).map(|_| encoded("{}")).collect();
-            segment.store(&mut records, 1_000_000, false).expect("the disk is well");
+            store(&mut segment, &mut records).expect("the disk works");
             left.extend(stored + 1..=stored + count as u32);
             stored += count as u32;
             let settled: Vec<_> = left.extract_if(.., |number| settled.contains(number)).collect();
-            let numbers: Vec<_> = settled.into_iter().map(number).collect();
-            segment.acknowledge(&numbers, false).expect("the disk is well");
+            acknowledge(&mut segment, &settled).expect("the disk works");
             let bytes = disk.bytes(&disk.names()[0]).expect("a file");
             let found = find(&bytes).expect("a segment");
             let numbers: Vec<_> = found.iter().map(|(number, _)| *number).collect();
             prop_assert_eq!(&numbers, &left);
-            prop_assert_eq!(segment.unsettled(), left.len() as u64);
+            prop_assert_eq!(segment.unsettled_own(), left.len() as u64);
         }
     }
 }

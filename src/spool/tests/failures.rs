@@ -1,4 +1,4 @@
-//! The same story, with the disk failing at every operation in it.
+//! The same sequence of calls, with the disk failing at every operation in it.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use crate::spool::disk::double::Fault;
 
 /// What became of the records.
 #[derive(Default)]
-struct Fates {
+struct Outcome {
     delivered: BTreeMap<String, u32>,
     /// Those that the disk said it had, when they were last seen.
     on_disk: Vec<String>,
@@ -16,7 +16,7 @@ struct Fates {
     missing: u64,
 }
 
-impl Fates {
+impl Outcome {
     fn deliver(&mut self, records: &[Encoded]) {
         for record in records {
             *self.delivered.entry(text(record)).or_default() += 1;
@@ -41,72 +41,90 @@ fn left_by_others() -> MemoryDisk {
 
 /// Stores, delivers and acknowledges by turns, and leaves in the middle of it. With `is_mortal`, the process is gone
 /// once the disk has failed.
-fn live(disk: &MemoryDisk, sync: bool, is_mortal: bool) -> Fates {
-    let mut fates = Fates::default();
+fn live(disk: &MemoryDisk, sync: bool, is_mortal: bool) -> Outcome {
     let settings = SpoolSettings {
         max_bytes: 4_000_000,
         sync,
         ..settings()
     };
+    let mut outcome = Outcome::default();
     let mut spool = spool(disk, settings);
     let is_dead = || is_mortal && disk.has_failed();
     let _ = spool.scan_for_orphans(at(20));
     for round in 0..8 {
-        let mut group = records("a", round * 3..round * 3 + 3);
-        let before = texts(&group);
-        let failed = spool.store(&mut group, at(10)).is_err();
+        store_three(disk, &mut spool, round, is_dead, &mut outcome);
+        if !is_dead() && round % 2 == 1 {
+            // The last load is left in the middle of it.
+            let parts = if round == 7 { 1 } else { 99 };
+            deliver_parts(disk, &mut spool, parts, is_dead, &mut outcome);
+        }
         if is_dead() {
-            return fates;
-        }
-        assert_eq!(
-            failed,
-            !group.is_empty(),
-            "what is given back comes with an error"
-        );
-        let given_back = texts(&group);
-        fates
-            .on_disk
-            .extend(before.into_iter().filter(|text| !given_back.contains(text)));
-        // Records in memory are delivered too, and nothing has to be written down for them.
-        assert!(group.iter().all(|record| record.spool_entry.is_none()));
-        fates.deliver(&group);
-        if failed && disk.has_lasting_fault() {
-            fates.may_double.extend(given_back);
-        }
-        if round % 2 == 0 {
-            continue;
-        }
-        let Some(loaded) = spool.load(true, true, at(10)) else {
-            continue;
-        };
-        fates.missing += loaded.missing;
-        // The last one is left in the middle of it.
-        let parts = loaded
-            .records
-            .chunks(2)
-            .take(if round == 7 { 1 } else { 99 });
-        for part in parts {
-            if is_dead() {
-                return fates;
-            }
-            fates.deliver(part);
-            let failed = spool.acknowledge(&entries(part)).is_err();
-            // What is not there needs no acknowledgement.
-            if failed || disk.denies_everything() {
-                fates.may_double.extend(texts(part));
-            }
-            if is_dead() {
-                return fates;
-            }
-            fates.on_disk.retain(|text| !texts(part).contains(text));
+            return outcome;
         }
     }
     spool.leave(at(0));
-    fates
+    outcome
+}
+
+fn store_three(
+    disk: &MemoryDisk,
+    spool: &mut Spool,
+    round: u32,
+    is_dead: impl Fn() -> bool,
+    outcome: &mut Outcome,
+) {
+    let mut group = records("a", round * 3..round * 3 + 3);
+    let before = texts(&group);
+    let failed = store(spool, &mut group, at(10)).is_err();
+    if is_dead() {
+        return;
+    }
+    assert_eq!(
+        failed,
+        !group.is_empty(),
+        "records are given back with an error"
+    );
+    let given_back = texts(&group);
+    let stored = before.into_iter().filter(|text| !given_back.contains(text));
+    outcome.on_disk.extend(stored);
+    // Records in memory are delivered too, and nothing has to be written down for them.
+    assert!(group.iter().all(|record| record.spool_entry.is_none()));
+    outcome.deliver(&group);
+    if failed && disk.has_lasting_fault() {
+        outcome.may_double.extend(given_back);
+    }
+}
+
+fn deliver_parts(
+    disk: &MemoryDisk,
+    spool: &mut Spool,
+    parts: usize,
+    is_dead: impl Fn() -> bool,
+    outcome: &mut Outcome,
+) {
+    let Some(loaded) = spool.load(true, true, at(10)) else {
+        return;
+    };
+    outcome.missing += loaded.missing;
+    for part in loaded.records.chunks(2).take(parts) {
+        if is_dead() {
+            return;
+        }
+        outcome.deliver(part);
+        let failed = spool.acknowledge(&entries(part)).is_err();
+        // A file that is not there needs no acknowledgement.
+        if failed || disk.denies_everything() {
+            outcome.may_double.extend(texts(part));
+        }
+        if is_dead() {
+            return;
+        }
+        outcome.on_disk.retain(|text| !texts(part).contains(text));
+    }
 }
 
 /// Runs it with a failure at every operation, until there is none.
-fn for_every_operation(lasts: bool, is_mortal: bool, check: impl Fn(&MemoryDisk, Fates, &str)) {
+fn for_every_operation(lasts: bool, is_mortal: bool, check: impl Fn(&MemoryDisk, Outcome, &str)) {
     use io::ErrorKind::{NotFound, Other, PermissionDenied, StorageFull};
     let kinds = [
         (Other, 0),
@@ -126,9 +144,9 @@ fn for_every_operation(lasts: bool, is_mortal: bool, check: impl Fn(&MemoryDisk,
                 };
                 let disk = left_by_others();
                 disk.set_fault(Some(fault));
-                let fates = live(&disk, sync, is_mortal);
+                let outcome = live(&disk, sync, is_mortal);
                 let is_over = !disk.has_failed();
-                check(&disk, fates, &format!("{fault:?}, sync: {sync}"));
+                check(&disk, outcome, &format!("{fault:?}, sync: {sync}"));
                 if is_over {
                     assert!(first > 25, "the story is too short: {first} operations");
                     break;
@@ -138,21 +156,21 @@ fn for_every_operation(lasts: bool, is_mortal: bool, check: impl Fn(&MemoryDisk,
     }
 }
 
-fn assert_none_is_lost_or_doubled(disk: &MemoryDisk, mut fates: Fates, what: &str) {
+fn assert_none_is_lost_or_doubled(disk: &MemoryDisk, mut outcome: Outcome, what: &str) {
     disk.set_fault(None);
     for text in deliver_all(disk) {
-        *fates.delivered.entry(text).or_default() += 1;
+        *outcome.delivered.entry(text).or_default() += 1;
     }
     for text in all() {
-        let times = fates.delivered.get(&text).copied().unwrap_or(0);
+        let times = outcome.delivered.get(&text).copied().unwrap_or(0);
         assert!(times > 0, "{what}: {text} is lost");
         assert!(
-            times == 1 || fates.may_double.contains(&text),
+            times == 1 || outcome.may_double.contains(&text),
             "{what}: {text} came {times} times"
         );
     }
     assert_eq!(
-        fates.delivered.len(),
+        outcome.delivered.len(),
         all().len(),
         "{what}: some are made up"
     );
@@ -163,52 +181,52 @@ fn assert_none_is_lost_or_doubled(disk: &MemoryDisk, mut fates: Fates, what: &st
 fn a_disk_that_is_well_delivers_each_record_once() {
     for sync in [false, true] {
         let disk = left_by_others();
-        let fates = live(&disk, sync, false);
-        assert!(fates.may_double.is_empty() && fates.missing == 0);
-        assert_none_is_lost_or_doubled(&disk, fates, "no failure");
+        let outcome = live(&disk, sync, false);
+        assert!(outcome.may_double.is_empty() && outcome.missing == 0);
+        assert_none_is_lost_or_doubled(&disk, outcome, "no failure");
     }
 }
 
 #[test]
 fn an_operation_that_fails_loses_nothing() {
-    for_every_operation(false, false, |disk, fates, what| {
+    for_every_operation(false, false, |disk, outcome, what| {
         assert!(
-            fates.may_double.len() <= 2,
+            outcome.may_double.len() <= 2,
             "{what}: {:?}",
-            fates.may_double
+            outcome.may_double
         );
-        assert_none_is_lost_or_doubled(disk, fates, what);
+        assert_none_is_lost_or_doubled(disk, outcome, what);
     });
 }
 
 #[test]
 fn a_disk_that_fails_from_some_operation_on_loses_nothing() {
-    for_every_operation(true, false, |disk, fates, what| {
-        assert_none_is_lost_or_doubled(disk, fates, what);
+    for_every_operation(true, false, |disk, outcome, what| {
+        assert_none_is_lost_or_doubled(disk, outcome, what);
     });
 }
 
 #[test]
-fn a_process_that_dies_at_any_operation_leaves_what_was_on_disk_to_the_next() {
-    for_every_operation(true, true, |disk, fates, what| {
+fn a_process_that_dies_at_any_operation_loses_nothing_on_disk() {
+    for_every_operation(true, true, |disk, outcome, what| {
         disk.set_fault(None);
         let recovered = deliver_all(disk);
-        for text in &fates.on_disk {
+        for text in &outcome.on_disk {
             // Its acknowledgement may be the last that was written.
-            let is_there = recovered.contains(text) || fates.delivered.contains_key(text);
+            let is_there = recovered.contains(text) || outcome.delivered.contains_key(text);
             assert!(is_there, "{what}: {text} is lost");
         }
         for text in &recovered {
-            let times = fates.delivered.get(text).copied().unwrap_or(0);
+            let times = outcome.delivered.get(text).copied().unwrap_or(0);
             assert!(
-                times == 0 || fates.may_double.contains(text),
+                times == 0 || outcome.may_double.contains(text),
                 "{what}: {text} is doubled"
             );
         }
         assert!(
-            fates.may_double.len() <= 2,
+            outcome.may_double.len() <= 2,
             "{what}: {:?}",
-            fates.may_double
+            outcome.may_double
         );
     });
 }
@@ -218,9 +236,7 @@ fn a_folder_that_is_not_there_is_made_when_it_is_needed() {
     let disk = MemoryDisk::default();
     let mut spool = spool(&disk, settings());
     assert!(spool.scan_for_orphans(at(20)).is_err(), "and not before");
-    spool
-        .store(&mut records("a", 0..1), at(0))
-        .expect("the disk is well");
+    store(&mut spool, &mut records("a", 0..1), at(0)).expect("the disk works");
     assert_eq!(disk.names().len(), 1);
 }
 
@@ -228,9 +244,7 @@ fn a_folder_that_is_not_there_is_made_when_it_is_needed() {
 fn an_acknowledgement_that_failed_is_made_good_at_the_end() {
     let disk = MemoryDisk::default();
     let mut spool = spool(&disk, settings());
-    spool
-        .store(&mut records("a", 0..3), at(0))
-        .expect("the disk is well");
+    store(&mut spool, &mut records("a", 0..3), at(0)).expect("the disk works");
     spool.load(true, true, at(0)).expect("three records");
     disk.set_fault(Some(Fault {
         first: 0,
@@ -239,7 +253,7 @@ fn an_acknowledgement_that_failed_is_made_good_at_the_end() {
         percent: 50,
     }));
     spool
-        .acknowledge(&[number(1), number(2)])
+        .acknowledge(&[entry(1), entry(2)])
         .expect_err("there is no room");
     assert_eq!(spool.leave(at(0)).records, 1);
     assert_eq!(deliver_all(&disk), ["a2"]);
@@ -249,12 +263,10 @@ fn an_acknowledgement_that_failed_is_made_good_at_the_end() {
 fn a_folder_that_is_removed_in_the_middle_of_a_delivery_doubles_none() {
     let disk = MemoryDisk::default();
     let mut spool = spool(&disk, settings());
-    spool
-        .store(&mut records("a", 0..5), at(0))
-        .expect("the disk is well");
+    store(&mut spool, &mut records("a", 0..5), at(0)).expect("the disk works");
     spool.load(true, true, at(0)).expect("five records");
     disk.remove_folder();
-    let _ = spool.acknowledge(&[number(1), number(2)]);
+    let _ = spool.acknowledge(&[entry(1), entry(2)]);
     let left = spool.leave(at(0));
     assert_eq!(
         (left.records, left.orphaned.len(), left.missing),
@@ -268,24 +280,24 @@ fn a_folder_that_is_removed_in_the_middle_of_a_delivery_doubles_none() {
 fn a_folder_that_is_removed_is_no_disk_that_fails() {
     let disk = MemoryDisk::default();
     let mut spool = spool(&disk, settings());
-    let store = |spool: &mut Spool, number| {
+    let store_one = |spool: &mut Spool, number| {
         let mut one = records("a", number..number + 1);
-        spool.store(&mut one, at(0)).expect("it makes a new one");
+        store(spool, &mut one, at(0)).expect("it makes a new one");
         assert!(one.is_empty());
     };
-    store(&mut spool, 0);
-    store(&mut spool, 1);
+    store_one(&mut spool, 0);
+    store_one(&mut spool, 1);
     let loaded = spool.load(true, true, at(0)).expect("two records");
     disk.remove_folder();
     spool
-        .acknowledge(&[number(1)])
-        .expect("nobody will find it");
-    spool.acknowledge(&[number(2)]).expect("it is gone already");
+        .acknowledge(&[entry(1)])
+        .expect("no process will find it");
+    spool.acknowledge(&[entry(2)]).expect("it is gone already");
     assert_eq!((loaded.records.len(), spool.settled()), (2, 2));
 
-    store(&mut spool, 2);
+    store_one(&mut spool, 2);
     disk.remove_folder();
-    store(&mut spool, 3);
+    store_one(&mut spool, 3);
     let mut delivered = Vec::new();
     while let Some(loaded) = spool.load(true, true, at(0)) {
         delivered.extend(texts(&loaded.records));
@@ -304,7 +316,7 @@ fn a_disk_that_refuses_a_write_now_and_then_makes_no_file_of_each() {
     let mut records = records("a", 0..10);
     for _ in 0..10 {
         let mut one = records.drain(..1).collect();
-        spool.store(&mut one, at(0)).expect("the disk is well");
+        store(&mut spool, &mut one, at(0)).expect("the disk works");
         disk.set_fault(Some(Fault {
             first: 0,
             lasts: false,
@@ -312,7 +324,7 @@ fn a_disk_that_refuses_a_write_now_and_then_makes_no_file_of_each() {
             percent: 50,
         }));
         let mut refused = super::records("b", 0..1);
-        spool.store(&mut refused, at(0)).expect_err("no room");
+        store(&mut spool, &mut refused, at(0)).expect_err("no room");
         assert_eq!(refused.len(), 1);
     }
     assert_eq!(disk.names().len(), 1);
@@ -324,9 +336,7 @@ fn a_disk_that_refuses_a_write_now_and_then_makes_no_file_of_each() {
 fn a_file_that_takes_nothing_any_more_is_left_for_another() {
     let disk = MemoryDisk::default();
     let mut spool = spool(&disk, settings());
-    spool
-        .store(&mut records("a", 0..1), at(0))
-        .expect("the disk is well");
+    store(&mut spool, &mut records("a", 0..1), at(0)).expect("the disk works");
     let mut records = records("b", 0..1);
     for _ in 0..2 {
         disk.set_fault(Some(Fault {
@@ -335,8 +345,8 @@ fn a_file_that_takes_nothing_any_more_is_left_for_another() {
             error: io::ErrorKind::Other,
             percent: 0,
         }));
-        spool.store(&mut records, at(0)).expect_err("refused");
+        store(&mut spool, &mut records, at(0)).expect_err("refused");
     }
-    spool.store(&mut records, at(0)).expect("in another file");
+    store(&mut spool, &mut records, at(0)).expect("in another file");
     assert_eq!(disk.names().len(), 2);
 }

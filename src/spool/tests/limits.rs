@@ -1,4 +1,4 @@
-//! How much the folder may hold, and for how long.
+//! How much the folder may hold.
 
 use std::collections::BTreeSet;
 
@@ -21,9 +21,7 @@ fn the_oldest_of_ours_go_first() {
     let mut spool = spool(&disk, settings());
     for number in 0..60 {
         let mut one = records("a", number..number + 1);
-        spool
-            .store(&mut one, at(number.into()))
-            .expect("there is room");
+        store(&mut spool, &mut one, at(number.into())).expect("there is room");
         assert!(used(&disk) <= 4_000 + 200, "{}", used(&disk));
     }
     let evicted = spool.take_evicted();
@@ -33,7 +31,7 @@ fn the_oldest_of_ours_go_first() {
     assert!(
         evicted
             .iter()
-            .all(|loaded| !loaded.is_recovered && loaded.missing == 0)
+            .all(|loaded| loaded.recovered == 0 && loaded.missing == 0)
     );
     assert_eq!(spool.settled(), gone.len() as u64);
     assert!(spool.take_evicted().is_empty());
@@ -46,22 +44,18 @@ fn the_oldest_of_ours_go_first() {
 }
 
 #[test]
-fn those_of_others_go_before_ours_if_they_are_older() {
+fn older_segments_of_other_processes_go_first() {
     let disk = MemoryDisk::default();
     leave_behind(&disk, "x", 8, at(0));
     let mut spool = spool(&disk, settings());
-    spool
-        .store(&mut records("a", 0..12), at(1))
-        .expect("there is room");
+    store_apart(&disk, &mut spool, &mut records("a", 0..12), at(1));
     leave_behind(&disk, "y", 8, at(2));
-    spool
-        .store(&mut records("a", 12..60), at(3))
-        .expect("there is room");
+    store(&mut spool, &mut records("a", 12..60), at(3)).expect("there is room");
     let evicted = spool.take_evicted();
     let whose = |loaded: &Loaded| {
         (
             texts(&loaded.records)[0][..1].to_owned(),
-            loaded.is_recovered,
+            loaded.recovered > 0,
         )
     };
     let order: Vec<_> = evicted.iter().map(whose).collect();
@@ -74,16 +68,12 @@ fn those_of_others_go_before_ours_if_they_are_older() {
 }
 
 #[test]
-fn what_is_being_delivered_does_not_go() {
+fn a_segment_in_delivery_does_not_go() {
     let disk = MemoryDisk::default();
     let mut spool = spool(&disk, settings());
-    spool
-        .store(&mut records("a", 0..12), at(0))
-        .expect("there is room");
+    store(&mut spool, &mut records("a", 0..12), at(0)).expect("there is room");
     let loaded = spool.load(false, true, at(0)).expect("it is due");
-    spool
-        .store(&mut records("a", 12..60), at(1))
-        .expect("there is room");
+    store(&mut spool, &mut records("a", 12..60), at(1)).expect("there is room");
     let evicted = spool.take_evicted();
     let gone = all_of(&evicted);
     assert!(!gone.is_empty());
@@ -97,97 +87,85 @@ fn what_is_being_delivered_does_not_go() {
         .expect("it is there");
 }
 
-#[test]
-fn without_room_the_records_are_given_back() {
-    let disk = MemoryDisk::default();
-    let others: Vec<_> = (0..4)
-        .map(|number| {
-            let mut other = spool(
-                &disk,
-                SpoolSettings {
-                    max_bytes: 1_000_000,
-                    ..settings()
-                },
-            );
-            other
-                .store(&mut records("x", 0..10), at(number))
-                .expect("there is room");
-            other
-        })
-        .collect();
-    let mut ours = spool(&disk, settings());
-    let mut given = records("a", 0..3);
-    let error = ours
-        .store(&mut given, at(9))
-        .expect_err("others hold all of it");
-    assert_eq!(error.kind(), io::ErrorKind::QuotaExceeded);
-    assert_eq!(texts(&given), ["a0", "a1", "a2"]);
-    assert!(given.iter().all(|record| record.spool_entry.is_none()));
-    assert!(ours.take_evicted().is_empty());
-    drop(others);
-    ours.store(&mut given, at(9)).expect("they can go now");
-    assert!(ours.take_evicted().iter().all(|loaded| loaded.is_recovered));
+/// Processes that hold all that the limit allows.
+fn others_that_hold_everything(disk: &MemoryDisk) -> Vec<Spool> {
+    let large = SpoolSettings {
+        max_bytes: 1_000_000,
+        ..settings()
+    };
+    let hold = |number| {
+        let mut other = spool(disk, large.clone());
+        store(&mut other, &mut records("x", 0..10), at(number)).expect("there is room");
+        other
+    };
+    (0..4).map(hold).collect()
 }
 
 #[test]
-fn the_files_of_strangers_do_not_count_and_do_not_go() {
+fn a_client_has_room_for_a_segment_of_its_own_whatever_others_hold() {
+    let disk = MemoryDisk::default();
+    let others = others_that_hold_everything(&disk);
+    let mut ours = spool(&disk, settings());
+    let mut given = records("a", 0..30);
+    store(&mut ours, &mut given, at(9)).expect("there is room for a few");
+    assert!(given.is_empty());
+    let evicted = ours.take_evicted();
+    assert!(
+        evicted.iter().all(|loaded| loaded.recovered == 0),
+        "its own"
+    );
+    let gone = all_of(&evicted).len() as u32;
+    assert_eq!(all_of(&evicted), texts(&records("a", 0..gone)));
+    assert!((10..30).contains(&gone), "{gone}");
+    drop(others);
+    assert_eq!(ours.leave(at(9)).records, u64::from(30 - gone));
+}
+
+#[test]
+fn without_room_the_records_are_given_back() {
+    let disk = MemoryDisk::default();
+    let others = others_that_hold_everything(&disk);
+    let mut ours = spool(&disk, settings());
+    store(&mut ours, &mut records("a", 0..8), at(9)).expect("there is room for a few");
+    let loaded = ours.load(true, true, at(9)).expect("records");
+    let mut given = records("a", 8..11);
+    let error = store(&mut ours, &mut given, at(9)).expect_err("others hold the rest");
+    assert_eq!(error.kind(), io::ErrorKind::QuotaExceeded);
+    assert_eq!(texts(&given), ["a8", "a9", "a10"]);
+    assert!(given.iter().all(|record| record.spool_entry.is_none()));
+    assert!(ours.take_evicted().is_empty());
+    drop(others);
+    store(&mut ours, &mut given, at(9)).expect("they can go now");
+    let evicted = ours.take_evicted();
+    assert!(!evicted.is_empty() && evicted.iter().all(|loaded| loaded.recovered > 0));
+    assert_eq!((loaded.records.len(), ours.stored()), (8, 11));
+}
+
+#[test]
+fn foreign_files_do_not_count_and_stay() {
     let disk = MemoryDisk::default();
     let notes = folder().join("notes.txt");
     disk.put(&notes, &[b'x'; 10_000]);
     let mut spool = spool(&disk, settings());
-    spool
-        .store(&mut records("a", 0..60), at(0))
-        .expect("there is room");
+    store(&mut spool, &mut records("a", 0..60), at(0)).expect("there is room");
     assert!(disk.bytes(&notes).is_some());
 }
 
 #[test]
-fn records_expire_with_their_segment_whoever_left_it() {
-    let disk = MemoryDisk::default();
-    leave_behind(&disk, "x", 1, at(0));
-    let mut spool = spool(&disk, settings());
-    spool.scan_for_orphans(at(20)).expect("the disk is well");
-    spool
-        .store(&mut records("a", 0..1), at(1))
-        .expect("there is room");
-    let loaded = spool.load(true, true, at(0) + 7 * DAY).expect("one record");
-    assert!(!loaded.is_expired, "not older than it may be");
-    assert!(!spool.is_expired(at(0) + 7 * DAY));
-    assert!(spool.is_expired(at(1) + 7 * DAY), "it expires in delivery");
-    spool.acknowledge(&[number(1)]).expect("the disk is well");
-    assert!(!spool.is_expired(at(1) + 7 * DAY), "nothing is in delivery");
-    let loaded = spool.load(true, true, at(2) + 7 * DAY).expect("one record");
-    assert!(loaded.is_expired && !loaded.is_recovered);
-}
-
-#[test]
-fn a_clock_that_goes_back_expires_nothing() {
-    let disk = MemoryDisk::default();
-    let mut spool = spool(&disk, settings());
-    spool
-        .store(&mut records("a", 0..1), at(0))
-        .expect("there is room");
-    let loaded = spool.load(true, true, UNIX_EPOCH).expect("one record");
-    assert!(!loaded.is_expired);
-}
-
-#[test]
-fn what_cannot_be_removed_stays_and_nothing_is_told_of_it() {
+fn what_cannot_be_removed_stays_and_is_not_reported() {
     for is_ours in [true, false] {
         let disk = MemoryDisk::default();
         let mut spool = spool(&disk, settings());
         if is_ours {
             let mut first = records("a", 0..30);
-            spool.store(&mut first, at(0)).expect("there is room");
+            store(&mut spool, &mut first, at(0)).expect("there is room");
         } else {
             leave_behind(&disk, "a", 30, at(0));
         }
         disk.refuse(Some(Operation::Remove));
         let mut given = records("a", 30..60);
         for _ in 0..2 {
-            let error = spool
-                .store(&mut given, at(1))
-                .expect_err("nothing can be removed");
+            let error = store(&mut spool, &mut given, at(1)).expect_err("nothing can be removed");
             assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
         }
         assert!(!given.is_empty());
@@ -195,7 +173,7 @@ fn what_cannot_be_removed_stays_and_nothing_is_told_of_it() {
         assert_eq!(spool.settled(), 0);
 
         disk.refuse(None);
-        spool.store(&mut given, at(1)).expect("it can be again");
+        store(&mut spool, &mut given, at(1)).expect("it can be again");
         spool.leave(at(1));
         let evicted = spool.take_evicted();
         let gone = all_of(&evicted);
@@ -208,19 +186,19 @@ fn what_cannot_be_removed_stays_and_nothing_is_told_of_it() {
 }
 
 #[test]
-fn the_oldest_go_at_the_end_too_where_records_need_another_place() {
+fn the_oldest_go_when_a_client_leaves_too() {
     let disk = MemoryDisk::default();
     let mut spool = spool(&disk, settings());
     let mut ours = records("a", 0..30);
-    spool.store(&mut ours, at(0)).expect("there is room");
+    store(&mut spool, &mut ours, at(0)).expect("there is room");
     let newest = disk.names().pop().expect("a file");
-    disk.remove(&newest).expect("somebody removes it");
+    disk.remove(&newest).expect("another program removes it");
     leave_behind(&disk, "b", 10, at(1));
     assert!(spool.take_evicted().is_empty());
     let left = spool.leave(at(2));
     let evicted = spool.take_evicted();
     assert!(!evicted.is_empty() && left.orphaned.is_empty());
-    assert!(evicted.iter().all(|loaded| !loaded.is_recovered));
+    assert!(evicted.iter().all(|loaded| loaded.recovered == 0));
     let gone = all_of(&evicted);
     assert_eq!(left.records, 30 - gone.len() as u64);
     let mut all = [gone, deliver_all(&disk)].concat();
@@ -234,13 +212,9 @@ fn the_oldest_go_at_the_end_too_where_records_need_another_place() {
 fn room_is_made_with_one_look_at_the_folder() {
     let disk = MemoryDisk::default();
     let mut spool = spool(&disk, settings());
-    spool
-        .store(&mut records("a", 0..35), at(0))
-        .expect("there is room");
+    store(&mut spool, &mut records("a", 0..35), at(0)).expect("there is room");
     disk.set_fault(None);
-    spool
-        .store(&mut records("a", 35..45), at(1))
-        .expect("there is room");
+    store(&mut spool, &mut records("a", 35..45), at(1)).expect("there is room");
     assert!(!spool.take_evicted().is_empty());
     let count = |wanted| {
         disk.operations()
@@ -252,7 +226,7 @@ fn room_is_made_with_one_look_at_the_folder() {
 }
 
 #[test]
-fn a_spool_of_a_gibibyte_needs_no_more_files_than_one_of_the_default_size() {
+fn a_spool_of_a_gibibyte_needs_no_more_files_than_one_of_64_mib() {
     const MIB: u64 = 1024 * 1024;
     for (max_bytes, expected) in [
         (4 * 1024, 1024),

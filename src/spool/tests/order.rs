@@ -1,4 +1,4 @@
-//! What is loaded when, and what counts as settled.
+//! Which records are loaded when, and which count as settled.
 
 use super::*;
 
@@ -6,20 +6,18 @@ use super::*;
 fn what_is_stored_is_delivered_once_and_leaves_no_file() {
     let disk = MemoryDisk::default();
     let mut spool = spool(&disk, settings());
-    spool
-        .store(&mut records("a", 0..3), at(0))
-        .expect("the disk is well");
+    store(&mut spool, &mut records("a", 0..3), at(0)).expect("the disk works");
     let loaded = spool.load(true, true, at(0)).expect("three records");
     assert_eq!(texts(&loaded.records), ["a0", "a1", "a2"]);
     assert_eq!(
-        (loaded.missing, loaded.is_recovered, loaded.is_expired),
-        (0, false, false)
+        (loaded.missing, loaded.recovered, loaded.expired.len()),
+        (0, 0, 0)
     );
-    spool.acknowledge(&[number(2)]).expect("the disk is well");
+    spool.acknowledge(&[entry(2)]).expect("the disk works");
     assert_eq!(disk.names().len(), 1);
     spool
-        .acknowledge(&[number(1), number(3)])
-        .expect("the disk is well");
+        .acknowledge(&[entry(1), entry(3)])
+        .expect("the disk works");
     assert!(disk.names().is_empty());
     assert!(spool.load(true, true, at(0)).is_none());
     assert_eq!(spool.leave(at(0)).records, 0);
@@ -29,15 +27,11 @@ fn what_is_stored_is_delivered_once_and_leaves_no_file() {
 fn records_are_gathered_until_they_are_due() {
     let disk = MemoryDisk::default();
     let mut spool = spool(&disk, settings());
-    spool
-        .store(&mut records("a", 0..2), at(0))
-        .expect("the disk is well");
+    store(&mut spool, &mut records("a", 0..2), at(0)).expect("the disk works");
     assert!(spool.load(false, true, at(0)).is_none());
     let (held, bytes) = spool.held();
     assert!(held == 2 && bytes > 100);
-    spool
-        .store(&mut records("a", 2..3), at(0))
-        .expect("the disk is well");
+    store(&mut spool, &mut records("a", 2..3), at(0)).expect("the disk works");
     assert_eq!(disk.names().len(), 1, "to the same segment");
     assert_eq!(
         spool
@@ -53,22 +47,18 @@ fn a_segment_that_is_large_enough_is_closed_and_due_by_itself() {
     let disk = MemoryDisk::default();
     let mut spool = spool(&disk, settings());
     let mut burst = records("a", 0..25);
-    spool.store(&mut burst, at(0)).expect("the disk is well");
+    store(&mut spool, &mut burst, at(0)).expect("the disk works");
     assert!(burst.is_empty());
     assert!(spool.has_sealed());
     assert_eq!((disk.names().len(), spool.stored()), (3, 25));
-    let loaded = spool.load(false, true, at(0)).expect("it is due");
-    let first = loaded.records.len();
-    assert_eq!(texts(&loaded.records)[0], "a0");
+    let held = spool.held().0 as usize;
+    let loaded = spool.load(false, true, at(0)).expect("both are due");
+    let expected = texts(&records("a", 0..25));
+    assert_eq!(texts(&loaded.records), expected[..25 - held]);
     spool
         .acknowledge(&entries(&loaded.records))
-        .expect("the disk is well");
-    assert_eq!(spool.settled(), first as u64);
-    let loaded = spool.load(false, true, at(0)).expect("it is due too");
-    assert_eq!(texts(&loaded.records)[0], format!("a{first}"));
-    spool
-        .acknowledge(&entries(&loaded.records))
-        .expect("the disk is well");
+        .expect("the disk works");
+    assert_eq!(spool.settled(), 25 - held as u64);
     assert!(!spool.has_sealed());
     assert!(
         spool.load(false, true, at(0)).is_none(),
@@ -80,23 +70,19 @@ fn a_segment_that_is_large_enough_is_closed_and_due_by_itself() {
 fn records_that_come_while_a_segment_is_delivered_go_to_another() {
     let disk = MemoryDisk::default();
     let mut spool = spool(&disk, settings());
-    spool
-        .store(&mut records("a", 0..2), at(0))
-        .expect("the disk is well");
+    store(&mut spool, &mut records("a", 0..2), at(0)).expect("the disk works");
     let loaded = spool.load(true, true, at(0)).expect("two records");
-    spool
-        .store(&mut records("a", 2..3), at(1))
-        .expect("the disk is well");
+    store(&mut spool, &mut records("a", 2..3), at(1)).expect("the disk works");
     assert_eq!((spool.stored(), spool.settled(), spool.held().0), (3, 0, 1));
     spool
         .acknowledge(&entries(&loaded.records))
-        .expect("the disk is well");
+        .expect("the disk works");
     assert_eq!((spool.stored(), spool.settled()), (3, 2));
     let loaded = spool.load(true, true, at(1)).expect("one record");
     assert_eq!(texts(&loaded.records), ["a2"]);
     spool
         .acknowledge(&entries(&loaded.records))
-        .expect("the disk is well");
+        .expect("the disk works");
     assert_eq!((spool.stored(), spool.settled()), (3, 3));
 }
 
@@ -104,96 +90,91 @@ fn records_that_come_while_a_segment_is_delivered_go_to_another() {
 fn a_segment_counts_as_settled_with_its_last_record() {
     let disk = MemoryDisk::default();
     let mut spool = spool(&disk, settings());
-    spool
-        .store(&mut records("a", 0..3), at(0))
-        .expect("the disk is well");
+    store(&mut spool, &mut records("a", 0..3), at(0)).expect("the disk works");
     spool.load(true, true, at(0)).expect("three records");
     spool
-        .acknowledge(&[number(1), number(2)])
-        .expect("the disk is well");
+        .acknowledge(&[entry(1), entry(2)])
+        .expect("the disk works");
     assert_eq!(spool.settled(), 0);
     assert_eq!(spool.leave(at(0)).records, 1);
     assert_eq!(deliver_all(&disk), ["a2"]);
 }
 
 #[test]
-fn ours_and_those_of_others_take_turns() {
+fn own_and_recovered_records_take_turns() {
     let disk = MemoryDisk::default();
-    for (number, prefix) in ["x", "y", "z"].into_iter().enumerate() {
-        leave_behind(&disk, prefix, 1, at(number as u64));
+    for (number, prefix) in ["x", "y"].into_iter().enumerate() {
+        // More than a load takes: the next one is another load.
+        leave_behind(&disk, prefix, 310, at(number as u64));
     }
-    let mut spool = spool(&disk, settings());
-    spool.scan_for_orphans(at(20)).expect("the disk is well");
+    let mut spool = spool(
+        &disk,
+        SpoolSettings {
+            max_bytes: 100_000,
+            ..settings()
+        },
+    );
+    spool.scan_for_orphans(at(20)).expect("the disk works");
     let mut order = Vec::new();
     for number in 0..2 {
-        spool
-            .store(&mut records("a", number..number + 1), at(10))
-            .expect("the disk is well");
+        store(&mut spool, &mut records("a", number..number + 1), at(10)).expect("the disk works");
         for _ in 0..2 {
             let loaded = spool.load(true, true, at(10)).expect("a record");
             assert_eq!(
-                loaded.is_recovered,
+                loaded.recovered > 0,
                 !text(&loaded.records[0]).starts_with('a')
             );
-            order.extend(texts(&loaded.records));
+            order.push(texts(&loaded.records).remove(0));
             spool
                 .acknowledge(&entries(&loaded.records))
-                .expect("the disk is well");
+                .expect("the disk works");
         }
     }
-    let last = spool.load(true, true, at(10)).expect("one more");
-    order.extend(texts(&last.records));
-    assert_eq!(order, ["x0", "a0", "y0", "a1", "z0"]);
+    assert_eq!(order, ["x0", "a0", "y0", "a1"]);
 }
 
 #[test]
-fn who_closes_delivers_its_own_only() {
+fn a_client_that_closes_delivers_its_own_records_only() {
     let disk = MemoryDisk::default();
     leave_behind(&disk, "x", 1, at(0));
     let mut spool = spool(&disk, settings());
-    spool.scan_for_orphans(at(20)).expect("the disk is well");
-    spool
-        .store(&mut records("a", 0..1), at(0))
-        .expect("the disk is well");
+    spool.scan_for_orphans(at(20)).expect("the disk works");
+    store_apart(&disk, &mut spool, &mut records("a", 0..1), at(0));
     let loaded = spool.load(true, false, at(0)).expect("one record");
     assert_eq!(texts(&loaded.records), ["a0"]);
     spool
         .acknowledge(&entries(&loaded.records))
-        .expect("the disk is well");
+        .expect("the disk works");
     assert!(spool.load(true, false, at(0)).is_none());
     assert!(spool.has_orphans());
 }
 
 #[test]
-fn what_others_work_on_is_left_to_them() {
+fn segments_that_another_process_holds_are_left_to_it() {
     let disk = MemoryDisk::default();
     let mut other = spool(&disk, settings());
-    other
-        .store(&mut records("x", 0..1), at(0))
-        .expect("the disk is well");
+    store(&mut other, &mut records("x", 0..1), at(0)).expect("the disk works");
     let mut ours = spool(&disk, settings());
-    ours.scan_for_orphans(at(20)).expect("the disk is well");
+    ours.scan_for_orphans(at(20)).expect("the disk works");
     assert!(ours.has_orphans());
     assert!(ours.load(true, true, at(0)).is_none());
     other.leave(at(0));
     assert!(
         ours.load(true, true, at(0)).is_none(),
-        "nobody looked again"
+        "it was not scanned again"
     );
-    ours.scan_for_orphans(at(20)).expect("the disk is well");
+    ours.scan_for_orphans(at(20)).expect("the disk works");
     let loaded = ours.load(true, true, at(0)).expect("one record");
     assert_eq!(texts(&loaded.records), ["x0"]);
 }
 
 #[test]
-fn our_own_segments_are_not_found() {
+fn own_segments_are_not_orphans() {
     let disk = MemoryDisk::default();
     let mut spool = spool(&disk, settings());
-    spool
-        .store(&mut records("a", 0..15), at(0))
-        .expect("the disk is well");
+    store(&mut spool, &mut records("a", 0..15), at(0)).expect("the disk works");
     spool.load(false, true, at(0)).expect("it is due");
-    spool.scan_for_orphans(at(20)).expect("the disk is well");
+    spool.scan_for_orphans(at(20)).expect("the disk works");
     assert!(!spool.has_orphans());
 }
 
@@ -209,17 +190,20 @@ fn files_without_a_record_vanish_when_they_are_found() {
         .expect("a line");
     disk.put(&name, header);
     let mut spool = spool(&disk, settings());
-    spool.scan_for_orphans(at(20)).expect("the disk is well");
+    spool.scan_for_orphans(at(20)).expect("the disk works");
     assert!(spool.load(true, true, at(0)).is_none());
     assert!(disk.names().is_empty());
 }
 
 #[test]
-fn what_never_became_a_segment_is_removed_after_a_while() {
+fn abandoned_temporary_files_are_removed() {
     let disk = MemoryDisk::default();
     let id = "0".repeat(32);
     let name = |seconds| {
-        let since = at(seconds).duration_since(UNIX_EPOCH).expect("later");
+        let since = at(seconds)
+            .system
+            .duration_since(UNIX_EPOCH)
+            .expect("later");
         folder().join(format!("{:014}-{id}.new", since.as_millis()))
     };
     let strange = folder().join("notes.new");
@@ -227,7 +211,7 @@ fn what_never_became_a_segment_is_removed_after_a_while() {
         disk.put(path, b"");
     }
     let mut spool = spool(&disk, settings());
-    spool.scan_for_orphans(at(20)).expect("the disk is well");
+    spool.scan_for_orphans(at(20)).expect("the disk works");
     assert_eq!(disk.names(), [name(15), strange]);
 }
 
@@ -236,9 +220,7 @@ fn records_too_large_for_a_segment_have_one_of_their_own() {
     let disk = MemoryDisk::default();
     let mut spool = spool(&disk, settings());
     let large = |text: &str| record(&text.repeat(1_200));
-    spool
-        .store(&mut vec![large("a"), large("b")], at(0))
-        .expect("the disk is well");
+    store(&mut spool, &mut vec![large("a"), large("b")], at(0)).expect("the disk works");
     assert_eq!(disk.names().len(), 2);
     assert_eq!(
         spool.load(false, true, at(0)).expect("one").records.len(),
@@ -257,12 +239,10 @@ fn place_of(disk: &MemoryDisk, text: &[u8]) -> (PathBuf, usize) {
 }
 
 #[test]
-fn records_that_can_no_longer_be_read_are_told_of() {
+fn records_that_cannot_be_read_are_reported() {
     let disk = MemoryDisk::default();
     let mut spool = spool(&disk, settings());
-    spool
-        .store(&mut records("a", 0..12), at(0))
-        .expect("the disk is well");
+    store(&mut spool, &mut records("a", 0..12), at(0)).expect("the disk works");
     let (name, place) = place_of(&disk, b"a1_");
     disk.damage(&name, place);
     let loaded = spool.load(false, true, at(0)).expect("it is due");
@@ -271,28 +251,28 @@ fn records_that_can_no_longer_be_read_are_told_of() {
     let count = loaded.records.len() as u64;
     spool
         .acknowledge(&entries(&loaded.records))
-        .expect("the disk is well");
+        .expect("the disk works");
     assert_eq!(spool.settled(), count + 1, "a flush does not wait for it");
     assert!(disk.bytes(&name).is_none());
 }
 
 #[test]
-fn what_others_left_damaged_is_told_of_once() {
+fn damage_that_another_process_left_is_reported_once() {
     let disk = MemoryDisk::default();
     leave_behind(&disk, "x", 3, at(0));
     let (name, place) = place_of(&disk, b"x1_");
     disk.damage(&name, place);
     let mut first = spool(&disk, settings());
-    first.scan_for_orphans(at(20)).expect("the disk is well");
+    first.scan_for_orphans(at(20)).expect("the disk works");
     let loaded = first.load(true, true, at(0)).expect("two records");
     assert_eq!(
         (texts(&loaded.records), loaded.missing),
         (vec!["x0".into(), "x2".into()], 1)
     );
-    first.acknowledge(&[number(1)]).expect("the disk is well");
+    first.acknowledge(&[entry(1)]).expect("the disk works");
     assert_eq!(first.leave(at(0)).records, 1);
     let mut second = spool(&disk, settings());
-    second.scan_for_orphans(at(20)).expect("the disk is well");
+    second.scan_for_orphans(at(20)).expect("the disk works");
     let loaded = second.load(true, true, at(0)).expect("one record");
     assert_eq!(
         (texts(&loaded.records), loaded.missing),
@@ -301,19 +281,17 @@ fn what_others_left_damaged_is_told_of_once() {
 }
 
 #[test]
-fn the_disk_confirms_every_write_if_it_is_asked_to_and_none_otherwise() {
+fn every_write_is_synced_if_that_is_set_and_none_otherwise() {
     use crate::spool::disk::double::Operation;
     for sync in [false, true] {
         let disk = MemoryDisk::default();
-        disk.prepare(folder()).expect("the disk is well");
+        disk.prepare(&folder()).expect("the disk works");
         let mut spool = spool(&disk, SpoolSettings { sync, ..settings() });
-        spool
-            .store(&mut records("a", 0..15), at(0))
-            .expect("the disk is well");
+        store(&mut spool, &mut records("a", 0..15), at(0)).expect("the disk works");
         let loaded = spool.load(true, true, at(0)).expect("it is due");
         spool
             .acknowledge(&entries(&loaded.records))
-            .expect("the disk is well");
+            .expect("the disk works");
         let operations = disk.operations();
         let after_each_append = operations
             .windows(2)

@@ -14,6 +14,7 @@ use trubrics::{Event, Trubrics, testing::API_KEY};
 
 use crate::{
     child,
+    spool::files_in,
     support::{LONG, NEVER},
 };
 
@@ -152,12 +153,11 @@ impl Orders {
     /// How many of our records there are up to the last one in the folder. They are written in their order.
     fn count_on_disk(&self) -> u64 {
         let user = format!("\"user_id\":\"process {}\"", self.name);
-        let Ok(files) = fs::read_dir(&self.folder) else {
-            return 0;
-        };
-        let read = |file: io::Result<fs::DirEntry>| fs::read_to_string(file.ok()?.path()).ok();
-        let ours = files
-            .filter_map(read)
+        let files = files_in(&self.folder);
+        let texts = files
+            .iter()
+            .filter_map(|file| fs::read_to_string(file).ok());
+        let ours = texts
             .filter_map(|text| Some(last_index(text.rfind('\n').map(|end| &text[..end])?, &user)));
         ours.max().unwrap_or_default()
     }

@@ -43,6 +43,11 @@ pub(super) fn moment(chance: &mut Chance, longest: Duration) -> Duration {
     Duration::from_micros(chance.below(longest.as_micros() as u64))
 }
 
+/// The processes of a storm are of two projects, which share a folder. All kinds of life occur in both.
+fn project_of(name: u64) -> usize {
+    (name / 4 % 2) as usize
+}
+
 pub(super) struct Storm {
     pub(super) processes: u64,
     pub(super) latency: Duration,
@@ -53,8 +58,10 @@ pub(super) struct Storm {
 
 impl Storm {
     pub(super) fn run(&self) -> Outcome {
-        let (server, folder, start) = (server(), Folder::new(), Instant::now());
-        server.set_latency(self.latency);
+        let (servers, folder, start) = ([server(), server()], Folder::new(), Instant::now());
+        for server in &servers {
+            server.set_latency(self.latency);
+        }
         let (next, kills) = (AtomicU64::new(0), AtomicU64::new(0));
         let ledger = Mutex::new(Ledger::default());
         let longest = number("TRUBRICS_KILLS_WITHIN").map(Duration::from_millis);
@@ -68,7 +75,7 @@ impl Storm {
                 }
                 let mut process = Process::start(&Orders {
                     folder: folder.0.clone(),
-                    host: server.url().to_owned(),
+                    host: servers[project_of(name)].url().to_owned(),
                     name,
                     records: RECORDS,
                     life: Life::of(name),
@@ -94,10 +101,13 @@ impl Storm {
                 scope.spawn(live_and_die);
             }
         });
-        let by_the_killed = server.accepted();
-        deliver_the_rest(&server, &folder);
+        let by_the_killed = servers.iter().map(|server| server.accepted()).sum();
         let mut ledger = ledger.into_inner().expect("no panic");
-        ledger.read(&server);
+        for (project, server) in servers.iter().enumerate() {
+            deliver_the_rest(server, &folder);
+            ledger.read(project, server);
+        }
+        assert_nothing_is_left(&folder);
         Outcome {
             ledger,
             processes: self.processes,
@@ -115,6 +125,10 @@ impl Storm {
 pub(super) fn deliver_the_rest(server: &Server, folder: &Folder) {
     let client = build(client_of(server).spool(&folder.0));
     client.close(LONG).expect("the rest");
+}
+
+#[track_caller]
+pub(super) fn assert_nothing_is_left(folder: &Folder) {
     let left = folder.files();
     let segments = left.iter().filter(|name| name.ends_with(".trubrics"));
     assert_eq!(segments.count(), 0, "{left:?}");
@@ -135,6 +149,13 @@ impl Outcome {
     pub(super) fn check(&self) {
         assert_eq!(self.kills, self.processes, "all of them died by a kill");
         self.ledger.check(self.kills);
+        for (project, name) in &self.ledger.projects {
+            assert_eq!(
+                *project,
+                project_of(*name),
+                "process {name} is of the other project"
+            );
+        }
     }
 }
 
@@ -166,10 +187,12 @@ pub(super) struct Ledger {
     promises: HashMap<u64, (u64, u64)>,
     /// How often each record arrived.
     arrived: HashMap<(u64, u64), u64>,
-    /// The requests of which some record came again later.
-    doubled: BTreeSet<usize>,
+    /// The requests, by project and number, of which a record came again later.
+    doubled: BTreeSet<(usize, usize)>,
     /// The last request of each connection.
-    last: BTreeSet<usize>,
+    last: BTreeSet<(usize, usize)>,
+    /// Processes whose records arrived, by project.
+    projects: BTreeSet<(usize, u64)>,
 }
 
 impl Ledger {
@@ -177,28 +200,29 @@ impl Ledger {
         self.promises.insert(name, (promised, tracked));
     }
 
-    /// Takes down what the server accepted.
-    pub(super) fn read(&mut self, server: &Server) {
+    /// Takes down what the server of a project accepted.
+    pub(super) fn read(&mut self, project: usize, server: &Server) {
         let mut first: HashMap<(u64, u64), usize> = HashMap::new();
         let mut last = HashMap::new();
         for (number, request) in server.requests().iter().enumerate() {
             if request.status() != Some(200) {
                 continue;
             }
-            last.insert(request.connection(), number);
+            last.insert(request.connection(), (project, number));
             let records: Vec<Value> = serde_json::from_slice(request.body()).expect("an array");
             for record in &records {
                 let user = record["user_id"].as_str().expect("a user");
                 let name = user.strip_prefix("process ").expect("a process");
                 let index = record["properties"]["index"].as_u64().expect("an index");
                 let key = (name.parse().expect("a number"), index);
+                self.projects.insert((project, key.0));
                 *self.arrived.entry(key).or_default() += 1;
                 if let Some(before) = first.insert(key, number) {
-                    self.doubled.insert(before);
+                    self.doubled.insert((project, before));
                 }
             }
         }
-        self.last = last.into_values().collect();
+        self.last.extend(last.into_values());
     }
 
     pub(super) fn promised(&self) -> u64 {

@@ -6,25 +6,14 @@ use super::*;
 /// where its lines begin and end.
 fn small() -> (Vec<u8>, Vec<(Kind, std::ops::Range<usize>)>) {
     let disk = MemoryDisk::default();
-    disk.prepare(folder()).expect("the disk is well");
-    let mut segment = Segment::create(&disk, folder(), UNIX_EPOCH).expect("the disk is well");
-    let mut store = |texts: &[&str]| {
-        let mut records = texts.iter().map(|json| encoded(json)).collect();
-        segment
-            .store(&mut records, 1_000_000, false)
-            .expect("the disk is well");
-    };
-    store(&[r#"{"a":1}"#, "{\"a\":\n 2}", r#"{"a":3}"#]);
-    segment
-        .acknowledge(&[number(2)], false)
-        .expect("the disk is well");
+    let mut segment = create(&disk);
+    let texts = [r#"{"a":1}"#, "{\"a\":\n 2}", r#"{"a":3}"#];
+    let mut records = texts.iter().map(|json| encoded(json)).collect();
+    store(&mut segment, &mut records).expect("the disk works");
+    acknowledge(&mut segment, &[2]).expect("the disk works");
     let mut records = vec![encoded(r#"{"a":4}"#), encoded(r#"{"a":5}"#)];
-    segment
-        .store(&mut records, 1_000_000, false)
-        .expect("the disk is well");
-    segment
-        .acknowledge(&[number(4)], false)
-        .expect("the disk is well");
+    store(&mut segment, &mut records).expect("the disk works");
+    acknowledge(&mut segment, &[4]).expect("the disk works");
     let bytes = disk.bytes(&disk.names()[0]).expect("a file");
 
     let mut from = HEADER.len();
@@ -149,13 +138,9 @@ fn a_torn_tail_is_no_part_of_what_is_written_behind_it() {
         let disk = MemoryDisk::default();
         let path = folder().join(NAME);
         disk.put(&path, &bytes[..length]);
-        let adopted = Segment::adopt(&disk, folder(), NAME).expect("the disk is well");
-        let (mut segment, contents) = adopted.expect("a segment");
-        let mut left = contents.records;
-        while let Some(record) = left.pop() {
-            segment
-                .acknowledge(&[number_of(&record)], false)
-                .expect("the disk is well");
+        let (mut segment, mut left) = adopt(&disk).expect("a segment");
+        while let Some(record) = left.records.pop() {
+            acknowledge(&mut segment, &[record.number]).expect("the disk works");
             let now = disk.bytes(&path).expect("a file");
             assert_eq!(find(&now), Some(entries(&left)), "of {length} bytes");
         }
@@ -168,11 +153,8 @@ fn a_tail_that_is_torn_behind_a_line_break_of_its_own_is_no_whole_line() {
     assert_eq!(bytes.pop(), Some(b'\n'));
     let disk = MemoryDisk::default();
     disk.put(&folder().join(NAME), &bytes);
-    let adopted = Segment::adopt(&disk, folder(), NAME).expect("the disk is well");
-    let (mut segment, _) = adopted.expect("a segment");
-    segment
-        .acknowledge(&[number(1)], false)
-        .expect("the disk is well");
+    let (mut segment, _) = adopt(&disk).expect("a segment");
+    acknowledge(&mut segment, &[1]).expect("the disk works");
     let bytes = disk.bytes(&folder().join(NAME)).expect("a file");
     assert_eq!(find(&bytes), Some(vec![(2, "{}\n".into())]));
 }
@@ -182,8 +164,7 @@ fn a_header_that_is_torn_is_of_no_use_to_anybody() {
     for length in 0..HEADER.len() {
         let disk = MemoryDisk::default();
         disk.put(&folder().join(NAME), &HEADER[..length]);
-        let adopted = Segment::adopt(&disk, folder(), NAME).expect("the disk is well");
-        assert!(adopted.is_none());
+        assert!(adopt(&disk).is_none());
         assert!(disk.names().is_empty());
     }
 }
@@ -196,25 +177,19 @@ fn records_that_cannot_be_read_any_more_are_missed_once() {
         (None, "1"),
         (Some(4), "{}"),
     ]);
-    let second = HEADER.len() + b"e 00000000 1 2 {}\n".len() + 3;
+    let second = HEADER.len() + b"e 00000000 1 0 2 {}\n".len() + 3;
     bytes[second] ^= 1;
     let disk = MemoryDisk::default();
     disk.put(&folder().join(NAME), &bytes);
-    let adopt = || {
-        let adopted = Segment::adopt(&disk, folder(), NAME).expect("the disk is well");
-        adopted.expect("a segment")
-    };
-    let (mut segment, contents) = adopt();
-    assert_eq!(entries(&contents.records), [(4, "{}".into())]);
+    let (mut segment, contents) = adopt(&disk).expect("a segment");
+    assert_eq!(entries(&contents), [(4, "{}".into())]);
     assert_eq!(contents.missing, 2, "2 is damaged and 3 is not there");
-    segment
-        .acknowledge(&[number(4)], false)
-        .expect("the disk is well");
+    acknowledge(&mut segment, &[4]).expect("the disk works");
     drop(segment);
-    let (segment, contents) = adopt();
+    let (segment, contents) = adopt(&disk).expect("a segment");
     assert!(
         segment.is_settled() && contents.missing == 0,
-        "told of once"
+        "reported once"
     );
 }
 
@@ -223,6 +198,5 @@ fn one_absurd_number_does_not_make_billions_missing() {
     let bytes = made_of(&[(Some(u32::MAX), "{}")]);
     let disk = MemoryDisk::default();
     disk.put(&folder().join(NAME), &bytes);
-    let adopted = Segment::adopt(&disk, folder(), NAME).expect("the disk is well");
-    assert!(adopted.expect("a segment").1.missing < 10);
+    assert!(adopt(&disk).expect("a segment").1.missing < 10);
 }

@@ -1,0 +1,154 @@
+//! What is handed to the worker for delivery, and what it gives back.
+
+use std::{io, num::NonZeroU32};
+
+use super::{
+    Loaded, Spool,
+    now::Now,
+    segment::{Contents, Segment},
+};
+
+/// A load takes segments until it has this many records,
+const LOAD_RECORDS: usize = 1000;
+
+/// or this many bytes of JSON,
+const LOAD_BYTES: u64 = 1024 * 1024;
+
+/// or this many segments, each of which is an open file.
+const LOAD_SEGMENTS: usize = 64;
+
+/// While the worker has this many unsettled bytes, it gets no more.
+const MAX_LOADED_BYTES: usize = 8 * 1024 * 1024;
+
+impl Spool {
+    /// The next records to deliver: this client's own and those that other processes left by turns. Own records that are
+    /// still gathered are among them if `is_due`; others are only loaded if `may_recover`.
+    ///
+    /// Records of earlier loads may be unsettled, within the bounds of [`can_load`](Self::can_load).
+    pub(crate) fn load(&mut self, is_due: bool, may_recover: bool, now: Now) -> Option<Loaded> {
+        if !self.can_load() {
+            return None;
+        }
+        if self.is_turn_of_orphans
+            && may_recover
+            && let Some(loaded) = self.load_orphans(now)
+        {
+            self.is_turn_of_orphans = false;
+            return Some(loaded);
+        }
+        self.is_turn_of_orphans = true;
+        if let Some(loaded) = self.load_own(is_due, now) {
+            return Some(loaded);
+        }
+        if may_recover {
+            self.load_orphans(now)
+        } else {
+            None
+        }
+    }
+
+    /// Whether another load is possible before earlier ones are settled: not if their unsettled records have 8 MiB, or the
+    /// size of a segment where that is more, or if they are from 64 segments.
+    pub(crate) fn can_load(&self) -> bool {
+        let max_bytes = MAX_LOADED_BYTES.max(self.segment_bytes() as usize);
+        self.in_delivery.len() < LOAD_SEGMENTS && self.in_delivery.bytes() < max_bytes
+    }
+
+    /// Writes down that these records are settled: delivered or dropped. A file is removed with the last of its records.
+    /// After an error, the next call writes it.
+    pub(crate) fn acknowledge(&mut self, entries: &[NonZeroU32]) -> io::Result<()> {
+        let segments = self.in_delivery.len();
+        let sync = self.settings.sync;
+        let acknowledged = self.in_delivery.acknowledge(entries, &*self.disk, sync);
+        if self.in_delivery.len() < segments {
+            // There may be room.
+            self.full_since = None;
+        }
+        self.put_back.extend(self.in_delivery.take_put_back());
+        acknowledged
+    }
+
+    /// Leaves these records on disk, unsettled: the worker forgets them. They are loaded again after
+    /// [`take_up_again`](Self::take_up_again), or by the next process.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no record is set aside yet"))]
+    pub(crate) fn put_back(&mut self, entries: &[NonZeroU32]) {
+        self.in_delivery.put_back(entries);
+        self.put_back.extend(self.in_delivery.take_put_back());
+    }
+
+    /// Has the segments whose records were put back loaded again, as the first ones.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no record is set aside yet"))]
+    pub(crate) fn take_up_again(&mut self) {
+        while let Some(segment) = self.put_back.pop_back() {
+            self.sealed.push_front(segment);
+        }
+    }
+
+    /// Whether this loaded record is older than it may be.
+    pub(crate) fn is_expired(&self, entry: NonZeroU32, now: Now) -> bool {
+        let max_age = self.settings.max_age;
+        self.in_delivery.is_older_than(entry, max_age, now)
+    }
+
+    fn load_own(&mut self, is_due: bool, now: Now) -> Option<Loaded> {
+        let mut loaded = Loaded::default();
+        while !self.is_enough(&loaded) {
+            let next = self.sealed.pop_front();
+            let Some(mut segment) = next.or_else(|| self.active.take_if(|_| is_due)) else {
+                break;
+            };
+            let contents = segment.hand_out();
+            self.deliver(segment, contents, &mut loaded, now);
+        }
+        loaded.is_any().then_some(loaded)
+    }
+
+    fn load_orphans(&mut self, now: Now) -> Option<Loaded> {
+        if !self.may_recover {
+            return None;
+        }
+        let mut loaded = Loaded::default();
+        while !self.is_enough(&loaded) {
+            if let Some(mut segment) = self.active.take_if(|active| active.has_unloaded()) {
+                let contents = segment.hand_out();
+                self.deliver(segment, contents, &mut loaded, now);
+                continue;
+            }
+            if self.orphans.needs_listing() && self.list_orphans(now).is_err() {
+                // The next scan tries again.
+                self.orphans.clear();
+            }
+            let adopted = self.orphans.adopt_oldest(&*self.disk, &self.folder);
+            if let Some((mut segment, contents)) = adopted {
+                segment.note_handed_out(&contents);
+                self.deliver(segment, contents, &mut loaded, now);
+            } else if !self.orphans.needs_listing() {
+                break;
+            }
+        }
+        loaded.is_any().then_some(loaded)
+    }
+
+    fn is_enough(&self, loaded: &Loaded) -> bool {
+        loaded.records.len() + loaded.expired.len() >= LOAD_RECORDS
+            || loaded.bytes >= LOAD_BYTES.min(self.segment_bytes()) as usize
+            || loaded.segments >= LOAD_SEGMENTS
+    }
+
+    fn deliver(&mut self, segment: Segment, contents: Contents, loaded: &mut Loaded, now: Now) {
+        loaded.count(&contents);
+        if contents.records.is_empty() {
+            // A file that cannot be read now stays for another process.
+            if !contents.is_unreadable && segment.is_settled() {
+                let _ = segment.remove(&*self.disk);
+            }
+            return;
+        }
+        for record in self.in_delivery.add(segment, contents.records) {
+            let is_expired = record
+                .spool_entry
+                .is_some_and(|entry| self.is_expired(entry, now));
+            loaded.push(record, is_expired);
+        }
+    }
+}

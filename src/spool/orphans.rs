@@ -1,0 +1,140 @@
+//! The segments that another process left, or holds.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    io,
+    path::Path,
+};
+
+use log::warn;
+
+use super::{
+    disk::{Disk, Listing, MAX_FILE_BYTES},
+    now::Now,
+    segment::{Adoption, Contents, Segment, name},
+};
+use crate::logging::{TARGET, logging};
+
+#[derive(Default)]
+pub(super) struct Orphans {
+    /// Oldest first.
+    names: VecDeque<String>,
+    /// There are more in the folder.
+    is_cut: bool,
+    /// Those that were tried since the last scan, and could not be taken over.
+    skipped: HashMap<String, Skipped>,
+    has_warned: bool,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Skipped {
+    /// Another process holds it.
+    Held,
+    /// It cannot be read, has another version, or may have been written by another user.
+    Unusable,
+}
+
+impl Orphans {
+    pub(super) fn is_empty(&self) -> bool {
+        self.names.is_empty() && !self.is_cut
+    }
+
+    /// Whether another part of the folder has to be listed.
+    pub(super) fn needs_listing(&self) -> bool {
+        self.names.is_empty() && self.is_cut
+    }
+
+    pub(super) fn oldest(&self) -> Option<&str> {
+        self.names.front().map(String::as_str)
+    }
+
+    /// Why the file of this name is passed over, if it is.
+    pub(super) fn skips(&self, name: &str) -> Option<Skipped> {
+        self.skipped.get(name).copied()
+    }
+
+    /// Lets every file be tried once more.
+    pub(super) fn forget_skipped(&mut self) {
+        self.skipped.clear();
+    }
+
+    /// Keeps the segments of a listing, and removes temporary files that were abandoned.
+    pub(super) fn set(&mut self, listing: Listing, disk: &dyn Disk, folder: &Path, now: Now) {
+        let mut names = listing.names;
+        for name in names.extract_if(.., |name| name::is_abandoned_temp(name, now.system)) {
+            let _ = disk.remove(&folder.join(name));
+        }
+        names.retain(|name| name::is_segment(name) && self.skips(name) != Some(Skipped::Unusable));
+        names.sort_unstable();
+        self.is_cut = listing.is_cut && !names.is_empty();
+        self.names = names.into();
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.names.clear();
+        self.is_cut = false;
+    }
+
+    pub(super) fn pop_oldest(&mut self) -> Option<String> {
+        self.names.pop_front()
+    }
+
+    pub(super) fn put_back(&mut self, name: String) {
+        self.names.push_front(name);
+    }
+
+    /// Takes over the oldest segment that can be. Removes those without a record on the way.
+    pub(super) fn adopt_oldest(
+        &mut self,
+        disk: &dyn Disk,
+        folder: &Path,
+    ) -> Option<(Segment, Contents)> {
+        while let Some(name) = self.pop_oldest() {
+            if let Some((segment, contents)) = self.adopt(disk, folder, &name, 0) {
+                if !contents.is_empty() {
+                    return Some((segment, contents));
+                }
+                let _ = segment.remove(disk);
+            }
+        }
+        None
+    }
+
+    /// Takes over the segment of this name, if that can be done.
+    pub(super) fn adopt(
+        &mut self,
+        disk: &dyn Disk,
+        folder: &Path,
+        name: &str,
+        start: u64,
+    ) -> Option<(Segment, Contents)> {
+        let measured = disk.measure(&folder.join(name));
+        let adopted = match measured {
+            // It is not a segment, and would take much memory.
+            Ok(size) if size.length > MAX_FILE_BYTES => Ok(Adoption::Foreign),
+            Ok(_) => Segment::adopt(disk, folder, name, start),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Adoption::Held),
+            Err(error) => Err(error),
+        };
+        let skipped = match adopted {
+            Ok(Adoption::Taken(segment, contents)) => return Some((*segment, contents)),
+            Ok(Adoption::Held) => Skipped::Held,
+            Ok(Adoption::Unsafe) => {
+                self.warn_once(
+                    "a file of the spool may have been written by another user: it stays there",
+                );
+                Skipped::Unusable
+            }
+            Ok(Adoption::Foreign) | Err(_) => Skipped::Unusable,
+        };
+        self.skipped.insert(name.into(), skipped);
+        None
+    }
+
+    /// Logs the first file or folder that is not safe.
+    pub(super) fn warn_once(&mut self, what: &str) {
+        if !std::mem::replace(&mut self.has_warned, true) {
+            logging(|| warn!(target: TARGET, "{what}"));
+        }
+    }
+}

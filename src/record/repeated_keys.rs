@@ -1,11 +1,11 @@
 //! Objects that have a key twice: the last one is sent, as with a map that is filled in the same order.
 
-use std::{collections::HashMap, ops::Range};
+use std::{borrow::Cow, collections::HashMap, ops::Range};
 
-use super::properties::end_of_text;
+use super::{properties::end_of_text, text::write_text};
 
 /// Removes each entry whose key comes again in the same object, at every depth. `json[start..]` is the inside of an
-/// object; keys are equal if their JSON is.
+/// object. Keys are equal if they read the same, with or without escapes.
 pub(super) fn remove_repeated_keys(json: &mut Vec<u8>, start: usize) {
     let repeated = repeated_entries(&json[start..]);
     let (mut kept, mut read) = (start, start);
@@ -65,13 +65,26 @@ fn repeated_entries(json: &[u8]) -> Vec<Range<usize>> {
 fn add_repeated(repeated: &mut Vec<Range<usize>>, json: &[u8], keys: &[Range<usize>]) {
     let last: HashMap<_, _> = keys
         .iter()
-        .map(|key| (&json[key.clone()], key.start))
+        .map(|key| (in_one_spelling(&json[key.clone()]), key.start))
         .collect();
     for (key, next) in keys.iter().zip(keys.iter().skip(1)) {
-        if last.get(&json[key.clone()]) != Some(&key.start) {
+        if last.get(&in_one_spelling(&json[key.clone()])) != Some(&key.start) {
             repeated.push(key.start..next.start);
         }
     }
+}
+
+/// The key as this crate writes it: raw JSON may have other escapes. A key that cannot be read stays as it is.
+fn in_one_spelling(key: &[u8]) -> Cow<'_, [u8]> {
+    if !key.contains(&b'\\') {
+        return Cow::Borrowed(key);
+    }
+    let Ok(text) = serde_json::from_slice::<String>(key) else {
+        return Cow::Borrowed(key);
+    };
+    let mut json = Vec::with_capacity(key.len());
+    write_text(&mut json, &text);
+    Cow::Owned(json)
 }
 
 #[cfg(test)]
@@ -97,6 +110,16 @@ mod tests {
         );
         assert_leaves(r#""a":{"b":1,"b":2},"a":{"b":3,"b":4}"#, r#""a":{"b":4}"#);
         assert_leaves(r#""a":["a","a"],"b":"a""#, r#""a":["a","a"],"b":"a""#);
+    }
+
+    #[test]
+    fn keys_are_equal_with_and_without_escapes() {
+        assert_leaves(r#""a":1,"\u0061":2"#, r#""\u0061":2"#);
+        assert_leaves(r#""\/":1,"\u002F":2,"/":3"#, r#""/":3"#);
+        assert_leaves(r#""\"":1,"b":2,"\u0022":3"#, r#""b":2,"\u0022":3"#);
+        // Keys that cannot be read are compared by their JSON.
+        let unreadable = r#""\ud800":2,"\"\\ud800\"":3,"a":4"#;
+        assert_leaves(&format!(r#""\ud800":1,{unreadable}"#), unreadable);
     }
 
     #[test]

@@ -58,6 +58,10 @@ pub(super) fn write_value(
     })
 }
 
+/// The name under which `serde_json` serialises a `RawValue`. It is JSON already, so its keys are not seen on their
+/// way, and may be equal.
+const RAW_VALUE: &str = "$serde_json::private::RawValue";
+
 /// Wraps a serialiser, or a value on its way to one.
 struct Strict<'n, T> {
     value: T,
@@ -114,7 +118,6 @@ impl<'n, S: Serializer> Serializer for Strict<'n, S> {
         serialize_tuple() -> SerializeTuple,
         serialize_tuple_struct(name: &'static str) -> SerializeTupleStruct,
         serialize_tuple_variant(name: &'static str, index: u32, variant: &'static str) -> SerializeTupleVariant,
-        serialize_struct(name: &'static str) -> SerializeStruct,
         serialize_struct_variant(name: &'static str, index: u32, variant: &'static str) -> SerializeStructVariant,
     }
 
@@ -178,6 +181,18 @@ impl<'n, S: Serializer> Serializer for Strict<'n, S> {
 
     fn serialize_seq(self, _: Option<usize>) -> Result<Self::SerializeSeq, S::Error> {
         let part = self.value.serialize_seq(None)?;
+        Ok(Part::new(part, self.notes))
+    }
+
+    fn serialize_struct(
+        self,
+        name: &'static str,
+        length: usize,
+    ) -> Result<Self::SerializeStruct, S::Error> {
+        if name == RAW_VALUE {
+            self.notes.may_repeat.set(true);
+        }
+        let part = self.value.serialize_struct(name, length.max(1))?;
         Ok(Part::new(part, self.notes))
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::*;
 
@@ -161,4 +162,16 @@ fn of_equal_keys_in_one_object_the_last_one_is_sent() {
     assert_eq!(text_of(deep), format!(r#"{{"x":[{once}]}}"#));
     let around = event().property("b", 0).properties(twice());
     assert_eq!(text_of(around.property("c", 4)), r#"{"b":2,"a":3,"c":4}"#);
+}
+
+#[test]
+fn of_equal_keys_in_raw_json_the_last_one_is_sent() {
+    let raw = |json: &str| RawValue::from_string(json.into()).expect("JSON");
+    let twice = || raw(r#"{ "a" : {"b":1,"b":2} , "c":3, "\u0061":{"b":4,"b":5} }"#);
+    let once = r#""c":3, "\u0061":{"b":5}"#;
+    assert_eq!(text_of(event().properties(twice())), format!("{{{once}}}"));
+    let nested = event().property("x", [twice()]).property("y", 1);
+    assert_eq!(text_of(nested), format!(r#"{{"x":[{{ {once} }}],"y":1}}"#));
+    let around = event().property("a", 1).properties(raw(r#"{"\u0061":2}"#));
+    assert_eq!(text_of(around), r#"{"\u0061":2}"#);
 }

@@ -1,52 +1,32 @@
 //! Every setting of a client, with its default and its bounds; all are checked once, in `build`.
 
-mod check;
+mod api_key;
+mod assemble;
 
 #[cfg_attr(not(feature = "http"), path = "builder/no_http.rs")]
 mod http;
 
-use std::{
-    convert::Infallible,
-    env, fmt, io,
-    path::{self, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    thread,
-    time::Duration,
-};
+use std::{convert::Infallible, env, fmt, path::PathBuf, sync::Arc, thread, time::Duration};
 
-use crossbeam_channel::{bounded, unbounded};
+use crossbeam_channel::bounded;
 use serde::Serialize;
 
-use self::{check::check_api_key, http::HttpOptions};
+use self::{assemble::not_started, http::HttpOptions};
 use crate::{
-    accounting::{Accounting, Budget},
-    batch::BatchLimits,
-    client::{ClientParts, Trubrics},
-    content::{Content, ContentRules},
-    control::WorkerHandle,
+    client::Trubrics,
+    content::Content,
     defaults,
     error::ConfigError,
-    exchange::Exchange,
-    hooks::{BeforeSend, ClientId, Dropped, OnDrop},
+    hooks::{BeforeSend, Dropped, OnDrop},
     host::check_host,
-    intake::Intake,
-    lifecycle::Lifecycle,
-    opt_out,
-    queue::{Overflow, Queue, WakeLimits},
+    queue::Overflow,
     record::{EventError, Properties, Record},
-    spool::{Fingerprint, SpoolSettings},
+    settings::{ContentSettings, QueueSettings, SpoolOptions, WorkerSettings},
     transport::Transport,
-    worker::{Worker, WorkerParts, WorkerSettings},
 };
 
-/// Tells clients apart where hooks have to know their own.
-static NEXT_CLIENT: AtomicU32 = AtomicU32::new(0);
-
 /// Settings for a client; from [`Trubrics::builder`]. Nothing is checked before [`build`](Self::build). `Debug` shows
-/// neither the key nor the properties.
+/// neither the key nor the properties. Clones share the hooks and the transport.
 ///
 /// ```
 /// use std::time::Duration;
@@ -60,35 +40,22 @@ static NEXT_CLIENT: AtomicU32 = AtomicU32::new(0);
 /// # let _ = client;
 /// # Ok::<(), trubrics::ConfigError>(())
 /// ```
+#[derive(Clone)]
 #[must_use = "settings do nothing until build() is called"]
 pub struct TrubricsBuilder {
     api_key: String,
     host: String,
-    flush_interval: Duration,
-    flush_batch_size: usize,
-    max_batch_size: usize,
-    max_batch_bytes: usize,
-    queue_capacity: usize,
-    queue_bytes: usize,
-    overflow: Overflow,
-    max_concurrent_requests: usize,
-    request_timeout: Duration,
-    give_up_after: Duration,
-    initial_backoff: Duration,
-    max_backoff: Duration,
+    queue: QueueSettings,
+    worker: WorkerSettings,
+    content: ContentSettings,
+    spool: SpoolOptions,
+    http: HttpOptions,
+    transport: Option<Arc<dyn Transport>>,
     shutdown_timeout: Duration,
     defaults: Properties,
     default_error: Option<EventError>,
     before_send: Option<BeforeSend>,
-    content: Content,
-    max_text_bytes: Option<usize>,
     on_drop: Option<OnDrop>,
-    transport: Option<Box<dyn Transport>>,
-    http: HttpOptions,
-    spool: Option<PathBuf>,
-    spool_max_bytes: u64,
-    spool_max_age: Duration,
-    spool_sync: bool,
     disabled: bool,
     respect_opt_out: bool,
 }
@@ -98,31 +65,17 @@ impl TrubricsBuilder {
         Self {
             api_key,
             host: defaults::HOST.into(),
-            flush_interval: defaults::FLUSH_INTERVAL,
-            flush_batch_size: defaults::FLUSH_BATCH_SIZE,
-            max_batch_size: defaults::MAX_BATCH_SIZE,
-            max_batch_bytes: defaults::MAX_BATCH_BYTES,
-            queue_capacity: defaults::QUEUE_CAPACITY,
-            queue_bytes: defaults::QUEUE_BYTES,
-            overflow: Overflow::default(),
-            max_concurrent_requests: defaults::MAX_CONCURRENT_REQUESTS,
-            request_timeout: defaults::REQUEST_TIMEOUT,
-            give_up_after: defaults::GIVE_UP_AFTER,
-            initial_backoff: defaults::INITIAL_BACKOFF,
-            max_backoff: defaults::MAX_BACKOFF,
+            queue: QueueSettings::default(),
+            worker: WorkerSettings::default(),
+            content: ContentSettings::default(),
+            spool: SpoolOptions::default(),
+            http: HttpOptions::default(),
+            transport: None,
             shutdown_timeout: defaults::SHUTDOWN_TIMEOUT,
             defaults: Properties::default(),
             default_error: None,
             before_send: None,
-            content: Content::Full,
-            max_text_bytes: None,
             on_drop: None,
-            transport: None,
-            http: HttpOptions::default(),
-            spool: None,
-            spool_max_bytes: defaults::SPOOL_MAX_BYTES,
-            spool_max_age: defaults::SPOOL_MAX_AGE,
-            spool_sync: false,
             disabled: false,
             respect_opt_out: false,
         }
@@ -159,7 +112,7 @@ impl TrubricsBuilder {
     /// The longest wait before records are sent that are too few for a batch; at least a second.
     /// Default: [`defaults::FLUSH_INTERVAL`].
     pub fn flush_interval(mut self, interval: Duration) -> Self {
-        self.flush_interval = interval;
+        self.worker.flush_interval = interval;
         self
     }
 
@@ -168,27 +121,27 @@ impl TrubricsBuilder {
     /// such batch, the next ones may wait until then, or for a request of [`max_batch_size`](Self::max_batch_size): where
     /// records are dense, no call has to wake the worker. Default: [`defaults::FLUSH_BATCH_SIZE`].
     pub fn flush_batch_size(mut self, records: usize) -> Self {
-        self.flush_batch_size = records;
+        self.worker.flush_batch_size = records;
         self
     }
 
     /// The most records in one request; 1 to 100. Default: [`defaults::MAX_BATCH_SIZE`].
     pub fn max_batch_size(mut self, records: usize) -> Self {
-        self.max_batch_size = records;
+        self.worker.batch.records = records;
         self
     }
 
     /// The most bytes in the body of one request; a record that is larger goes alone. At least 1.
     /// Default: [`defaults::MAX_BATCH_BYTES`].
     pub fn max_batch_bytes(mut self, bytes: usize) -> Self {
-        self.max_batch_bytes = bytes;
+        self.worker.batch.bytes = bytes;
         self
     }
 
     /// The most records that wait or are in flight; at least 1. It costs no memory until it is used.
     /// Default: [`defaults::QUEUE_CAPACITY`].
     pub fn queue_capacity(mut self, records: usize) -> Self {
-        self.queue_capacity = records;
+        self.queue.capacity = records;
         self
     }
 
@@ -196,13 +149,13 @@ impl TrubricsBuilder {
     /// A record that takes more alone is invalid.
     /// Default: [`defaults::QUEUE_BYTES`].
     pub fn queue_bytes(mut self, bytes: usize) -> Self {
-        self.queue_bytes = bytes;
+        self.queue.bytes = bytes;
         self
     }
 
     /// What [`track`](Trubrics::track) does when the queue is full. Default: [`Overflow::DropNewest`].
     pub fn overflow(mut self, overflow: Overflow) -> Self {
-        self.overflow = overflow;
+        self.queue.overflow = overflow;
         self
     }
 
@@ -213,7 +166,7 @@ impl TrubricsBuilder {
     /// where the server is far away, since one connection carries [`max_batch_size`](Self::max_batch_size) records for
     /// each round trip. Default: [`defaults::MAX_CONCURRENT_REQUESTS`].
     pub fn max_concurrent_requests(mut self, max_concurrent_requests: usize) -> Self {
-        self.max_concurrent_requests = max_concurrent_requests;
+        self.worker.max_concurrent_requests = max_concurrent_requests;
         self
     }
 
@@ -221,27 +174,27 @@ impl TrubricsBuilder {
     /// While closing, a request gets the smaller of this and the time that is left.
     /// Default: [`defaults::REQUEST_TIMEOUT`].
     pub fn request_timeout(mut self, limit: Duration) -> Self {
-        self.request_timeout = limit;
+        self.worker.request_timeout = limit;
         self
     }
 
     /// How long after its first failed attempt a batch is given up, with one attempt at the very end, unless the server
     /// asked for more time; zero for a single attempt. Default: [`defaults::GIVE_UP_AFTER`].
     pub fn give_up_after(mut self, limit: Duration) -> Self {
-        self.give_up_after = limit;
+        self.worker.give_up_after = limit;
         self
     }
 
     /// The bound of the delay after a first failure, which doubles with each further one; at least a millisecond. The
     /// delay itself is by chance between half of the bound and the whole. Default: [`defaults::INITIAL_BACKOFF`].
     pub fn initial_backoff(mut self, delay: Duration) -> Self {
-        self.initial_backoff = delay;
+        self.worker.initial_backoff = delay;
         self
     }
 
     /// Where the doubling ends; at least [`initial_backoff`](Self::initial_backoff). Default: [`defaults::MAX_BACKOFF`].
     pub fn max_backoff(mut self, delay: Duration) -> Self {
-        self.max_backoff = delay;
+        self.worker.max_backoff = delay;
         self
     }
 
@@ -285,7 +238,7 @@ impl TrubricsBuilder {
         mut self,
         hook: impl Fn(Record) -> Option<Record> + Send + Sync + 'static,
     ) -> Self {
-        self.before_send = Some(Box::new(hook));
+        self.before_send = Some(Arc::new(hook));
         self
     }
 
@@ -313,7 +266,7 @@ impl TrubricsBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn llm_content(mut self, content: Content) -> Self {
-        self.content = content;
+        self.content.content = content;
         self
     }
 
@@ -323,7 +276,7 @@ impl TrubricsBuilder {
     /// The cut falls between two characters, and the record gets the property `truncated: true` and the length that the
     /// text had in characters, in `prompt_length` and its like. A redaction comes first: the limit is for what is sent.
     pub fn max_text_bytes(mut self, bytes: usize) -> Self {
-        self.max_text_bytes = Some(bytes);
+        self.content.max_text_bytes = Some(bytes);
         self
     }
 
@@ -356,7 +309,7 @@ impl TrubricsBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn on_drop(mut self, hook: impl Fn(&Dropped<'_>) + Send + Sync + 'static) -> Self {
-        self.on_drop = Some(Box::new(hook));
+        self.on_drop = Some(Arc::new(hook));
         self
     }
 
@@ -379,7 +332,7 @@ impl TrubricsBuilder {
     /// The transport must not own a handle of its client: the cycle would keep the client from closing when the last
     /// other handle is dropped.
     pub fn transport(mut self, transport: impl Transport) -> Self {
-        self.transport = Some(Box::new(transport));
+        self.transport = Some(Arc::new(transport));
         self
     }
 
@@ -396,11 +349,13 @@ impl TrubricsBuilder {
     /// one batch. The order of records holds within a segment of the spool only. [`durability`](crate::_docs::durability) says
     /// all of it on a page.
     ///
+    /// A transport that sends nothing, such as [`DebugTransport`](crate::DebugTransport), does not use the folder.
+    ///
     /// The folder is made with mode 0700 and its files with 0600. When the disk fails or is full, records wait in
     /// memory, which is logged once. The client has one more thread, so that a request does not keep records from the
     /// disk.
     pub fn spool(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.spool = Some(folder.into());
+        self.spool.folder = Some(folder.into());
         self
     }
 
@@ -408,21 +363,21 @@ impl TrubricsBuilder {
     /// dropped first, as [`DropReason::SpoolFull`](crate::DropReason::SpoolFull). Each client may exceed it by 64 KiB if
     /// other processes hold everything. Default: [`defaults::SPOOL_MAX_BYTES`].
     pub fn spool_max_bytes(mut self, bytes: u64) -> Self {
-        self.spool_max_bytes = bytes;
+        self.spool.max_bytes = bytes;
         self
     }
 
     /// How old a record in the [`spool`](Self::spool) may get; more than zero. Older records, and no others, are dropped
     /// as [`DropReason::Expired`](crate::DropReason::Expired). Default: [`defaults::SPOOL_MAX_AGE`].
     pub fn spool_max_age(mut self, age: Duration) -> Self {
-        self.spool_max_age = age;
+        self.spool.max_age = age;
         self
     }
 
     /// Has the disk confirm each write to the [`spool`](Self::spool), so that records survive a power cut too. It costs
     /// the worker milliseconds for each, and callers nothing. Default: false.
     pub fn spool_sync(mut self, sync: bool) -> Self {
-        self.spool_sync = sync;
+        self.spool.sync = sync;
         self
     }
 
@@ -458,124 +413,6 @@ impl TrubricsBuilder {
             .map_err(not_started)?;
         Ok(Trubrics::running(client, thread, running))
     }
-
-    /// Checks all settings and makes a client and its worker; none if the client is disabled.
-    pub(crate) fn prepare(mut self) -> Result<Option<(ClientParts, Worker)>, ConfigError> {
-        let api_key = check_api_key(&self.api_key)?;
-        let host = check_host(&self.host)?;
-        self.check()?;
-        if let Some(error) = self.default_error.take() {
-            return Err(ConfigError::new(
-                "default_property",
-                format!("is unusable: {error}"),
-            ));
-        }
-        let transport = match self.transport.take() {
-            Some(transport) => transport,
-            None => {
-                let connections = self.max_concurrent_requests;
-                self.http
-                    .transport(&host, connections, self.request_timeout)?
-            }
-        };
-        if self.disabled || (self.respect_opt_out && opt_out::is_asked_for()) {
-            return Ok(None);
-        }
-        self.assemble(api_key, &host, transport).map(Some)
-    }
-
-    /// Connects the parts of a client and its worker.
-    fn assemble(
-        mut self,
-        api_key: String,
-        host: &str,
-        transport: Box<dyn Transport>,
-    ) -> Result<(ClientParts, Worker), ConfigError> {
-        let client = ClientId::MIN.saturating_add(NEXT_CLIENT.fetch_add(1, Ordering::Relaxed));
-        let spool = self.spool_settings(Fingerprint::of(host, &api_key))?;
-        let has_spool = spool.is_some();
-        let wake_limits = self.wake_limits();
-        let budget = Budget::new(self.queue_capacity, self.queue_bytes);
-        let accounting = Arc::new(Accounting::new(client, budget, self.on_drop.take()));
-        let (queue, records) = Queue::new(wake_limits, self.queue_bytes, accounting.clone());
-        let (control, commands) = unbounded();
-        let parts = WorkerParts {
-            accounting: accounting.clone(),
-            queue: Arc::new(queue),
-            exchange: Arc::new(Exchange::new(client, transport, api_key, host)),
-            handle: Arc::new(WorkerHandle::new(control)),
-            wake_limits,
-        };
-        let worker = Worker::new(
-            parts.clone(),
-            self.worker_settings(),
-            spool,
-            commands,
-            records,
-        )
-        .map_err(not_started)?;
-        let content = ContentRules::new(self.content, self.max_text_bytes, &mut self.defaults);
-        let intake = Intake {
-            client,
-            accounting,
-            queue: parts.queue,
-            worker: parts.handle,
-            lifecycle: Arc::new(Lifecycle::new()),
-            overflow: self.overflow,
-            defaults: self.defaults,
-            before_send: self.before_send,
-            content,
-        };
-        let client = ClientParts {
-            intake,
-            exchange: parts.exchange,
-            request_timeout: self.request_timeout,
-            shutdown_timeout: self.shutdown_timeout,
-            has_spool,
-        };
-        Ok((client, worker))
-    }
-
-    fn wake_limits(&self) -> WakeLimits {
-        let records = self.flush_batch_size.min(self.queue_capacity);
-        let a_request = self.max_batch_size.min(self.queue_capacity.div_ceil(2));
-        WakeLimits {
-            records,
-            bytes: self.max_batch_bytes.min(self.queue_bytes.div_ceil(2)),
-            records_while_polling: a_request.max(records),
-        }
-    }
-
-    fn worker_settings(&self) -> WorkerSettings {
-        WorkerSettings {
-            flush_interval: self.flush_interval,
-            batch: BatchLimits {
-                records: self.max_batch_size,
-                bytes: self.max_batch_bytes,
-            },
-            max_concurrent_requests: self.max_concurrent_requests,
-            request_timeout: self.request_timeout,
-            give_up_after: self.give_up_after,
-            initial_backoff: self.initial_backoff,
-            max_backoff: self.max_backoff,
-        }
-    }
-
-    fn spool_settings(&self, project: Fingerprint) -> Result<Option<SpoolSettings>, ConfigError> {
-        let Some(folder) = &self.spool else {
-            return Ok(None);
-        };
-        // A program that changes its directory later has its records where it said.
-        let folder = path::absolute(folder)
-            .map_err(|error| ConfigError::new("spool", "is not a usable path").caused_by(error))?;
-        Ok(Some(SpoolSettings {
-            folder,
-            project,
-            max_bytes: self.spool_max_bytes,
-            max_age: self.spool_max_age,
-            sync: self.spool_sync,
-        }))
-    }
 }
 
 impl Trubrics {
@@ -603,10 +440,6 @@ impl Trubrics {
     }
 }
 
-fn not_started(error: io::Error) -> ConfigError {
-    ConfigError::new("worker", "thread could not be started").caused_by(error)
-}
-
 /// Reads an environment variable; an empty one is as good as none.
 fn variable(name: &'static str) -> Result<Option<String>, ConfigError> {
     match env::var(name) {
@@ -622,22 +455,12 @@ impl fmt::Debug for TrubricsBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TrubricsBuilder")
             .field("host", &check_host(&self.host).unwrap_or_default())
-            .field("flush_interval", &self.flush_interval)
-            .field("flush_batch_size", &self.flush_batch_size)
-            .field("max_batch_size", &self.max_batch_size)
-            .field("max_batch_bytes", &self.max_batch_bytes)
-            .field("queue_capacity", &self.queue_capacity)
-            .field("queue_bytes", &self.queue_bytes)
-            .field("overflow", &self.overflow)
-            .field("max_concurrent_requests", &self.max_concurrent_requests)
-            .field("request_timeout", &self.request_timeout)
+            .field("queue", &self.queue)
+            .field("worker", &self.worker)
+            .field("content", &self.content)
+            .field("spool", &self.spool)
             .field("http", &self.http)
-            .field("give_up_after", &self.give_up_after)
-            .field("initial_backoff", &self.initial_backoff)
-            .field("max_backoff", &self.max_backoff)
             .field("shutdown_timeout", &self.shutdown_timeout)
-            .field("llm_content", &self.content)
-            .field("max_text_bytes", &self.max_text_bytes)
             .field("disabled", &self.disabled)
             .field("respect_opt_out", &self.respect_opt_out)
             .finish_non_exhaustive()

@@ -19,7 +19,7 @@ use crate::{
 /// Makes the requests of one client, for the worker and for callers of `track_sync`.
 pub(crate) struct Exchange {
     client: ClientId,
-    transport: Box<dyn Transport>,
+    transport: Arc<dyn Transport>,
     api_key: String,
     /// The URL of each endpoint.
     urls: [String; Endpoint::ALL.len()],
@@ -40,7 +40,7 @@ impl Exchange {
     /// `host` is the URL before the path of each endpoint.
     pub(crate) fn new(
         client: ClientId,
-        transport: Box<dyn Transport>,
+        transport: Arc<dyn Transport>,
         api_key: String,
         host: &str,
     ) -> Self {

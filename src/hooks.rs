@@ -1,7 +1,7 @@
 //! The program's own code that runs inside ours: guarded, so that its panic costs a record at the most, and known, so
 //! that it cannot wait for itself.
 
-use std::{cell::Cell, fmt, num::NonZeroU32};
+use std::{cell::Cell, fmt, num::NonZeroU32, sync::Arc};
 
 use crate::{
     catch_panic::catch_panic,
@@ -11,9 +11,9 @@ use crate::{
 };
 
 /// See [`TrubricsBuilder::before_send`](crate::TrubricsBuilder::before_send).
-pub(crate) type BeforeSend = Box<dyn Fn(Record) -> Option<Record> + Send + Sync>;
+pub(crate) type BeforeSend = Arc<dyn Fn(Record) -> Option<Record> + Send + Sync>;
 /// See [`TrubricsBuilder::on_drop`](crate::TrubricsBuilder::on_drop).
-pub(crate) type OnDrop = Box<dyn Fn(&Dropped<'_>) + Send + Sync>;
+pub(crate) type OnDrop = Arc<dyn Fn(&Dropped<'_>) + Send + Sync>;
 /// See [`Content::redacted`](crate::Content::redacted).
 pub(crate) type Redact = dyn Fn(&str) -> String + Send + Sync;
 

@@ -82,6 +82,7 @@ mod lifecycle;
 mod queue;
 mod record;
 mod reply;
+mod settings;
 mod spool;
 mod transport;
 mod worker;

@@ -41,20 +41,9 @@ use crate::{
     queue::{Queue, WakeLimits},
     record::{Encoded, Endpoint},
     reply::{Refusal, Verdict},
+    settings::WorkerSettings,
     spool::{Spool, SpoolSettings},
 };
-
-/// How the worker delivers.
-#[derive(Debug, Clone)]
-pub(crate) struct WorkerSettings {
-    pub(crate) flush_interval: Duration,
-    pub(crate) batch: BatchLimits,
-    pub(crate) max_concurrent_requests: usize,
-    pub(crate) request_timeout: Duration,
-    pub(crate) give_up_after: Duration,
-    pub(crate) initial_backoff: Duration,
-    pub(crate) max_backoff: Duration,
-}
 
 /// What the worker shares with the callers.
 #[derive(Clone)]

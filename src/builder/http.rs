@@ -1,16 +1,18 @@
 //! The settings that only the default transport knows, and that transport made from them.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
-use super::{TrubricsBuilder, check::more_than_zero};
+use super::TrubricsBuilder;
 use crate::{
     defaults,
     error::ConfigError,
     http::{HttpSettings, HttpTransport},
+    settings::check::more_than_zero,
     transport::Transport,
 };
 
 /// The settings of the default transport.
+#[derive(Clone)]
 pub(super) struct HttpOptions {
     connect_timeout: Duration,
     proxy: Option<String>,
@@ -39,8 +41,8 @@ impl HttpOptions {
         host: &str,
         connections: usize,
         request_timeout: Duration,
-    ) -> Result<Box<dyn Transport>, ConfigError> {
-        Ok(Box::new(HttpTransport::new(&HttpSettings {
+    ) -> Result<Arc<dyn Transport>, ConfigError> {
+        Ok(Arc::new(HttpTransport::new(&HttpSettings {
             host,
             connections,
             connect_timeout: self.connect_timeout,

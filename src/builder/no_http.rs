@@ -1,10 +1,10 @@
 //! A build without the default transport: the feature `http` is off.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{error::ConfigError, transport::Transport};
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct HttpOptions {}
 
 impl HttpOptions {
@@ -17,7 +17,7 @@ impl HttpOptions {
         _host: &str,
         _connections: usize,
         _request_timeout: Duration,
-    ) -> Result<Box<dyn Transport>, ConfigError> {
+    ) -> Result<Arc<dyn Transport>, ConfigError> {
         Err(ConfigError::new(
             "transport",
             "is not set: give one to the builder, or switch on the feature http for the default one",

@@ -240,6 +240,28 @@ mod default_transport {
     }
 }
 
+#[test]
+fn a_clone_of_a_builder_makes_a_client_of_its_own() {
+    let first = builder();
+    let second = first.clone().build().expect("a client");
+    let first = first.build().expect("a client");
+    first.track(crate::Event::new("u", "e"));
+    assert_eq!((first.stats().tracked, second.stats().tracked), (1, 0));
+}
+
+#[test]
+fn debug_shows_the_settings_of_each_group() {
+    let builder = builder()
+        .spool("waiting")
+        .spool_max_bytes(5_000)
+        .max_text_bytes(70);
+    let shown = format!("{builder:?}");
+    for part in ["waiting", "5000", "70", "flush_interval", "DropNewest"] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+    assert!(!shown.contains("\"key\""), "{shown}");
+}
+
 #[cfg(not(feature = "http"))]
 mod no_default_transport {
     use super::*;

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use trubrics::{Event, Trubrics, testing::Server};
+use trubrics::{DebugTransport, Event, Trubrics, testing::Server};
 
 use crate::{
     spool::Folder,
@@ -269,4 +269,18 @@ mod users {
             assert!(lines.all().is_empty());
         });
     }
+}
+
+#[test]
+fn a_transport_that_sends_nothing_takes_nothing_out_of_the_folder() {
+    let (server, folder) = (server(), Folder::new());
+    leave_one(&server, &folder, "for the server");
+    let shown = client_of(&server).transport(DebugTransport::new(std::io::sink()));
+    let client = build(shown.spool(&folder.0));
+    client.track(Event::new("u", "only shown"));
+    client.close(LONG).expect("shown");
+    let stats = client.stats();
+    assert_eq!((stats.delivered, stats.recovered), (1, 0));
+    assert_eq!(deliver(&server, &folder), 1);
+    assert_eq!(names(&server), ["for the server"]);
 }

@@ -462,7 +462,7 @@ fn a_spool_that_is_no_folder_is_refused_in_words() {
     };
     assert_eq!(
         problem(&folder.0),
-        "spool is the path of something that is no folder"
+        "spool is the path of something that is not a folder"
     );
     assert_eq!(
         problem(Path::new("")),

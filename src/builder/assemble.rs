@@ -1,0 +1,149 @@
+//! Makes a client and its worker from checked settings.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use crossbeam_channel::unbounded;
+
+use super::{TrubricsBuilder, api_key::check_api_key};
+use crate::{
+    accounting::{Accounting, Budget},
+    client::ClientParts,
+    content::ContentRules,
+    control::WorkerHandle,
+    error::ConfigError,
+    exchange::Exchange,
+    hooks::ClientId,
+    host::check_host,
+    intake::Intake,
+    lifecycle::Lifecycle,
+    opt_out,
+    queue::{Queue, WakeLimits},
+    settings::{QueueSettings, WorkerSettings},
+    spool::Fingerprint,
+    transport::Transport,
+    worker::{Worker, WorkerParts},
+};
+
+/// Tells clients apart, so that hooks know their own.
+static NEXT_CLIENT: AtomicU32 = AtomicU32::new(0);
+
+impl TrubricsBuilder {
+    /// Checks all settings and makes a client and its worker; none if the client is disabled.
+    pub(crate) fn prepare(mut self) -> Result<Option<(ClientParts, Worker)>, ConfigError> {
+        let api_key = check_api_key(&self.api_key)?;
+        let host = check_host(&self.host)?;
+        self.check()?;
+        let transport = match self.transport.take() {
+            Some(transport) => transport,
+            None => {
+                let WorkerSettings {
+                    max_concurrent_requests,
+                    request_timeout,
+                    ..
+                } = self.worker;
+                self.http
+                    .transport(&host, max_concurrent_requests, request_timeout)?
+            }
+        };
+        if self.disabled || (self.respect_opt_out && opt_out::is_asked_for()) {
+            return Ok(None);
+        }
+        self.assemble(api_key, &host, transport).map(Some)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        self.queue.check()?;
+        self.worker.check()?;
+        self.content.check()?;
+        self.spool.check()?;
+        self.http.check()?;
+        match &self.default_error {
+            Some(error) => {
+                let problem = format!("is unusable: {error}");
+                Err(ConfigError::new("default_property", problem))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Connects the parts of a client and its worker.
+    fn assemble(
+        mut self,
+        api_key: String,
+        host: &str,
+        transport: Arc<dyn Transport>,
+    ) -> Result<(ClientParts, Worker), ConfigError> {
+        let client = ClientId::MIN.saturating_add(NEXT_CLIENT.fetch_add(1, Ordering::Relaxed));
+        // A transport that sends nothing must not take records out of the spool.
+        let spool = match transport.is_dry_run() {
+            true => None,
+            false => self.spool.for_project(Fingerprint::of(host, &api_key))?,
+        };
+        let has_spool = spool.is_some();
+        let wake_limits = wake_limits(&self.queue, &self.worker);
+        let QueueSettings {
+            capacity,
+            bytes,
+            overflow,
+        } = self.queue;
+        let budget = Budget::new(capacity, bytes);
+        let accounting = Arc::new(Accounting::new(client, budget, self.on_drop));
+        let (queue, records) = Queue::new(wake_limits, bytes, accounting.clone());
+        let (control, commands) = unbounded();
+        let parts = WorkerParts {
+            accounting: accounting.clone(),
+            queue: Arc::new(queue),
+            exchange: Arc::new(Exchange::new(client, transport, api_key, host)),
+            handle: Arc::new(WorkerHandle::new(control)),
+            wake_limits,
+        };
+        let request_timeout = self.worker.request_timeout;
+        let worker = Worker::new(parts.clone(), self.worker, spool, commands, records)
+            .map_err(not_started)?;
+        let content = ContentRules::new(
+            self.content.content,
+            self.content.max_text_bytes,
+            &mut self.defaults,
+        );
+        let intake = Intake {
+            client,
+            accounting,
+            queue: parts.queue,
+            worker: parts.handle,
+            lifecycle: Arc::new(Lifecycle::new()),
+            overflow,
+            defaults: self.defaults,
+            before_send: self.before_send,
+            content,
+        };
+        let client = ClientParts {
+            intake,
+            exchange: parts.exchange,
+            request_timeout,
+            shutdown_timeout: self.shutdown_timeout,
+            has_spool,
+        };
+        Ok((client, worker))
+    }
+}
+
+/// When callers wake the worker: for a batch, or while it polls for a whole request.
+fn wake_limits(queue: &QueueSettings, worker: &WorkerSettings) -> WakeLimits {
+    let records = worker.flush_batch_size.min(queue.capacity);
+    let a_request = worker.batch.records.min(queue.capacity.div_ceil(2));
+    WakeLimits {
+        records,
+        bytes: worker.batch.bytes.min(queue.bytes.div_ceil(2)),
+        records_while_polling: a_request.max(records),
+    }
+}
+
+pub(super) fn not_started(error: io::Error) -> ConfigError {
+    ConfigError::new("worker", "thread could not be started").caused_by(error)
+}

@@ -7,13 +7,17 @@
 mod budget;
 mod counters;
 mod episode;
+mod outage;
 mod unsettled;
 
 use std::{
     slice,
-    sync::atomic::{
-        AtomicBool,
-        Ordering::{Relaxed, SeqCst},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{
+            AtomicBool,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
     time::Instant,
 };
@@ -24,7 +28,7 @@ pub(crate) use self::{
     budget::{Budget, NoBudget, Reservation},
     unsettled::Unsettled,
 };
-use self::{counters::Counters, episode::Episode};
+use self::{counters::Counters, episode::Episode, outage::Outage};
 use crate::{
     drop_reason::DropReason,
     hooks::{self, ClientId, Dropped, OnDrop},
@@ -41,6 +45,7 @@ pub(crate) struct Accounting {
     on_drop: Option<OnDrop>,
     drops: Episode,
     is_key_refused: AtomicBool,
+    outage: Mutex<Outage>,
 }
 
 /// How records end.
@@ -59,6 +64,7 @@ impl Accounting {
             on_drop,
             drops: Episode::new(Instant::now()),
             is_key_refused: AtomicBool::new(false),
+            outage: Mutex::default(),
         }
     }
 
@@ -128,6 +134,28 @@ impl Accounting {
         }
     }
 
+    /// An attempt failed for this cause, and may succeed later. An outage is logged once it has lasted a while.
+    pub(crate) fn attempt_failed(&self, cause: String) {
+        let lasted = self.outage().failed(Instant::now(), cause.clone());
+        if let Some(lasted) = lasted {
+            let (seconds, pending) = (lasted.as_secs(), self.pending());
+            logging(
+                || warn!(target: TARGET, "nothing was delivered for {seconds} s ({cause}); records waiting: {pending}"),
+            );
+        }
+    }
+
+    /// An attempt succeeded. The end of an outage that was logged is logged too.
+    pub(crate) fn attempt_succeeded(&self) {
+        let lasted = self.outage().succeeded(Instant::now());
+        if let Some(lasted) = lasted {
+            let (seconds, pending) = (lasted.as_secs(), self.pending());
+            logging(
+                || warn!(target: TARGET, "records are delivered again after {seconds} s; records waiting: {pending}"),
+            );
+        }
+    }
+
     /// The client has ended, and an episode of drops ends with it. Records that are still counted on disk have their
     /// files, although the worker does not know them any more.
     pub(crate) fn end(&self) {
@@ -189,18 +217,34 @@ impl Accounting {
 
     /// Logs the first drop of an episode, and a refused key once until something is delivered.
     fn log_drop(&self, reason: DropReason, refusal: Option<&Refusal>, is_first: bool) {
-        let status = refusal
-            .map(|refusal| format!(" (status {})", refusal.status))
-            .unwrap_or_default();
         if reason != DropReason::Unauthorized {
             if is_first {
-                logging(|| warn!(target: TARGET, "dropping records: {reason}{status}"));
+                let cause = self.cause_of(reason, refusal);
+                logging(|| warn!(target: TARGET, "dropping records: {reason}{cause}"));
             }
         } else if !self.is_key_refused.swap(true, SeqCst) {
+            let cause = self.cause_of(reason, refusal);
             logging(
-                || error!(target: TARGET, "the server refuses the API key{status}: records are dropped"),
+                || error!(target: TARGET, "the server refuses the API key{cause}: records are dropped"),
             );
         }
+    }
+
+    /// The status of the server, or why the last attempt failed if that is why records are dropped.
+    fn cause_of(&self, reason: DropReason, refusal: Option<&Refusal>) -> String {
+        let is_undelivered = matches!(
+            reason,
+            DropReason::GaveUp | DropReason::CloseTimeout | DropReason::Expired
+        );
+        match (refusal, self.outage().cause()) {
+            (Some(refusal), _) => format!(" (status {})", refusal.status),
+            (None, Some(cause)) if is_undelivered => format!(" ({cause})"),
+            (None, _) => String::new(),
+        }
+    }
+
+    fn outage(&self) -> MutexGuard<'_, Outage> {
+        self.outage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn log_total(&self, dropped_before: Option<u64>) {

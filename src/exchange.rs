@@ -8,6 +8,7 @@ use std::{
 use log::{Level, debug, log_enabled};
 
 use crate::{
+    accounting::Accounting,
     error::{DeliveryError, DeliveryErrorKind},
     hooks::{self, ClientId},
     logging::{TARGET, logging},
@@ -19,6 +20,7 @@ use crate::{
 /// Makes the requests of one client, for the worker and for callers of `track_sync`.
 pub(crate) struct Exchange {
     client: ClientId,
+    accounting: Arc<Accounting>,
     transport: Arc<dyn Transport>,
     api_key: String,
     /// The URL of each endpoint.
@@ -40,12 +42,14 @@ impl Exchange {
     /// `host` is the URL before the path of each endpoint.
     pub(crate) fn new(
         client: ClientId,
+        accounting: Arc<Accounting>,
         transport: Arc<dyn Transport>,
         api_key: String,
         host: &str,
     ) -> Self {
         Self {
             client,
+            accounting,
             transport,
             api_key,
             urls: Endpoint::ALL.map(|endpoint| format!("{host}{}", endpoint.path())),
@@ -60,6 +64,20 @@ impl Exchange {
     /// Makes one attempt for the worker, and keeps the reason if it fails.
     pub(crate) fn attempt(&self, attempt: Attempt<'_>) -> Verdict {
         let (verdict, failure) = self.exchange(attempt);
+        match &failure {
+            None => self.accounting.attempt_succeeded(),
+            Some(DeliveryErrorKind::NoAnswer(error)) => {
+                self.accounting.attempt_failed(error.cause_text());
+            }
+            Some(DeliveryErrorKind::Answer {
+                refusal,
+                is_transient: true,
+            }) => {
+                let cause = format!("status {}", refusal.status);
+                self.accounting.attempt_failed(cause);
+            }
+            Some(_) => {}
+        }
         *self.last_failure_slot() = failure.map(DeliveryError::new).map(Arc::new);
         verdict
     }

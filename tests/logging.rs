@@ -244,3 +244,61 @@ fn each_request_is_one_line_for_who_debugs() {
         );
     }
 }
+
+#[test]
+fn an_outage_is_logged_with_its_cause_and_so_is_its_end() {
+    let _turn = fresh_log();
+    let server = Server::start().expect("a free port");
+    server.set_unavailable(true);
+    let client = client_of(&server)
+        .max_backoff(Duration::from_millis(100))
+        .build()
+        .expect("good settings");
+    client.track(Event::new("u", "e"));
+    let is_over = || client.flush(Duration::from_secs(1)).is_ok();
+    let begins = "nothing was delivered for ";
+    // An outage is noticeable after five seconds.
+    for _ in 0..30 {
+        if ours(Level::Warn)
+            .iter()
+            .any(|line| line.starts_with(begins))
+        {
+            break;
+        }
+        assert!(!is_over());
+    }
+    server.set_unavailable(false);
+    client.close(LONG).expect("delivered");
+    let lines = ours(Level::Warn);
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].starts_with(begins), "{lines:?}");
+    assert!(
+        lines[0].ends_with(" s (status 503); records waiting: 1"),
+        "{lines:?}"
+    );
+    assert!(
+        lines[1].starts_with("records are delivered again after "),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn the_warning_of_a_drop_has_the_cause() {
+    let _turn = fresh_log();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let host = format!("http://{}", closed.local_addr().expect("an address"));
+    drop(closed);
+    let client = Trubrics::builder("key")
+        .host(host)
+        .give_up_after(Duration::ZERO)
+        .build()
+        .expect("good settings");
+    client.track(Event::new("u", "e"));
+    let _ = client.close(LONG);
+    let lines = ours(Level::Warn);
+    assert!(
+        lines[0].starts_with("dropping records: the server could not be reached for too long (")
+            && lines[0].contains("refused"),
+        "{lines:?}"
+    );
+}

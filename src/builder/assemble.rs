@@ -99,7 +99,13 @@ impl TrubricsBuilder {
         let parts = WorkerParts {
             accounting: accounting.clone(),
             queue: Arc::new(queue),
-            exchange: Arc::new(Exchange::new(client, transport, api_key, host)),
+            exchange: Arc::new(Exchange::new(
+                client,
+                accounting.clone(),
+                transport,
+                api_key,
+                host,
+            )),
             handle: Arc::new(WorkerHandle::new(control)),
             wake_limits,
         };

@@ -3,15 +3,13 @@
 mod api_key;
 mod assemble;
 
-#[cfg_attr(not(feature = "http"), path = "builder/no_http.rs")]
+#[cfg(feature = "http")]
 mod http;
 
-use std::{convert::Infallible, env, fmt, path::PathBuf, sync::Arc, thread, time::Duration};
+use std::{env, fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use crossbeam_channel::bounded;
 use serde::Serialize;
 
-use self::{assemble::not_started, http::HttpOptions};
 use crate::{
     client::Trubrics,
     content::Content,
@@ -21,7 +19,7 @@ use crate::{
     host::check_host,
     queue::Overflow,
     record::{EventError, Properties, Record},
-    settings::{ContentSettings, QueueSettings, SpoolOptions, WorkerSettings},
+    settings::{ContentSettings, HttpOptions, QueueSettings, SpoolOptions, WorkerSettings},
     transport::Transport,
 };
 
@@ -403,15 +401,7 @@ impl TrubricsBuilder {
     ///
     /// When a setting cannot be used, which the error names, or the thread cannot be started.
     pub fn build(self) -> Result<Trubrics, ConfigError> {
-        let Some((client, worker)) = self.prepare()? else {
-            return Ok(Trubrics::disabled());
-        };
-        let (alive, running) = bounded::<Infallible>(0);
-        let thread = thread::Builder::new()
-            .name("trubrics-worker".into())
-            .spawn(move || worker.run(alive))
-            .map_err(not_started)?;
-        Ok(Trubrics::running(client, thread, running))
+        self.start()
     }
 }
 

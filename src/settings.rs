@@ -1,6 +1,8 @@
 //! The settings of a client as values, in groups: each setting has its field, its default and its bounds here.
 
 pub(crate) mod check;
+#[cfg_attr(not(feature = "http"), path = "settings/no_http.rs")]
+mod http;
 
 use std::{
     path::{self, PathBuf},
@@ -8,6 +10,7 @@ use std::{
 };
 
 use self::check::{at_least, more_than_zero, within};
+pub(crate) use self::http::HttpOptions;
 use crate::{
     batch::BatchLimits,
     content::Content,

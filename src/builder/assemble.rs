@@ -1,19 +1,21 @@
 //! Makes a client and its worker from checked settings.
 
 use std::{
+    convert::Infallible,
     io,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
+    thread,
 };
 
-use crossbeam_channel::unbounded;
+use crossbeam_channel::{bounded, unbounded};
 
 use super::{TrubricsBuilder, api_key::check_api_key};
 use crate::{
     accounting::{Accounting, Budget},
-    client::ClientParts,
+    client::{ClientParts, Trubrics},
     content::ContentRules,
     control::WorkerHandle,
     error::ConfigError,
@@ -24,7 +26,7 @@ use crate::{
     lifecycle::Lifecycle,
     opt_out,
     queue::{Queue, WakeLimits},
-    settings::{QueueSettings, WorkerSettings},
+    settings::{ContentSettings, QueueSettings, WorkerSettings},
     spool::Fingerprint,
     transport::Transport,
     worker::{Worker, WorkerParts},
@@ -34,6 +36,19 @@ use crate::{
 static NEXT_CLIENT: AtomicU32 = AtomicU32::new(0);
 
 impl TrubricsBuilder {
+    /// Checks all settings and starts the worker thread.
+    pub(super) fn start(self) -> Result<Trubrics, ConfigError> {
+        let Some((client, worker)) = self.prepare()? else {
+            return Ok(Trubrics::disabled());
+        };
+        let (alive, running) = bounded::<Infallible>(0);
+        let thread = thread::Builder::new()
+            .name("trubrics-worker".into())
+            .spawn(move || worker.run(alive))
+            .map_err(not_started)?;
+        Ok(Trubrics::running(client, thread, running))
+    }
+
     /// Checks all settings and makes a client and its worker; none if the client is disabled.
     pub(crate) fn prepare(mut self) -> Result<Option<(ClientParts, Worker)>, ConfigError> {
         let api_key = check_api_key(&self.api_key)?;
@@ -87,14 +102,9 @@ impl TrubricsBuilder {
         };
         let has_spool = spool.is_some();
         let wake_limits = wake_limits(&self.queue, &self.worker);
-        let QueueSettings {
-            capacity,
-            bytes,
-            overflow,
-        } = self.queue;
-        let budget = Budget::new(capacity, bytes);
+        let budget = Budget::new(self.queue.capacity, self.queue.bytes);
         let accounting = Arc::new(Accounting::new(client, budget, self.on_drop));
-        let (queue, records) = Queue::new(wake_limits, bytes, accounting.clone());
+        let (queue, records) = Queue::new(wake_limits, self.queue.bytes, accounting.clone());
         let (control, commands) = unbounded();
         let parts = WorkerParts {
             accounting: accounting.clone(),
@@ -112,18 +122,18 @@ impl TrubricsBuilder {
         let request_timeout = self.worker.request_timeout;
         let worker = Worker::new(parts.clone(), self.worker, spool, commands, records)
             .map_err(not_started)?;
-        let content = ContentRules::new(
-            self.content.content,
-            self.content.max_text_bytes,
-            &mut self.defaults,
-        );
+        let ContentSettings {
+            content,
+            max_text_bytes,
+        } = self.content;
+        let content = ContentRules::new(content, max_text_bytes, &mut self.defaults);
         let intake = Intake {
             client,
             accounting,
             queue: parts.queue,
             worker: parts.handle,
             lifecycle: Arc::new(Lifecycle::new()),
-            overflow,
+            overflow: self.queue.overflow,
             defaults: self.defaults,
             before_send: self.before_send,
             content,
@@ -150,6 +160,6 @@ fn wake_limits(queue: &QueueSettings, worker: &WorkerSettings) -> WakeLimits {
     }
 }
 
-pub(super) fn not_started(error: io::Error) -> ConfigError {
+fn not_started(error: io::Error) -> ConfigError {
     ConfigError::new("worker", "thread could not be started").caused_by(error)
 }

@@ -5,14 +5,14 @@ use std::{sync::Arc, time::Duration};
 use crate::{error::ConfigError, transport::Transport};
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct HttpOptions {}
+pub(crate) struct HttpOptions {}
 
 impl HttpOptions {
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
         Ok(())
     }
 
-    pub(super) fn transport(
+    pub(crate) fn transport(
         &self,
         _host: &str,
         _connections: usize,

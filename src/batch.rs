@@ -2,6 +2,7 @@
 
 pub(crate) mod backoff;
 pub(crate) mod delivery;
+pub(crate) mod size_limit;
 
 use crate::record::Encoded;
 

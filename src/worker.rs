@@ -30,7 +30,7 @@ use self::{
 };
 use crate::{
     accounting::{Accounting, Outcome, Unsettled},
-    batch::{BatchLimits, backoff::Backoff, cost, delivery::Effect},
+    batch::{BatchLimits, backoff::Backoff, cost, delivery::Effect, size_limit::SizeLimit},
     catch_panic::{catch_panic, panic_point},
     control::{Control, WorkerHandle},
     deadline::after,
@@ -58,8 +58,8 @@ pub(crate) struct WorkerParts {
 pub(crate) struct Worker {
     parts: WorkerParts,
     settings: WorkerSettings,
-    /// The bounds of a request, as the server accepts them.
-    limits: BatchLimits,
+    /// The largest body of each endpoint, as the server accepts it.
+    size_limits: [SizeLimit; Endpoint::ALL.len()],
     control: Receiver<Control>,
     incoming: Incoming,
     /// The bytes of the records in memory that were taken and are not settled.
@@ -97,7 +97,7 @@ impl Worker {
         let (seed, _) = uuid::Uuid::new_v4().as_u64_pair();
         Ok(Self {
             backoff: Backoff::new(settings.initial_backoff, settings.max_backoff, seed),
-            limits: settings.batch,
+            size_limits: [SizeLimit::new(settings.batch.bytes); Endpoint::ALL.len()],
             settings,
             control,
             incoming: Incoming::new(records, parts.queue.clone(), accounting()),
@@ -269,7 +269,7 @@ impl Worker {
     fn take_unspooled(&mut self) {
         let limit = match self.flush_requested {
             true => usize::MAX,
-            false => self.limits.records,
+            false => self.settings.batch.records,
         };
         if let Some(spooler) = &mut self.spooler {
             let unspooled = spooler.take_unspooled(limit);
@@ -312,11 +312,11 @@ impl Worker {
     }
 
     fn attempt(&mut self, now: Instant) {
-        let limits = self.limits;
         if !self.queue(self.next_endpoint).has_work() {
             self.next_endpoint = self.next_endpoint.other();
         }
         let endpoint = self.next_endpoint;
+        let limits = self.limits(endpoint);
         if self.spooler.is_none() && self.queue(endpoint).has_room(limits) {
             // More may wait by now, and a full batch costs no more than this one.
             self.take(now);
@@ -362,7 +362,7 @@ impl Worker {
             self.backoff.reset();
             self.schedule.succeeded();
         }
-        self.adjust_limits(&batch, bytes, &verdict);
+        self.adjust_size_limit(endpoint, batch.records(), bytes, &verdict);
         let effects = batch
             .delivery
             .apply(verdict, now, self.give_up_after(&batch));
@@ -373,18 +373,26 @@ impl Worker {
         }
     }
 
-    fn adjust_limits(&mut self, batch: &Batch, bytes: usize, verdict: &Verdict) {
+    /// The bounds of a request to this endpoint.
+    fn limits(&self, endpoint: Endpoint) -> BatchLimits {
+        BatchLimits {
+            bytes: self.size_limits[endpoint as usize].bytes(),
+            ..self.settings.batch
+        }
+    }
+
+    fn adjust_size_limit(
+        &mut self,
+        endpoint: Endpoint,
+        records: usize,
+        bytes: usize,
+        verdict: &Verdict,
+    ) {
+        let limit = &mut self.size_limits[endpoint as usize];
         match verdict {
-            // A body of this size will be too large again.
-            Verdict::TooLarge { .. } if batch.records() > 1 => {
-                self.limits.bytes = self.limits.bytes.min(bytes / 2);
-            }
-            // The server may have changed its mind, or have meant a single large record. Small batches prove nothing.
-            Verdict::Delivered if bytes > self.limits.bytes / 2 => {
-                let step = self.limits.bytes / 8 + 1;
-                let grown = self.limits.bytes.saturating_add(step);
-                self.limits.bytes = grown.min(self.settings.batch.bytes);
-            }
+            // A single record cannot be made smaller.
+            Verdict::TooLarge { .. } if records > 1 => limit.note_refused(bytes),
+            Verdict::Delivered => limit.note_accepted(bytes),
             _ => {}
         }
     }

@@ -16,17 +16,13 @@ use crate::{
     reply::{Refusal, Verdict},
 };
 
-/// How often one batch may be split to find its bad records. Each split leads to at most two requests.
-const MAX_SPLITS: u32 = 64;
-
-/// How many splits in a row may pass without an accepted record. A batch of nothing but bad records then costs 33
-/// requests instead of 199.
+/// How many splits in a row may pass without an accepted record. A batch of 100 bad records then costs 33 requests
+/// instead of 199. Splits after which a part was accepted are not limited: each saves good records.
 const MAX_FRUITLESS_SPLITS: u32 = 16;
 
 /// A batch on its way, in the parts that it was taken apart into. The front part is attempted next.
 pub(crate) struct Delivery {
     parts: VecDeque<Part>,
-    splits: u32,
     fruitless_splits: u32,
     first_failure: Option<Instant>,
 }
@@ -59,7 +55,6 @@ impl Delivery {
     pub(crate) fn new(records: Unsettled) -> Self {
         Self {
             parts: VecDeque::from([Part::new(records)]),
-            splits: 0,
             fruitless_splits: 0,
             first_failure: None,
         }
@@ -168,8 +163,9 @@ impl Delivery {
             return Vec::new();
         };
         let count = part.records.len();
-        let named = !part.bad_removed && !bad.is_empty() && bad.iter().all(|index| *index < count);
-        if count > 1 && named {
+        // Indexes beyond the part are wrong, but say nothing about the others.
+        let is_named = !part.bad_removed && bad.iter().any(|index| *index < count);
+        if count > 1 && is_named {
             let is_bad = |index| bad.binary_search(&index).is_ok();
             let (dropped, kept) = part.records.partition(is_bad);
             if !kept.is_empty() {
@@ -224,12 +220,11 @@ impl Delivery {
     }
 
     fn may_split(&self) -> bool {
-        self.splits < MAX_SPLITS && self.fruitless_splits < MAX_FRUITLESS_SPLITS
+        self.fruitless_splits < MAX_FRUITLESS_SPLITS
     }
 
     /// Puts the halves of a part in front. If the part holds a bad record, the second half is a suspect.
     fn split(&mut self, part: Part, is_bad: bool) {
-        self.splits += 1;
         self.fruitless_splits += 1;
         let (first, second) = part.halve();
         self.parts.push_front(Part {

@@ -17,7 +17,7 @@ use crate::{
     defaults,
     error::ConfigError,
     queue::Overflow,
-    spool::{Fingerprint, SpoolSettings},
+    spool::{Fingerprint, SpoolSettings, WhenFull},
 };
 
 /// Bounds of the queue.
@@ -192,6 +192,7 @@ impl SpoolOptions {
     pub(crate) fn for_project(
         self,
         project: Fingerprint,
+        overflow: Overflow,
     ) -> Result<Option<SpoolSettings>, ConfigError> {
         let Some(folder) = self.folder else {
             return Ok(None);
@@ -205,6 +206,10 @@ impl SpoolOptions {
             max_bytes: self.max_bytes,
             max_age: self.max_age,
             sync: self.sync,
+            when_full: match overflow {
+                Overflow::Block => WhenFull::Keep,
+                Overflow::DropNewest => WhenFull::Evict,
+            },
         }))
     }
 }

@@ -68,6 +68,7 @@ pub(crate) struct SpoolSettings {
     pub(crate) max_bytes: u64,
     pub(crate) max_age: Duration,
     pub(crate) sync: bool,
+    pub(crate) when_full: WhenFull,
 }
 
 pub(crate) struct Spool {
@@ -207,14 +208,13 @@ impl Spool {
         Ok(StoreOutcome::Stored)
     }
 
-    /// Whether [`store`](Self::store) is worth a call after it found no room. Does not touch the disk.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the queue does not wait for room on disk yet")
-    )]
-    pub(crate) fn may_have_room(&self, now: Now) -> bool {
-        let until = self.full_since.map(|since| since + FULL_LOOK_INTERVAL);
-        until.is_none_or(|until| now.instant >= until)
+    /// After [`store`](Self::store) found no room: when it is worth another call. Nothing if it is now.
+    pub(crate) fn full_until(&self) -> Option<Instant> {
+        self.full_since.map(|since| since + FULL_LOOK_INTERVAL)
+    }
+
+    pub(crate) fn when_full(&self) -> WhenFull {
+        self.settings.when_full
     }
 
     /// Looks for segments that other processes left, and removes temporary files that were abandoned.

@@ -98,7 +98,10 @@ impl TrubricsBuilder {
         // A transport that sends nothing must not take records out of the spool.
         let spool = match transport.is_dry_run() {
             true => None,
-            false => self.spool.for_project(Fingerprint::of(host, &api_key))?,
+            false => {
+                let project = Fingerprint::of(host, &api_key);
+                self.spool.for_project(project, self.queue.overflow)?
+            }
         };
         let has_spool = spool.is_some();
         let wake_limits = wake_limits(&self.queue, &self.worker);

@@ -37,6 +37,7 @@ fn settings() -> SpoolSettings {
         max_bytes: 4_000,
         max_age: 7 * DAY,
         sync: false,
+        when_full: WhenFull::Evict,
     }
 }
 

@@ -38,21 +38,25 @@ impl Incoming {
         self.taken
     }
 
-    /// Takes all records out. Once the queue is closed, this waits for those that were accepted and are not sent yet.
+    /// Takes out the records that are waiting now, and not those that callers add meanwhile: a fast caller would keep the
+    /// worker here. Once the queue is closed, this waits for records that were accepted and are not sent yet.
     pub(super) fn take(&mut self, is_closed: bool) -> Unsettled {
         let mut taken = Unsettled::new(self.accounting.clone());
-        while let Ok(record) = self.records.try_recv() {
-            self.taken += 1;
-            taken.push(record);
-        }
-        while is_closed
-            && self.accounting.budget().accepted_after(self.taken) > 0
-            && let Ok(record) = self.records.recv()
-        {
+        for _ in 0..self.waiting() {
+            let record = match is_closed {
+                true => self.records.recv().ok(),
+                false => self.records.try_recv().ok(),
+            };
+            let Some(record) = record else { break };
             self.taken += 1;
             taken.push(record);
         }
         taken
+    }
+
+    /// How many records are in the channel or on their way into it.
+    fn waiting(&self) -> u64 {
+        self.accounting.budget().accepted_after(self.taken)
     }
 }
 

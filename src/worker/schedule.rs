@@ -47,6 +47,8 @@ pub(crate) struct SpoolView {
     pub(crate) has_orphans: bool,
     /// When to scan for more of them.
     pub(crate) next_scan: Option<Instant>,
+    /// The spool is full and keeps its records: it is offered no more of them before this.
+    pub(crate) full_until: Option<Instant>,
 }
 
 /// The next thing to do.
@@ -79,6 +81,8 @@ pub(crate) struct Schedule {
     poll_until: Option<Instant>,
     gate: BackoffGate,
     closing: Option<Instant>,
+    /// The last step was to take records.
+    has_just_taken: bool,
 }
 
 impl Schedule {
@@ -90,30 +94,50 @@ impl Schedule {
             poll_until: None,
             gate: BackoffGate::default(),
             closing: None,
+            has_just_taken: false,
         }
     }
 
     pub(crate) fn next(&mut self, now: Instant, view: View) -> Step {
         self.gate.pass(now);
-        if let Some(step) = self.take_first(&view) {
-            return step;
+        let poll_until = self.poll_until.filter(|_| self.is_polling(now));
+        let mut until = earliest(self.closing, poll_until);
+        let takes = self.takes_at_once(now, &view, &mut until);
+        if takes && !self.has_just_taken {
+            self.has_just_taken = true;
+            return Step::Take;
         }
+        // Every other step is a different one, so that callers who track without pause do not keep records from being
+        // sent.
+        self.has_just_taken = false;
         if let Some(step) = self.end_of_closing(now, &view) {
             return step;
         }
-        let poll_until = self.poll_until.filter(|_| self.is_polling(now));
-        let mut until = earliest(self.closing, poll_until);
         let step = match &view.spool {
             None => self.next_in_memory(now, &view, &mut until),
             Some(spool) => self.next_spooled(now, &view, spool, &mut until),
         };
-        step.unwrap_or(Step::Wait(until))
+        step.unwrap_or(match takes {
+            true => Step::Take,
+            false => Step::Wait(until),
+        })
     }
 
-    /// With a spool, records are on disk before anything else is done. A client that closes takes all records.
-    fn take_first(&self, view: &View) -> Option<Step> {
-        let has_priority = self.closing.is_some() || view.spool.is_some();
-        (view.waiting > 0 && has_priority).then_some(Step::Take)
+    /// Whether waiting records are taken whatever their number: to the disk if it has room, or because the client closes.
+    fn takes_at_once(&self, now: Instant, view: &View, until: &mut Option<Instant>) -> bool {
+        if view.waiting == 0 {
+            return false;
+        }
+        let Some(spool) = view.spool.filter(|_| self.closing.is_none()) else {
+            return self.closing.is_some();
+        };
+        match spool.full_until.filter(|full_until| now < *full_until) {
+            Some(full_until) => {
+                *until = earliest(*until, Some(full_until));
+                false
+            }
+            None => true,
+        }
     }
 
     /// Whether a client that closes has nothing more to do.
@@ -123,6 +147,7 @@ impl Schedule {
         // A close that has time to spare delivers the records of other runs too: they may never have had time.
         let has_orphans = spool.has_orphans || spool.is_scan_due(now);
         let is_done = !view.is_busy()
+            && view.waiting == 0
             && spool.held == 0
             && !spool.is_due
             && (now >= deadline || !has_orphans);

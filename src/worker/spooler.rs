@@ -17,7 +17,7 @@ use crate::{
     drop_reason::DropReason,
     logging::{TARGET, logging},
     record::Encoded,
-    spool::{Loaded, Now, Spool, WhenFull},
+    spool::{Loaded, Now, Spool},
 };
 
 pub(super) struct Spooler {
@@ -104,8 +104,10 @@ impl Spooler {
             return;
         }
         let (count, bytes) = (records.len(), cost(records.iter()));
-        let stored =
-            records.lend(|records| self.spool.store(records, WhenFull::Evict, Now::read()));
+        let stored = records.lend(|records| {
+            self.spool
+                .store(records, self.spool.when_full(), Now::read())
+        });
         self.log_disk_state(&stored.map(|_| ()));
         // Before the evicted records are counted: some of these may be among them.
         let stored_bytes = bytes - cost(records.iter());
@@ -187,6 +189,7 @@ impl Spooler {
             is_due: self.spool.has_sealed() || flush_requested && held > 0,
             has_orphans: self.spool.has_orphans(),
             next_scan: self.next_scan,
+            full_until: self.spool.full_until(),
         }
     }
 

@@ -1,8 +1,18 @@
-use std::{sync::mpsc, thread, time::Duration};
+use std::{
+    sync::{
+        atomic::{AtomicBool, Ordering::SeqCst},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
 
 use trubrics::{DropReason, Event, Overflow, Trubrics};
 
-use crate::support::{Gate, LONG, NEVER, assert_balanced, build, client_of, server};
+use crate::{
+    spool::Folder,
+    support::{Gate, LONG, NEVER, assert_balanced, build, client_of, server},
+};
 
 #[test]
 fn a_full_queue_drops_the_newest_and_counts_it() {
@@ -171,4 +181,54 @@ fn a_queue_too_small_for_any_record_says_that_and_not_that_it_is_full() {
     assert!(error.invalid().is_some(), "{error}");
     client.track(Event::new("u", "e"));
     assert_eq!(client.stats().dropped_for(DropReason::Invalid), 1);
+}
+
+#[test]
+fn callers_wait_for_room_in_the_spool_where_blocking_is_asked_for() {
+    const EACH: usize = 3_000;
+    let (server, folder) = (server(), Folder::new());
+    let client = build(
+        client_of(&server)
+            .overflow(Overflow::Block)
+            .queue_capacity(500)
+            .spool(&folder.0)
+            .spool_max_bytes(200_000),
+    );
+    thread::scope(|scope| {
+        for thread in 0..2 {
+            let client = &client;
+            scope.spawn(move || {
+                for index in 0..EACH {
+                    client.track(Event::new(
+                        format!("user {thread}"),
+                        format!("event {index}"),
+                    ));
+                }
+            });
+        }
+    });
+    let _ = client.flush(LONG);
+    let stats = client.stats();
+    assert_eq!(stats.dropped, 0, "{stats:?}");
+    assert_eq!(server.accepted(), 2 * EACH, "{stats:?}");
+}
+
+#[test]
+fn records_are_sent_while_callers_track_without_pause() {
+    let (server, folder) = (server(), Folder::new());
+    let client = build(client_of(&server).spool(&folder.0));
+    let is_enough = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !is_enough.load(SeqCst) {
+                    client.track(Event::new("u", "e"));
+                }
+            });
+        }
+        let arrived = server.wait_for(5_000, LONG);
+        is_enough.store(true, SeqCst);
+        arrived.map(|_| ()).expect("records arrive meanwhile");
+    });
+    let _ = client.close(Duration::ZERO);
 }

@@ -36,6 +36,7 @@ fn settings() -> SpoolSettings {
         max_bytes: 4_000_000,
         max_age: Duration::from_secs(60),
         sync: false,
+        when_full: crate::spool::WhenFull::Evict,
     }
 }
 

@@ -311,6 +311,7 @@ const SPOOLING: View = View {
         is_due: false,
         has_orphans: false,
         next_scan: None,
+        full_until: None,
     }),
     ..NOTHING
 };
@@ -340,13 +341,14 @@ fn an_empty_spool_means_no_wake_up_at_all() {
 
 #[test]
 fn records_go_to_the_disk_before_anything_else_is_done() {
-    let (mut schedule, now) = (schedule(), Instant::now());
+    let now = Instant::now();
     let everything = SpoolView {
         held: 500,
         held_bytes: 5_000,
         is_due: true,
         has_orphans: true,
         next_scan: Some(now),
+        full_until: None,
     };
     for (batched, in_flight) in [(false, false), (true, false), (false, true), (true, true)] {
         let view = View {
@@ -355,8 +357,9 @@ fn records_go_to_the_disk_before_anything_else_is_done() {
             in_flight,
             ..with_spool(everything)
         };
-        assert_eq!(schedule.next(now, view), Step::Take);
+        assert_eq!(schedule().next(now, view), Step::Take);
     }
+    let mut schedule = schedule();
     schedule.failed(now, Some(SECOND), Some(60 * SECOND), None);
     let view = View {
         waiting: 1,
@@ -365,7 +368,8 @@ fn records_go_to_the_disk_before_anything_else_is_done() {
     };
     assert_eq!(schedule.next(now, view), Step::Take, "in a back-off too");
     schedule.close(now);
-    assert_eq!(schedule.next(now, view), Step::Take, "and at the very end");
+    let end = schedule.next(now, view);
+    assert_eq!(end, Step::Abandon, "which stores the rest too");
 }
 
 #[test]
@@ -419,6 +423,7 @@ fn nothing_is_loaded_or_looked_for_while_something_is_in_hand_or_in_flight() {
         is_due: true,
         has_orphans: true,
         next_scan: Some(now),
+        full_until: None,
     };
     let batched = View {
         batched: true,
@@ -462,6 +467,7 @@ fn it_looks_around_when_it_is_time_and_not_before() {
             held,
             has_orphans,
             next_scan: Some(at),
+            full_until: None,
             ..SpoolView::default()
         })
     };
@@ -532,10 +538,12 @@ fn closing_delivers_what_is_on_disk_and_looks_for_more_until_the_deadline() {
     };
     let unknown = SpoolView {
         next_scan: Some(start),
+        full_until: None,
         ..SpoolView::default()
     };
     let looked = SpoolView {
         next_scan: Some(start + 5 * SECOND),
+        full_until: None,
         ..SpoolView::default()
     };
     let on_disk = |spool| View {
@@ -613,4 +621,47 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn with_a_spool_every_other_step_is_not_to_take() {
+    let (mut schedule, now) = (schedule(), Instant::now());
+    let flood = View {
+        batched: true,
+        spool: Some(SpoolView::default()),
+        ..waiting(1_000)
+    };
+    let steps: Vec<_> = (0..4).map(|_| schedule.next(now, flood)).collect();
+    assert_eq!(
+        steps,
+        [Step::Take, Step::Attempt, Step::Take, Step::Attempt]
+    );
+    let busy = View {
+        has_slot: false,
+        ..flood
+    };
+    let steps: Vec<_> = (0..3).map(|_| schedule.next(now, busy)).collect();
+    assert_eq!(
+        steps,
+        [Step::Take, Step::Take, Step::Take],
+        "nothing else to do"
+    );
+}
+
+#[test]
+fn a_full_spool_that_keeps_its_records_is_not_offered_more_of_them() {
+    let (mut schedule, now) = (schedule(), Instant::now());
+    let full = View {
+        in_flight: true,
+        spool: Some(SpoolView {
+            full_until: Some(now + SECOND),
+            ..SpoolView::default()
+        }),
+        ..waiting(10)
+    };
+    assert_eq!(schedule.next(now, full), Step::Wait(Some(now + SECOND)));
+    assert_eq!(schedule.next(now + SECOND, full), Step::Take);
+    schedule.close(now + 9 * SECOND);
+    schedule.next(now, full);
+    assert_eq!(schedule.next(now, full), Step::Take, "it closes");
 }

@@ -135,8 +135,8 @@ impl Accounting {
     }
 
     /// An attempt failed for this cause, and may succeed later. An outage is logged once it has lasted a while.
-    pub(crate) fn attempt_failed(&self, cause: String) {
-        let lasted = self.outage().failed(Instant::now(), cause.clone());
+    pub(crate) fn attempt_failed(&self, cause: &str) {
+        let lasted = self.outage().failed(Instant::now(), cause.to_owned());
         if let Some(lasted) = lasted {
             let (seconds, pending) = (lasted.as_secs(), self.pending());
             logging(

@@ -67,14 +67,14 @@ impl Exchange {
         match &failure {
             None => self.accounting.attempt_succeeded(),
             Some(DeliveryErrorKind::NoAnswer(error)) => {
-                self.accounting.attempt_failed(error.cause_text());
+                self.accounting.attempt_failed(&error.cause_text());
             }
             Some(DeliveryErrorKind::Answer {
                 refusal,
                 is_transient: true,
             }) => {
                 let cause = format!("status {}", refusal.status);
-                self.accounting.attempt_failed(cause);
+                self.accounting.attempt_failed(&cause);
             }
             Some(_) => {}
         }

@@ -123,6 +123,13 @@ impl Exchange {
         answer
     }
 
+    /// Runs `code` while the lock is held, as if another thread held it.
+    #[cfg(test)]
+    pub(crate) fn while_locked(&self, code: impl FnOnce()) {
+        let _locked = self.last_failure_slot();
+        code();
+    }
+
     fn last_failure_slot(&self) -> MutexGuard<'_, Option<Arc<DeliveryError>>> {
         self.last_failure
             .lock()

@@ -40,6 +40,13 @@ impl Lifecycle {
         self.close_by().is_none_or(|close_by| close_by <= deadline)
     }
 
+    /// Runs `code` while the lock is held, as if another thread held it.
+    #[cfg(test)]
+    pub(crate) fn while_locked(&self, code: impl FnOnce()) {
+        let _locked = self.close_by();
+        code();
+    }
+
     fn close_by(&self) -> MutexGuard<'_, Option<Instant>> {
         self.close_by.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    mem,
     sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -31,8 +32,12 @@ pub(crate) struct ClientParts {
     pub(crate) has_spool: bool,
 }
 
-/// What all handles share; the last one to go closes the client.
+/// The owner of the state that all handles share. Its drop, with the last handle, closes the client.
 pub(super) struct Inner {
+    state: Arc<State>,
+}
+
+struct State {
     parts: ClientParts,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// Disconnected when the worker has ended.
@@ -45,32 +50,35 @@ impl Inner {
         thread: JoinHandle<()>,
         running: Receiver<Infallible>,
     ) -> Self {
-        Self {
+        let state = State {
             parts,
             thread: Mutex::new(Some(thread)),
             running,
+        };
+        Self {
+            state: Arc::new(state),
         }
     }
 
     pub(super) fn intake(&self) -> &Intake {
-        &self.parts.intake
+        &self.state.parts.intake
     }
 
     pub(super) fn accounting(&self) -> &Accounting {
-        &self.parts.intake.accounting
+        &self.state.parts.intake.accounting
     }
 
     fn lifecycle(&self) -> &Lifecycle {
-        &self.parts.intake.lifecycle
+        &self.state.parts.intake.lifecycle
     }
 
     fn worker(&self) -> &WorkerHandle {
-        &self.parts.intake.worker
+        &self.state.parts.intake.worker
     }
 
     /// Whether the caller is a hook, the transport or a thread of this client: it would wait for its own end.
     fn is_inside(&self) -> bool {
-        hooks::is_inside(self.parts.intake.client)
+        hooks::is_inside(self.state.parts.intake.client)
     }
 
     pub(super) fn track_sync(&self, record: Record) -> Result<(), DeliveryErrorKind> {
@@ -78,24 +86,24 @@ impl Inner {
         if self.lifecycle().is_forked() {
             return Err(DeliveryErrorKind::Closed);
         }
-        let encoded = self.parts.intake.prepare(record)?;
+        let encoded = self.state.parts.intake.prepare(record)?;
         let mut body = Vec::new();
         write_body([&encoded].into_iter(), &mut body);
-        self.parts.exchange.attempt_once(Attempt {
+        self.state.parts.exchange.attempt_once(Attempt {
             endpoint: encoded.endpoint,
             records: 1,
             body: &body,
-            deadline: after(Instant::now(), self.parts.request_timeout),
+            deadline: after(Instant::now(), self.state.parts.request_timeout),
         })?;
         self.accounting().deliver_directly();
         Ok(())
     }
 
     pub(super) fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
-        let reported = self.accounting().reported_drops();
         if self.lifecycle().is_forked() {
-            return self.outcome(false, reported);
+            return Err(self.not_delivered());
         }
+        let reported = self.accounting().reported_drops();
         if self.is_inside() {
             return Err(FlushError::in_hook(self.accounting().pending()));
         }
@@ -111,10 +119,10 @@ impl Inner {
     }
 
     pub(super) fn close(&self, timeout: Duration) -> Result<(), FlushError> {
-        let reported = self.accounting().reported_drops();
         if self.lifecycle().is_forked() {
-            return self.outcome(false, reported);
+            return Err(self.not_delivered());
         }
+        let reported = self.accounting().reported_drops();
         if self.is_inside() {
             return Err(FlushError::in_hook(self.accounting().pending()));
         }
@@ -122,10 +130,10 @@ impl Inner {
         self.begin_close(times.interrupt_at);
         let is_latest = || self.lifecycle().is_latest(times.interrupt_at);
         if !self.has_ended(times.interrupt_at) && is_latest() {
-            self.parts.exchange.interrupt();
+            self.state.parts.exchange.interrupt();
         }
         // Records that are not on disk yet are worth a moment more.
-        let deadline = if self.parts.has_spool && is_latest() {
+        let deadline = if self.state.parts.has_spool && is_latest() {
             times.with_spool
         } else {
             times.deadline
@@ -137,8 +145,10 @@ impl Inner {
     }
 
     pub(super) fn close_in_time(&self) {
-        let timeout = self.parts.shutdown_timeout;
-        if self.is_inside() {
+        let timeout = self.state.parts.shutdown_timeout;
+        if self.lifecycle().is_forked() {
+            // The parent closes its own client.
+        } else if self.is_inside() {
             // It cannot wait for itself; the worker goes on until it is done.
             self.begin_close(after(Instant::now(), timeout));
         } else {
@@ -149,17 +159,18 @@ impl Inner {
 
     fn begin_close(&self, deadline: Instant) {
         self.lifecycle().begin_close(deadline);
-        self.parts.intake.queue.close();
+        self.state.parts.intake.queue.close();
         self.worker().send(Control::Close { deadline });
     }
 
     /// Waits for the worker's end.
     fn has_ended(&self, deadline: Instant) -> bool {
-        self.running.recv_deadline(deadline) == Err(RecvTimeoutError::Disconnected)
+        self.state.running.recv_deadline(deadline) == Err(RecvTimeoutError::Disconnected)
     }
 
     fn join(&self) {
         let thread = self
+            .state
             .thread
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -170,6 +181,12 @@ impl Inner {
         }
     }
 
+    /// The error of a forked child, which takes no lock: another thread of the parent may have held it at the fork.
+    fn not_delivered(&self) -> FlushError {
+        let accounting = self.accounting();
+        FlushError::new(accounting.pending(), accounting.dropped(), None)
+    }
+
     fn outcome(&self, is_settled: bool, reported: u64) -> Result<(), FlushError> {
         let accounting = self.accounting();
         let pending = accounting.pending();
@@ -178,7 +195,7 @@ impl Inner {
         if (is_settled || pending == 0) && dropped <= reported {
             return Ok(());
         }
-        let cause = self.parts.exchange.last_failure();
+        let cause = self.state.parts.exchange.last_failure();
         Err(FlushError::new(
             pending,
             dropped.saturating_sub(reported),
@@ -216,9 +233,16 @@ impl CloseTimes {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // An explicit close had its own time.
-        if !self.lifecycle().is_closing() {
+        if self.lifecycle().is_forked() {
+            // The drop of a channel takes a lock, which another thread of the parent may have held at the fork. One
+            // count more keeps the state from being dropped.
+            mem::forget(self.state.clone());
+        } else if !self.lifecycle().is_closing() {
+            // An explicit close had its own time.
             self.close_in_time();
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! One attempt over the transport: the request, its log line, and what its answer means.
 
 use std::{
+    mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
@@ -8,6 +9,7 @@ use std::{
 use log::{Level, debug, log_enabled};
 
 use crate::{
+    catch_panic::catch_panic,
     error::{DeliveryError, DeliveryErrorKind},
     hooks::{self, ClientId},
     logging::{TARGET, logging},
@@ -60,7 +62,10 @@ impl Exchange {
     /// Makes one attempt for the worker, and keeps the reason if it fails.
     pub(crate) fn attempt(&self, attempt: Attempt<'_>) -> Verdict {
         let (verdict, failure) = self.exchange(attempt);
-        *self.last_failure_slot() = failure.map(DeliveryError::new).map(Arc::new);
+        let failure = failure.map(DeliveryError::new).map(Arc::new);
+        let former = mem::replace(&mut *self.last_failure_slot(), failure);
+        // The error of the program's transport may take long to drop, or panic.
+        let _ = catch_panic(|| drop(former));
         verdict
     }
 

@@ -11,6 +11,7 @@ mod schedule;
 mod spooler;
 
 use std::{
+    cell::Cell,
     convert::Infallible,
     io,
     sync::Arc,
@@ -86,6 +87,11 @@ pub(crate) struct Worker {
     flush_requested: bool,
 }
 
+thread_local! {
+    /// Dropped after the other thread-locals of the worker, because it is the first: a join after that takes no time.
+    static RUNNING: Cell<Option<Sender<Infallible>>> = const { Cell::new(None) };
+}
+
 impl Worker {
     pub(crate) fn new(
         parts: WorkerParts,
@@ -124,8 +130,9 @@ impl Worker {
         })
     }
 
-    /// Works until the client is closed. `_running` is dropped at the very end: callers of close wait for that.
-    pub(crate) fn run(mut self, _running: Sender<Infallible>) {
+    /// Works until the client is closed. `running` is dropped at the very end: callers of close wait for that.
+    pub(crate) fn run(mut self, running: Sender<Infallible>) {
+        RUNNING.set(Some(running));
         hooks::mark_worker_thread(self.parts.exchange.client());
         let mut reason = DropReason::CloseTimeout;
         if catch_panic(|| self.work()).is_none() {

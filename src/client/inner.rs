@@ -40,7 +40,7 @@ pub(super) struct Inner {
 struct State {
     parts: ClientParts,
     thread: Mutex<Option<JoinHandle<()>>>,
-    /// Disconnected when the worker has ended.
+    /// Disconnected when the worker has ended, and its thread-locals are dropped.
     running: Receiver<Infallible>,
 }
 
@@ -128,16 +128,18 @@ impl Inner {
         }
         let times = CloseTimes::new(Instant::now(), timeout);
         self.begin_close(times.interrupt_at);
-        let is_latest = || self.lifecycle().is_latest(times.interrupt_at);
-        if !self.has_ended(times.interrupt_at) && is_latest() {
+        if !self.has_ended(times.interrupt_at)
+            && self.lifecycle().begin_interrupt(times.interrupt_at)
+        {
             self.state.parts.exchange.interrupt();
         }
         // Records that are not on disk yet are worth a moment more.
-        let deadline = if self.state.parts.has_spool && is_latest() {
-            times.with_spool
-        } else {
-            times.deadline
-        };
+        let deadline =
+            if self.state.parts.has_spool && self.lifecycle().is_latest(times.interrupt_at) {
+                times.with_spool
+            } else {
+                times.deadline
+            };
         if self.has_ended(deadline) {
             self.join();
         }
@@ -158,9 +160,11 @@ impl Inner {
     }
 
     fn begin_close(&self, deadline: Instant) {
-        self.lifecycle().begin_close(deadline);
+        let counts = self.lifecycle().begin_close(deadline);
         self.state.parts.intake.queue.close();
-        self.worker().send(Control::Close { deadline });
+        if counts {
+            self.worker().send(Control::Close { deadline });
+        }
     }
 
     /// Waits for the worker's end.

@@ -1,10 +1,20 @@
-use std::{process, thread, time::Duration};
+#[cfg(unix)]
+use std::process;
+use std::{
+    cell::RefCell,
+    error::Error,
+    fmt, thread,
+    time::{Duration, Instant},
+};
 
-use crate::{Event, Response, Trubrics, TrubricsBuilder, transport_fn};
+use crossbeam_channel::{Receiver, bounded, unbounded};
+
+use crate::{Event, Response, TransportError, Trubrics, transport_fn};
 
 const LONG: Duration = Duration::from_secs(20);
 
-fn builder() -> TrubricsBuilder {
+#[cfg(unix)]
+fn builder() -> crate::TrubricsBuilder {
     Trubrics::builder("key").transport(transport_fn(|_| Ok(Response::new(200))))
 }
 
@@ -87,4 +97,114 @@ fn the_last_drop_of_an_inherited_handle_drops_no_part_of_the_client() {
 #[cfg(unix)]
 fn exit_code(status: i32) -> i32 {
     status >> 8 & 0xff
+}
+
+#[test]
+fn a_close_after_an_interrupted_one_makes_no_further_attempt() {
+    let (began, requests) = unbounded();
+    let (release, released) = bounded::<()>(0);
+    let transport = transport_fn(move |_| {
+        let _ = began.send(());
+        let _ = released.recv();
+        Err(TransportError::new("no server"))
+    });
+    let client = Trubrics::builder("key").transport(transport).build();
+    let client = client.expect("a client");
+    client.track(Event::new("user", "Sign up"));
+    let _ = client.flush(Duration::ZERO);
+    requests.recv().expect("a request");
+    client.close(Duration::ZERO).expect_err("it hangs");
+    let started = Instant::now();
+    thread::scope(|scope| {
+        let second = scope.spawn(|| client.close(LONG));
+        // The second close has sent its message, if it sends one, when its thread waits; a late one fails no test.
+        drop(release);
+        let _ = second.join();
+    });
+    assert!(started.elapsed() < LONG / 2);
+    assert_eq!(requests.try_iter().count(), 0);
+    assert_eq!(client.stats().pending, 0);
+}
+
+/// Waits in its drop until the test lets it go on.
+struct Slow(RefCell<Option<Receiver<()>>>);
+
+impl Drop for Slow {
+    fn drop(&mut self) {
+        if let Some(released) = self.0.take() {
+            let _ = released.recv_timeout(LONG);
+        }
+    }
+}
+
+thread_local! {
+    static SLOW: Slow = const { Slow(RefCell::new(None)) };
+}
+
+#[test]
+fn close_waits_for_thread_locals_only_until_its_deadline() {
+    let (release, released) = bounded::<()>(0);
+    let transport = transport_fn(move |_| {
+        SLOW.with(|slow| slow.0.replace(Some(released.clone())));
+        Ok(Response::new(200))
+    });
+    let client = Trubrics::builder("key").transport(transport).build();
+    let client = client.expect("a client");
+    client.track(Event::new("user", "Sign up"));
+    client.flush(LONG).expect("delivered");
+    let started = Instant::now();
+    client.close(LONG / 100).expect("delivered");
+    assert!(started.elapsed() < LONG / 2);
+    drop(release);
+}
+
+/// A cause of an error whose drop waits until the test lets it go on, and panics then.
+#[derive(Debug)]
+struct SlowBomb(Receiver<()>);
+
+impl Drop for SlowBomb {
+    fn drop(&mut self) {
+        let _ = self.0.recv_timeout(LONG);
+        panic!("dropped");
+    }
+}
+
+impl fmt::Display for SlowBomb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("slow")
+    }
+}
+
+impl Error for SlowBomb {}
+
+#[test]
+fn the_drop_of_a_transport_error_delays_no_caller_and_costs_no_record() {
+    let (release, released) = bounded::<()>(0);
+    let (began, requests) = unbounded();
+    let transport = transport_fn(move |_| {
+        let _ = began.send(());
+        match began.len() {
+            1 => Err(TransportError::new(SlowBomb(released.clone()))),
+            _ => Err(TransportError::new("no server")),
+        }
+    });
+    let client = Trubrics::builder("key")
+        .transport(transport)
+        .initial_backoff(Duration::from_millis(1))
+        .build()
+        .expect("a client");
+    client.track(Event::new("user", "Sign up"));
+    let _ = client.flush(Duration::ZERO);
+    while requests.len() < 2 {
+        thread::yield_now();
+    }
+    let started = Instant::now();
+    client.flush(LONG / 100).expect_err("no server");
+    assert!(started.elapsed() < LONG / 2);
+    drop(release);
+    while requests.len() < 3 {
+        assert!(started.elapsed() < LONG, "the worker does not go on");
+        thread::yield_now();
+    }
+    client.close(Duration::ZERO).expect_err("no server");
 }

@@ -142,13 +142,14 @@ impl Worker {
             self.parts.queue.close();
             reason = DropReason::Internal;
         }
-        let accounting = self.parts.accounting.clone();
+        let (accounting, handle) = (self.parts.accounting.clone(), self.parts.handle.clone());
         // Records that a panic keeps from being abandoned are settled when the worker is dropped.
         let _ = catch_panic(move || {
             self.abandon(reason);
             self.dispatcher.end();
         });
         accounting.end();
+        handle.end_flushes();
     }
 
     fn work(&mut self) {
@@ -189,14 +190,11 @@ impl Worker {
     fn handle(&mut self, control: Control) {
         match control {
             Control::Wake => {
-                if self.parts.handle.take_flags() {
+                if let Some(requests) = self.parts.handle.take_flush_requests() {
                     self.request_flush();
+                    let received = self.progress(EndpointQueue::received, Spool::stored);
+                    self.flush_waiters.add(requests, received);
                 }
-            }
-            Control::Flush { deadline, done } => {
-                self.request_flush();
-                let received = self.progress(EndpointQueue::received, Spool::stored);
-                self.flush_waiters.add(deadline, done, received);
             }
             Control::Close { deadline } => {
                 self.schedule.close(deadline);

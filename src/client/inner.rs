@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use crate::{
     accounting::Accounting,
@@ -112,9 +112,7 @@ impl Inner {
             self.worker().request_flush();
             return self.outcome(false, reported);
         }
-        let (done, settled) = bounded(1);
-        self.worker().send(Control::Flush { deadline, done });
-        let is_settled = settled.recv_deadline(deadline).is_ok();
+        let is_settled = self.worker().flush(deadline);
         self.outcome(is_settled, reported)
     }
 

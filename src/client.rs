@@ -103,14 +103,16 @@ impl Trubrics {
 
     /// Waits until all records that were tracked before the call are delivered or dropped, at most for `timeout`.
     ///
-    /// One attempt is made at once, even in a back-off, but not against a `Retry-After` of the server. When no attempt
-    /// is left within the time, it returns early. With `Duration::ZERO` it does not wait, but has all records sent.
+    /// One attempt is made at once, even in a back-off, but not against a `Retry-After` of the server. After a failure,
+    /// further attempts are spread over the time that is left. With `Duration::ZERO` this does not wait: all records are
+    /// sent as soon as possible, and the call succeeds.
     ///
     /// # Errors
     ///
-    /// When time ran out, or records were dropped since the last flush; the error says how many of each, and its source
-    /// why the last request failed, if it did. A call from a hook, a transport, or a logger that the client's own threads
-    /// call, does nothing and says so.
+    /// When time ran out, or records of any caller were dropped during the call. The error says how many are pending and
+    /// how many were dropped, and its source says why the last request failed, if it did. Earlier drops are in
+    /// [`stats`](Self::stats), and in the error of [`close`](Self::close). A call from a hook, a transport, or a logger
+    /// that the client's own threads call returns an error at once.
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
         match &self.inner {
             Some(inner) => inner.flush(timeout),
@@ -120,19 +122,24 @@ impl Trubrics {
 
     /// Flushes, and ends the worker thread; returns within `timeout` whatever the network does.
     ///
-    /// Records that are not delivered by then are dropped as [`DropReason::CloseTimeout`](crate::DropReason::CloseTimeout),
-    /// and the request in flight is interrupted. If it cannot be interrupted (a connection that is being made, a transport
-    /// without [`interrupt`](crate::Transport::interrupt)), its thread is detached; records held by a detached worker stay
-    /// pending. Later records are dropped as [`DropReason::Closed`](crate::DropReason::Closed). A second call waits for the
-    /// same end, and the drop of the last handle no longer. `Duration::ZERO` gives up all records at once.
+    /// Attempts go on until shortly before the deadline. The call returns early if a `Retry-After` of the server leaves no
+    /// attempt. Records that are not delivered by then are dropped as
+    /// [`DropReason::CloseTimeout`](crate::DropReason::CloseTimeout), and the request in flight is interrupted. If it
+    /// cannot be interrupted (a connection that is being made, a transport without
+    /// [`interrupt`](crate::Transport::interrupt)), its thread is detached; records held by a detached worker stay pending.
+    /// Later records are dropped as [`DropReason::Closed`](crate::DropReason::Closed). A second call waits for the same
+    /// end, and gives the worker more time only before the request is interrupted. The drop of the last handle waits no
+    /// longer. `Duration::ZERO` gives up all records at once.
     ///
     /// With a [`spool`](crate::TrubricsBuilder::spool) nothing is dropped: records that are not delivered by then stay
-    /// there for the next run. With `Duration::ZERO` this returns when they are on disk, after a second at most if the
-    /// disk hangs. In the time that is left, records of earlier runs are delivered too.
+    /// there for the next run, and once all records are on disk, the first attempt that fails ends the call. With
+    /// `Duration::ZERO` this returns when they are on disk, after a second at most if the disk hangs. In the time that is
+    /// left, records of earlier runs are delivered too.
     ///
     /// # Errors
     ///
-    /// As [`flush`](Self::flush).
+    /// When records are pending, or the client dropped any record since it was built: the error counts all of them. A
+    /// call from a hook, a transport, or a logger that the client's own threads call returns an error at once.
     pub fn close(&self, timeout: Duration) -> Result<(), FlushError> {
         match &self.inner {
             Some(inner) => inner.close(timeout),

@@ -100,7 +100,11 @@ impl Worker {
         control: Receiver<Control>,
         records: Receiver<Encoded>,
     ) -> io::Result<Self> {
-        let schedule = Schedule::new(settings.flush_interval, parts.wake_limits);
+        let schedule = Schedule::new(
+            settings.flush_interval,
+            settings.initial_backoff,
+            parts.wake_limits,
+        );
         // Records must get to the disk while a request is in flight, so another thread makes it.
         let exchange = parts.exchange.clone();
         let dispatcher = match (settings.max_concurrent_requests, &spool) {
@@ -249,7 +253,7 @@ impl Worker {
             spool: self
                 .spooler
                 .as_ref()
-                .map(|spooler| spooler.view(self.flush_requested)),
+                .map(|spooler| spooler.view(self.flush_requested, self.batched_bytes)),
         }
     }
 
@@ -492,13 +496,12 @@ impl Worker {
     }
 
     fn answer_flushes(&mut self, now: Instant) {
-        if self.flush_waiters.is_empty() {
-            return;
+        if !self.flush_waiters.is_empty() {
+            let settled = self.progress(EndpointQueue::settled, Spool::settled);
+            self.flush_waiters.answer(&settled, now);
         }
-        let settled = self.progress(EndpointQueue::settled, Spool::settled);
-        let (dispatcher, schedule) = (&self.dispatcher, &self.schedule);
-        let is_hopeless = |deadline| dispatcher.is_idle() && schedule.is_shut_until(deadline);
-        self.flush_waiters.answer(&settled, now, is_hopeless);
+        let deadline = self.flush_waiters.earliest_deadline();
+        self.schedule.set_flush_deadline(now, deadline);
     }
 
     /// Leaves records on disk there, and drops all others: batched, in flight and in the channel.

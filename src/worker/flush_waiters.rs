@@ -37,20 +37,18 @@ impl FlushWaiters {
     }
 
     /// Answers callers whose records are settled, and drops those whose time is over.
-    pub(super) fn answer(
-        &mut self,
-        settled: &Progress,
-        now: Instant,
-        is_hopeless: impl Fn(Instant) -> bool,
-    ) {
+    pub(super) fn answer(&mut self, settled: &Progress, now: Instant) {
         self.0.retain(|waiter| {
-            let deadline = waiter.request.deadline;
             let is_done = settled.reaches(&waiter.target);
             if is_done {
                 let _ = waiter.request.done.try_send(());
             }
-            !is_done && now < deadline && !is_hopeless(deadline)
+            !is_done && now < waiter.request.deadline
         });
+    }
+
+    pub(super) fn earliest_deadline(&self) -> Option<Instant> {
+        self.0.iter().map(|waiter| waiter.request.deadline).min()
     }
 
     pub(super) fn is_empty(&self) -> bool {

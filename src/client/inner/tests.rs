@@ -208,3 +208,34 @@ fn the_drop_of_a_transport_error_delays_no_caller_and_costs_no_record() {
     }
     client.close(Duration::ZERO).expect_err("no server");
 }
+
+#[test]
+fn close_delivers_to_a_server_that_appears_before_its_deadline() {
+    let appears_at = Instant::now() + Duration::from_millis(1_400);
+    let transport = transport_fn(move |_| match Instant::now() < appears_at {
+        true => Err(TransportError::new("no server")),
+        false => Ok(Response::new(200)),
+    });
+    let client = Trubrics::builder("key").transport(transport).build();
+    let client = client.expect("a client");
+    for _ in 0..50 {
+        client.track(Event::new("user", "Sign up"));
+    }
+    client.close(Duration::from_secs(2)).expect("delivered");
+    assert_eq!(client.stats().delivered, 50);
+}
+
+#[test]
+fn a_flush_that_cannot_deliver_waits_for_its_deadline() {
+    let response = |_: &crate::Request<'_>| Ok(Response::new(429).with_header("retry-after", "60"));
+    let client = Trubrics::builder("key").transport(transport_fn(response));
+    let client = client.build().expect("a client");
+    client.track(Event::new("user", "Sign up"));
+    let time = Duration::from_millis(200);
+    for _ in 0..2 {
+        let started = Instant::now();
+        client.flush(time).expect_err("the server is busy");
+        assert!(started.elapsed() >= time);
+    }
+    let _ = client.close(Duration::ZERO);
+}

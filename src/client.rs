@@ -1,25 +1,15 @@
 //! The handle that programs hold: it passes records to the intake, and waits for the worker on request.
 
-use std::{
-    convert::Infallible,
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-    thread::JoinHandle,
-    time::{Duration, Instant},
-};
+mod inner;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+use std::{convert::Infallible, fmt, sync::Arc, thread::JoinHandle, time::Duration};
 
+use crossbeam_channel::Receiver;
+
+pub(crate) use self::inner::ClientParts;
+use self::inner::Inner;
 use crate::{
-    accounting::Accounting,
-    batch::write_body,
-    control::{Control, WorkerHandle},
-    deadline::after,
-    error::{DeliveryError, DeliveryErrorKind, FlushError, TrackError},
-    exchange::{Attempt, Exchange},
-    hooks,
-    intake::Intake,
-    lifecycle::Lifecycle,
+    error::{DeliveryError, FlushError, TrackError},
     record::Record,
     stats::Stats,
 };
@@ -62,11 +52,7 @@ impl Trubrics {
         thread: JoinHandle<()>,
         running: Receiver<Infallible>,
     ) -> Self {
-        let inner = Inner {
-            parts,
-            thread: Mutex::new(Some(thread)),
-            running,
-        };
+        let inner = Inner::new(parts, thread, running);
         Self {
             inner: Some(Arc::new(inner)),
         }
@@ -79,7 +65,7 @@ impl Trubrics {
     /// [`stats`](Self::stats) and reported to [`on_drop`](crate::TrubricsBuilder::on_drop).
     pub fn track(&self, record: impl Into<Record>) {
         if let Some(inner) = &self.inner {
-            inner.parts.intake.track(record.into());
+            inner.intake().track(record.into());
         }
     }
 
@@ -95,7 +81,7 @@ impl Trubrics {
     /// [`stats`](Self::stats): it is the caller's again.
     pub fn try_track(&self, record: impl Into<Record>) -> Result<(), TrackError> {
         match &self.inner {
-            Some(inner) => inner.parts.intake.try_track(record.into()),
+            Some(inner) => inner.intake().try_track(record.into()),
             None => Ok(()),
         }
     }
@@ -117,14 +103,16 @@ impl Trubrics {
 
     /// Waits until all records that were tracked before the call are delivered or dropped, at most for `timeout`.
     ///
-    /// One attempt is made at once, even in a back-off, but not against a `Retry-After` of the server. When no attempt
-    /// is left within the time, it returns early. With `Duration::ZERO` it does not wait, but has all records sent.
+    /// One attempt is made at once, even in a back-off, but not against a `Retry-After` of the server. After a failure,
+    /// further attempts are spread over the time that is left. With `Duration::ZERO` this does not wait: all records are
+    /// sent as soon as possible, and the call succeeds.
     ///
     /// # Errors
     ///
-    /// When time ran out, or records were dropped since the last flush; the error says how many of each, and its source
-    /// why the last request failed, if it did. A call from a hook, a transport, or a logger that the client's own threads
-    /// call, does nothing and says so.
+    /// When time ran out, or records of any caller were dropped during the call. The error says how many are pending and
+    /// how many were dropped, and its source says why the last request failed, if it did. Earlier drops are in
+    /// [`stats`](Self::stats), and in the error of [`close`](Self::close). A call from a hook, a transport, or a logger
+    /// that the client's own threads call returns an error at once.
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
         match &self.inner {
             Some(inner) => inner.flush(timeout),
@@ -134,19 +122,24 @@ impl Trubrics {
 
     /// Flushes, and ends the worker thread; returns within `timeout` whatever the network does.
     ///
-    /// Records that are not delivered by then are dropped as [`DropReason::CloseTimeout`](crate::DropReason::CloseTimeout),
-    /// and the request in flight is interrupted. If it cannot be interrupted (a connection that is being made, a transport
-    /// without [`interrupt`](crate::Transport::interrupt)), its thread is detached; records held by a detached worker stay
-    /// pending. Later records are dropped as [`DropReason::Closed`](crate::DropReason::Closed). A second call waits for the
-    /// same end, and the drop of the last handle no longer. `Duration::ZERO` gives up all records at once.
+    /// Attempts go on until shortly before the deadline. The call returns early if a `Retry-After` of the server leaves no
+    /// attempt. Records that are not delivered by then are dropped as
+    /// [`DropReason::CloseTimeout`](crate::DropReason::CloseTimeout), and the request in flight is interrupted. If it
+    /// cannot be interrupted (a connection that is being made, a transport without
+    /// [`interrupt`](crate::Transport::interrupt)), its thread is detached; records held by a detached worker stay pending.
+    /// Later records are dropped as [`DropReason::Closed`](crate::DropReason::Closed). A second call waits for the same
+    /// end, and gives the worker more time only before the request is interrupted. The drop of the last handle waits no
+    /// longer. `Duration::ZERO` gives up all records at once.
     ///
     /// With a [`spool`](crate::TrubricsBuilder::spool) nothing is dropped: records that are not delivered by then stay
-    /// there for the next run. With `Duration::ZERO` this returns when they are on disk, after a second at most if the
-    /// disk hangs. In the time that is left, records of earlier runs are delivered too.
+    /// there for the next run, and once all records are on disk, the first attempt that fails ends the call. With
+    /// `Duration::ZERO` this returns when they are on disk, after a second at most if the disk hangs. In the time that is
+    /// left, records of earlier runs are delivered too.
     ///
     /// # Errors
     ///
-    /// As [`flush`](Self::flush).
+    /// When records are pending, or the client dropped any record since it was built: the error counts all of them. A
+    /// call from a hook, a transport, or a logger that the client's own threads call returns an error at once.
     pub fn close(&self, timeout: Duration) -> Result<(), FlushError> {
         match &self.inner {
             Some(inner) => inner.close(timeout),
@@ -178,190 +171,5 @@ impl fmt::Debug for Trubrics {
             None => client.field("disabled", &true),
         };
         client.finish_non_exhaustive()
-    }
-}
-
-/// What a running client is made of.
-pub(crate) struct ClientParts {
-    pub(crate) intake: Intake,
-    pub(crate) exchange: Arc<Exchange>,
-    pub(crate) request_timeout: Duration,
-    pub(crate) shutdown_timeout: Duration,
-    pub(crate) has_spool: bool,
-}
-
-/// What all handles share; the last one to go closes the client.
-struct Inner {
-    parts: ClientParts,
-    thread: Mutex<Option<JoinHandle<()>>>,
-    /// Disconnected when the worker has ended.
-    running: Receiver<Infallible>,
-}
-
-impl Inner {
-    fn accounting(&self) -> &Accounting {
-        &self.parts.intake.accounting
-    }
-
-    fn lifecycle(&self) -> &Lifecycle {
-        &self.parts.intake.lifecycle
-    }
-
-    fn worker(&self) -> &WorkerHandle {
-        &self.parts.intake.worker
-    }
-
-    /// Whether the caller is a hook, the transport or a thread of this client: it would wait for its own end.
-    fn is_inside(&self) -> bool {
-        hooks::is_inside(self.parts.intake.client)
-    }
-
-    fn track_sync(&self, record: Record) -> Result<(), DeliveryErrorKind> {
-        // The connections are the parent's: two processes would write on them at once.
-        if self.lifecycle().is_forked() {
-            return Err(DeliveryErrorKind::Closed);
-        }
-        let encoded = self.parts.intake.prepare(record)?;
-        let mut body = Vec::new();
-        write_body([&encoded].into_iter(), &mut body);
-        self.parts.exchange.attempt_once(Attempt {
-            endpoint: encoded.endpoint,
-            records: 1,
-            body: &body,
-            deadline: after(Instant::now(), self.parts.request_timeout),
-        })?;
-        self.accounting().deliver_directly();
-        Ok(())
-    }
-
-    fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
-        let reported = self.accounting().reported_drops();
-        if self.lifecycle().is_forked() {
-            return self.outcome(false, reported);
-        }
-        if self.is_inside() {
-            return Err(FlushError::in_hook(self.accounting().pending()));
-        }
-        let deadline = after(Instant::now(), timeout);
-        if timeout.is_zero() {
-            self.worker().request_flush();
-            return self.outcome(false, reported);
-        }
-        let (done, settled) = bounded(1);
-        self.worker().send(Control::Flush { deadline, done });
-        let is_settled = settled.recv_deadline(deadline).is_ok();
-        self.outcome(is_settled, reported)
-    }
-
-    fn close(&self, timeout: Duration) -> Result<(), FlushError> {
-        let reported = self.accounting().reported_drops();
-        if self.lifecycle().is_forked() {
-            return self.outcome(false, reported);
-        }
-        if self.is_inside() {
-            return Err(FlushError::in_hook(self.accounting().pending()));
-        }
-        let times = CloseTimes::new(Instant::now(), timeout);
-        self.begin_close(times.interrupt_at);
-        let is_latest = || self.lifecycle().is_latest(times.interrupt_at);
-        if !self.has_ended(times.interrupt_at) && is_latest() {
-            self.parts.exchange.interrupt();
-        }
-        // Records that are not on disk yet are worth a moment more.
-        let deadline = if self.parts.has_spool && is_latest() {
-            times.with_spool
-        } else {
-            times.deadline
-        };
-        if self.has_ended(deadline) {
-            self.join();
-        }
-        self.outcome(false, reported)
-    }
-
-    fn close_in_time(&self) {
-        let timeout = self.parts.shutdown_timeout;
-        if self.is_inside() {
-            // It cannot wait for itself; the worker goes on until it is done.
-            self.begin_close(after(Instant::now(), timeout));
-        } else {
-            // There is no caller to return the error to; the drops are logged.
-            let _ = self.close(timeout);
-        }
-    }
-
-    fn begin_close(&self, deadline: Instant) {
-        self.lifecycle().begin_close(deadline);
-        self.parts.intake.queue.close();
-        self.worker().send(Control::Close { deadline });
-    }
-
-    /// Waits for the worker's end.
-    fn has_ended(&self, deadline: Instant) -> bool {
-        self.running.recv_deadline(deadline) == Err(RecvTimeoutError::Disconnected)
-    }
-
-    fn join(&self) {
-        let thread = self
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(thread) = thread {
-            // The worker catches its panics itself, and reports them.
-            let _ = thread.join();
-        }
-    }
-
-    fn outcome(&self, is_settled: bool, reported: u64) -> Result<(), FlushError> {
-        let accounting = self.accounting();
-        let pending = accounting.pending();
-        let dropped = accounting.dropped();
-        accounting.mark_reported(dropped);
-        if (is_settled || pending == 0) && dropped <= reported {
-            return Ok(());
-        }
-        let cause = self.parts.exchange.last_failure();
-        Err(FlushError::new(
-            pending,
-            dropped.saturating_sub(reported),
-            cause,
-        ))
-    }
-}
-
-/// The moments of a close.
-struct CloseTimes {
-    /// When the request in flight is interrupted. The worker is to be done by then.
-    interrupt_at: Instant,
-    deadline: Instant,
-    /// The deadline while the worker writes to the spool.
-    with_spool: Instant,
-}
-
-/// How long before its deadline a close interrupts the request in flight: enough for the worker to notice, drop the
-/// remaining records and end on a busy machine.
-const INTERRUPT_GRACE: Duration = Duration::from_millis(100);
-
-/// How long a close waits for the disk, however little time it was given. It usually takes a millisecond or two.
-const SPOOL_GRACE: Duration = Duration::from_secs(1);
-
-impl CloseTimes {
-    fn new(now: Instant, timeout: Duration) -> Self {
-        let deadline = after(now, timeout);
-        Self {
-            interrupt_at: deadline - INTERRUPT_GRACE.min(timeout / 4),
-            deadline,
-            with_spool: deadline.max(now + SPOOL_GRACE),
-        }
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        // An explicit close had its own time.
-        if !self.lifecycle().is_closing() {
-            self.close_in_time();
-        }
     }
 }

@@ -1,21 +1,22 @@
 //! The control channel: what callers and sender threads say to the worker, and how they wake it no more often than needed.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering::SeqCst},
+    mem,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
     time::Instant,
 };
 
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Sender, bounded};
 
 use crate::reply::Verdict;
 
 /// A message to the worker.
 pub(crate) enum Control {
-    /// Look at the queue and at the flags of the [`WorkerHandle`].
+    /// Look at the queue, and at the flags and flush requests of the [`WorkerHandle`].
     Wake,
-    /// Deliver all records that were tracked before this, then answer. The sender is dropped without an answer when
-    /// they will not be settled in time.
-    Flush { deadline: Instant, done: Sender<()> },
     /// The queue is closed: deliver what is left, and end by this deadline.
     Close { deadline: Instant },
     /// A request that a sender thread made has ended.
@@ -30,6 +31,23 @@ pub(crate) struct SendResult {
     pub(crate) body: Vec<u8>,
 }
 
+/// A caller that waits for the delivery of all records that were tracked before.
+pub(crate) struct FlushRequest {
+    number: u64,
+    pub(crate) deadline: Instant,
+    /// Answers the caller. Dropped without an answer when the worker ends.
+    pub(crate) done: Sender<()>,
+}
+
+/// The flush requests that the worker has not seen yet.
+#[derive(Default)]
+struct FlushRequests {
+    unseen: Vec<FlushRequest>,
+    /// The number of the next request.
+    next: u64,
+    has_ended: bool,
+}
+
 /// The other threads' end of the control channel.
 pub(crate) struct WorkerHandle {
     control: Sender<Control>,
@@ -37,6 +55,7 @@ pub(crate) struct WorkerHandle {
     is_waking: AtomicBool,
     /// A caller wants all records to be sent, but does not wait for it.
     is_flush_requested: AtomicBool,
+    flushes: Mutex<FlushRequests>,
 }
 
 impl WorkerHandle {
@@ -45,6 +64,7 @@ impl WorkerHandle {
             control,
             is_waking: AtomicBool::new(false),
             is_flush_requested: AtomicBool::new(false),
+            flushes: Mutex::default(),
         }
     }
 
@@ -61,15 +81,91 @@ impl WorkerHandle {
         self.wake();
     }
 
-    /// Clears the wake flag and returns whether a flush was requested. The worker calls it *before* it reads the queue,
-    /// so a concurrent wake-up is never lost.
-    pub(crate) fn take_flags(&self) -> bool {
+    /// Has the worker send all records now, and waits until they are settled, or the worker ends. Returns whether they
+    /// were settled by the deadline. A caller whose time is over takes its request back, so that requests do not pile up
+    /// while the worker is busy.
+    pub(crate) fn flush(&self, deadline: Instant) -> bool {
+        let (done, settled) = bounded(1);
+        let Some(number) = self.flushes().add(deadline, done) else {
+            return false;
+        };
+        self.request_flush();
+        let is_settled = settled.recv_deadline(deadline).is_ok();
+        if !is_settled {
+            self.flushes()
+                .unseen
+                .retain(|request| request.number != number);
+        }
+        is_settled
+    }
+
+    /// Clears the wake flag, and takes the flush requests; None if no flush was requested. The worker calls it *before* it
+    /// reads the queue, so a concurrent wake-up is never lost.
+    pub(crate) fn take_flush_requests(&self) -> Option<Vec<FlushRequest>> {
         self.is_waking.store(false, SeqCst);
-        self.is_flush_requested.swap(false, SeqCst)
+        let is_requested = self.is_flush_requested.swap(false, SeqCst);
+        // A caller adds its request before it sets the flag.
+        let requests = mem::take(&mut self.flushes().unseen);
+        (is_requested || !requests.is_empty()).then_some(requests)
+    }
+
+    /// The worker has ended: no flush waits any more.
+    pub(crate) fn end_flushes(&self) {
+        let mut flushes = self.flushes();
+        flushes.has_ended = true;
+        flushes.unseen.clear();
+    }
+
+    fn flushes(&self) -> MutexGuard<'_, FlushRequests> {
+        self.flushes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends a message. A worker that has ended needs none.
     pub(crate) fn send(&self, control: Control) {
         let _ = self.control.send(control);
+    }
+}
+
+impl FlushRequests {
+    /// Adds a request and returns its number. None if the worker has ended.
+    fn add(&mut self, deadline: Instant, done: Sender<()>) -> Option<u64> {
+        if self.has_ended {
+            return None;
+        }
+        let number = self.next;
+        self.next += 1;
+        self.unseen.push(FlushRequest {
+            number,
+            deadline,
+            done,
+        });
+        Some(number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    use crossbeam_channel::unbounded;
+
+    #[test]
+    fn flushes_beside_a_busy_worker_do_not_pile_up() {
+        let (control, messages) = unbounded();
+        let handle = WorkerHandle::new(control);
+        for _ in 0..100 {
+            assert!(!handle.flush(Instant::now() + Duration::from_nanos(1)));
+        }
+        assert_eq!(messages.len(), 1);
+        assert_eq!(handle.flushes().unseen.len(), 0);
+    }
+
+    #[test]
+    fn no_flush_waits_for_a_worker_that_has_ended() {
+        let (control, _messages) = unbounded();
+        let handle = WorkerHandle::new(control);
+        handle.end_flushes();
+        assert!(!handle.flush(Instant::now() + Duration::from_secs(3_600)));
     }
 }

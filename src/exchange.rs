@@ -1,6 +1,7 @@
 //! One attempt over the transport: the request, its log line, and what its answer means.
 
 use std::{
+    mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
@@ -9,6 +10,7 @@ use log::{Level, debug, log_enabled};
 
 use crate::{
     accounting::Accounting,
+    catch_panic::catch_panic,
     error::{DeliveryError, DeliveryErrorKind},
     hooks::{self, ClientId},
     logging::{TARGET, logging},
@@ -64,22 +66,29 @@ impl Exchange {
     /// Makes one attempt for the worker, and keeps the reason if it fails.
     pub(crate) fn attempt(&self, attempt: Attempt<'_>) -> Verdict {
         let (verdict, failure) = self.exchange(attempt);
-        match &failure {
-            None => self.accounting.attempt_succeeded(),
+        self.note_attempt(failure.as_ref());
+        let failure = failure.map(DeliveryError::new).map(Arc::new);
+        let former = mem::replace(&mut *self.last_failure_slot(), failure);
+        // The error of the program's transport may take long to drop, or panic.
+        let _ = catch_panic(|| drop(former));
+        verdict
+    }
+
+    /// Notes an attempt for the log of outages.
+    fn note_attempt(&self, failure: Option<&DeliveryErrorKind>) {
+        let cause = match failure {
+            None => return self.accounting.attempt_succeeded(),
+            // The text of a transport's error is the program's own code.
             Some(DeliveryErrorKind::NoAnswer(error)) => {
-                self.accounting.attempt_failed(&error.cause_text());
+                catch_panic(|| error.cause_text()).unwrap_or_default()
             }
             Some(DeliveryErrorKind::Answer {
                 refusal,
                 is_transient: true,
-            }) => {
-                let cause = format!("status {}", refusal.status);
-                self.accounting.attempt_failed(&cause);
-            }
-            Some(_) => {}
-        }
-        *self.last_failure_slot() = failure.map(DeliveryError::new).map(Arc::new);
-        verdict
+            }) => format!("status {}", refusal.status),
+            Some(_) => return,
+        };
+        self.accounting.attempt_failed(&cause);
     }
 
     /// Makes one attempt for a caller.
@@ -139,6 +148,13 @@ impl Exchange {
             }
         });
         answer
+    }
+
+    /// Runs `code` while the lock is held, as if another thread held it.
+    #[cfg(test)]
+    pub(crate) fn while_locked(&self, code: impl FnOnce()) {
+        let _locked = self.last_failure_slot();
+        code();
     }
 
     fn last_failure_slot(&self) -> MutexGuard<'_, Option<Arc<DeliveryError>>> {

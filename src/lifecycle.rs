@@ -8,15 +8,21 @@ use std::{
 
 pub(crate) struct Lifecycle {
     process_id: u32,
-    /// The latest deadline of all closes.
-    close_by: Mutex<Option<Instant>>,
+    closing: Mutex<Closing>,
+}
+
+#[derive(Default)]
+struct Closing {
+    /// The latest deadline of the closes that began before the interrupt.
+    by: Option<Instant>,
+    is_interrupted: bool,
 }
 
 impl Lifecycle {
     pub(crate) fn new() -> Self {
         Self {
             process_id: process::id(),
-            close_by: Mutex::new(None),
+            closing: Mutex::default(),
         }
     }
 
@@ -25,22 +31,64 @@ impl Lifecycle {
         process::id() != self.process_id
     }
 
-    /// A close begins; of several deadlines, the latest holds.
-    pub(crate) fn begin_close(&self, deadline: Instant) {
-        let mut close_by = self.close_by();
-        *close_by = close_by.max(Some(deadline));
+    /// A close begins. Of several deadlines the latest holds, until the transport is interrupted: no attempt can be
+    /// made after that. Returns whether the deadline counts.
+    pub(crate) fn begin_close(&self, deadline: Instant) -> bool {
+        let mut closing = self.closing();
+        if !closing.is_interrupted {
+            closing.by = closing.by.max(Some(deadline));
+        }
+        !closing.is_interrupted
     }
 
     pub(crate) fn is_closing(&self) -> bool {
-        self.close_by().is_some()
+        self.closing().by.is_some()
     }
 
     /// Whether no close has a later deadline.
     pub(crate) fn is_latest(&self, deadline: Instant) -> bool {
-        self.close_by().is_none_or(|close_by| close_by <= deadline)
+        self.closing().is_latest(deadline)
     }
 
-    fn close_by(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.close_by.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The close with this deadline is about to interrupt the transport. Returns whether it may: no close has a later
+    /// deadline.
+    pub(crate) fn begin_interrupt(&self, deadline: Instant) -> bool {
+        let mut closing = self.closing();
+        closing.is_interrupted |= closing.is_latest(deadline);
+        closing.is_interrupted
+    }
+
+    /// Runs `code` while the lock is held, as if another thread held it.
+    #[cfg(test)]
+    pub(crate) fn while_locked(&self, code: impl FnOnce()) {
+        let _locked = self.closing();
+        code();
+    }
+
+    fn closing(&self) -> MutexGuard<'_, Closing> {
+        self.closing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Closing {
+    fn is_latest(&self, deadline: Instant) -> bool {
+        self.by.is_none_or(|by| by <= deadline)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_close_after_the_interrupt_does_not_extend_the_deadline() {
+        let (lifecycle, now) = (Lifecycle::new(), Instant::now());
+        let later = now + Duration::from_secs(1);
+        assert!(lifecycle.begin_close(now) && lifecycle.begin_close(later));
+        assert!(!lifecycle.begin_interrupt(now), "a later close has time");
+        assert!(lifecycle.begin_interrupt(later));
+        assert!(!lifecycle.begin_close(later + Duration::from_secs(1)));
+        assert!(lifecycle.is_latest(later));
     }
 }

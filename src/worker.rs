@@ -11,6 +11,7 @@ mod schedule;
 mod spooler;
 
 use std::{
+    cell::Cell,
     convert::Infallible,
     io,
     sync::Arc,
@@ -75,6 +76,11 @@ pub(crate) struct Worker {
     flush_requested: bool,
 }
 
+thread_local! {
+    /// Dropped after the other thread-locals of the worker, because it is the first: a join after that takes no time.
+    static RUNNING: Cell<Option<Sender<Infallible>>> = const { Cell::new(None) };
+}
+
 impl Worker {
     pub(crate) fn new(
         parts: WorkerParts,
@@ -83,7 +89,11 @@ impl Worker {
         control: Receiver<Control>,
         records: Receiver<Encoded>,
     ) -> io::Result<Self> {
-        let schedule = Schedule::new(settings.flush_interval, parts.wake_limits);
+        let schedule = Schedule::new(
+            settings.flush_interval,
+            settings.initial_backoff,
+            parts.wake_limits,
+        );
         // Records must get to the disk while a request is in flight, so another thread makes it.
         let exchange = parts.exchange.clone();
         let dispatcher = match (settings.max_concurrent_requests, &spool) {
@@ -113,8 +123,9 @@ impl Worker {
         })
     }
 
-    /// Works until the client is closed. `_running` is dropped at the very end: callers of close wait for that.
-    pub(crate) fn run(mut self, _running: Sender<Infallible>) {
+    /// Works until the client is closed. `running` is dropped at the very end: callers of close wait for that.
+    pub(crate) fn run(mut self, running: Sender<Infallible>) {
+        RUNNING.set(Some(running));
         hooks::mark_worker_thread(self.parts.exchange.client());
         let mut reason = DropReason::CloseTimeout;
         if catch_panic(|| self.work()).is_none() {
@@ -124,13 +135,14 @@ impl Worker {
             self.parts.queue.close();
             reason = DropReason::Internal;
         }
-        let accounting = self.parts.accounting.clone();
+        let (accounting, handle) = (self.parts.accounting.clone(), self.parts.handle.clone());
         // Records that a panic keeps from being abandoned are settled when the worker is dropped.
         let _ = catch_panic(move || {
             self.abandon(reason);
             self.dispatcher.end();
         });
         accounting.end();
+        handle.end_flushes();
     }
 
     fn work(&mut self) {
@@ -171,14 +183,11 @@ impl Worker {
     fn handle(&mut self, control: Control) {
         match control {
             Control::Wake => {
-                if self.parts.handle.take_flags() {
+                if let Some(requests) = self.parts.handle.take_flush_requests() {
                     self.request_flush();
+                    let received = self.progress(EndpointQueue::received, Spool::stored);
+                    self.flush_waiters.add(requests, received);
                 }
-            }
-            Control::Flush { deadline, done } => {
-                self.request_flush();
-                let received = self.progress(EndpointQueue::received, Spool::stored);
-                self.flush_waiters.add(deadline, done, received);
             }
             Control::Close { deadline } => {
                 self.schedule.close(deadline);
@@ -233,7 +242,7 @@ impl Worker {
             spool: self
                 .spooler
                 .as_ref()
-                .map(|spooler| spooler.view(self.flush_requested)),
+                .map(|spooler| spooler.view(self.flush_requested, self.batched_bytes)),
         }
     }
 
@@ -484,13 +493,12 @@ impl Worker {
     }
 
     fn answer_flushes(&mut self, now: Instant) {
-        if self.flush_waiters.is_empty() {
-            return;
+        if !self.flush_waiters.is_empty() {
+            let settled = self.progress(EndpointQueue::settled, Spool::settled);
+            self.flush_waiters.answer(&settled, now);
         }
-        let settled = self.progress(EndpointQueue::settled, Spool::settled);
-        let (dispatcher, schedule) = (&self.dispatcher, &self.schedule);
-        let is_hopeless = |deadline| dispatcher.is_idle() && schedule.is_shut_until(deadline);
-        self.flush_waiters.answer(&settled, now, is_hopeless);
+        let deadline = self.flush_waiters.earliest_deadline();
+        self.schedule.set_flush_deadline(now, deadline);
     }
 
     /// Leaves records on disk there, and drops all others: batched, in flight and in the channel.

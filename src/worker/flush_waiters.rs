@@ -2,9 +2,7 @@
 
 use std::time::Instant;
 
-use crossbeam_channel::Sender;
-
-use crate::record::Endpoint;
+use crate::{control::FlushRequest, record::Endpoint};
 
 /// How many records were received so far, or settled: those of each endpoint's queue, and those that went to the disk.
 #[derive(Clone, Copy)]
@@ -21,8 +19,7 @@ impl Progress {
 }
 
 struct FlushWaiter {
-    deadline: Instant,
-    done: Sender<()>,
+    request: FlushRequest,
     target: Progress,
 }
 
@@ -30,29 +27,28 @@ struct FlushWaiter {
 pub(super) struct FlushWaiters(Vec<FlushWaiter>);
 
 impl FlushWaiters {
-    /// A caller waits until all records received so far are settled.
-    pub(super) fn add(&mut self, deadline: Instant, done: Sender<()>, received: Progress) {
-        self.0.push(FlushWaiter {
-            deadline,
-            done,
-            target: received,
-        });
+    /// Callers wait until all records received so far are settled.
+    pub(super) fn add(&mut self, requests: Vec<FlushRequest>, received: Progress) {
+        self.0
+            .extend(requests.into_iter().map(|request| FlushWaiter {
+                request,
+                target: received,
+            }));
     }
 
-    /// Answers callers whose records are settled, and drops those whose records will not be settled in time.
-    pub(super) fn answer(
-        &mut self,
-        settled: &Progress,
-        now: Instant,
-        is_hopeless: impl Fn(Instant) -> bool,
-    ) {
+    /// Answers callers whose records are settled, and drops those whose time is over.
+    pub(super) fn answer(&mut self, settled: &Progress, now: Instant) {
         self.0.retain(|waiter| {
             let is_done = settled.reaches(&waiter.target);
             if is_done {
-                let _ = waiter.done.try_send(());
+                let _ = waiter.request.done.try_send(());
             }
-            !is_done && now < waiter.deadline && !is_hopeless(waiter.deadline)
+            !is_done && now < waiter.request.deadline
         });
+    }
+
+    pub(super) fn earliest_deadline(&self) -> Option<Instant> {
+        self.0.iter().map(|waiter| waiter.request.deadline).min()
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -16,6 +16,9 @@ const POLL_PERIOD: Duration = Duration::from_millis(50);
 /// The same with a spool, after any record was taken: it is on disk within this time.
 const POLL_PERIOD_WITH_SPOOL: Duration = Duration::from_millis(2);
 
+/// How long before the deadline of a caller that waits the last attempt is made.
+const LAST_ATTEMPT: Duration = Duration::from_millis(50);
+
 /// Where the records are.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct View {
@@ -45,6 +48,8 @@ pub(crate) struct SpoolView {
     pub(crate) is_due: bool,
     /// Other runs left segments.
     pub(crate) has_orphans: bool,
+    /// The client holds no record in memory alone: all are safe on disk.
+    pub(crate) is_all_on_disk: bool,
     /// When to scan for more of them.
     pub(crate) next_scan: Option<Instant>,
     /// The spool is full and keeps its records: it is offered no more of them before this.
@@ -80,21 +85,30 @@ pub(crate) struct Schedule {
     /// The worker polls until then.
     poll_until: Option<Instant>,
     gate: BackoffGate,
+    initial_backoff: Duration,
     closing: Option<Instant>,
     /// The last step was to take records.
     has_just_taken: bool,
+    /// The earliest deadline of the callers that wait in a flush.
+    flush_deadline: Option<Instant>,
 }
 
 impl Schedule {
-    pub(crate) fn new(flush_interval: Duration, wake_limits: WakeLimits) -> Self {
+    pub(crate) fn new(
+        flush_interval: Duration,
+        initial_backoff: Duration,
+        wake_limits: WakeLimits,
+    ) -> Self {
         Self {
             flush_interval,
             wake_limits,
             since: None,
             poll_until: None,
             gate: BackoffGate::default(),
+            initial_backoff,
             closing: None,
             has_just_taken: false,
+            flush_deadline: None,
         }
     }
 
@@ -154,8 +168,9 @@ impl Schedule {
         if is_done {
             return Some(Step::End);
         }
-        let is_hopeless = !view.in_flight && self.is_shut_until(deadline);
-        (now >= deadline || is_hopeless).then_some(Step::Abandon)
+        let has_failed = self.gate.backoff_until.is_some();
+        let is_hopeless = self.is_refused_until(deadline) || spool.is_all_on_disk && has_failed;
+        (now >= deadline || !view.in_flight && is_hopeless).then_some(Step::Abandon)
     }
 
     fn next_in_memory(
@@ -275,7 +290,7 @@ impl Schedule {
     }
 
     /// Nothing is sent for a while: for the client's own delay, at most until `give_up_at`, and in any case for as long as
-    /// the server asks for.
+    /// the server asks for. The client's own delay is shorter while a caller waits.
     pub(crate) fn failed(
         &mut self,
         now: Instant,
@@ -284,6 +299,7 @@ impl Schedule {
         give_up_at: Option<Instant>,
     ) {
         if let Some(delay) = own_delay {
+            let delay = self.while_callers_wait(now, delay);
             self.gate.backoff_until = earliest(Some(after(now, delay)), give_up_at);
             self.gate.shut_at = Some(now);
         }
@@ -301,6 +317,29 @@ impl Schedule {
         }
     }
 
+    /// Sets the earliest deadline of the callers that wait in a flush. A back-off that has begun becomes shorter.
+    pub(crate) fn set_flush_deadline(&mut self, now: Instant, deadline: Option<Instant>) {
+        self.flush_deadline = deadline;
+        if let (Some(_), Some(until)) = (deadline, self.gate.backoff_until) {
+            let rest = until.saturating_duration_since(now);
+            self.gate.backoff_until = Some(now + self.while_callers_wait(now, rest));
+        }
+    }
+
+    /// The back-off delay for the callers that wait, so that they use the time that they have.
+    fn while_callers_wait(&self, now: Instant, delay: Duration) -> Duration {
+        let left = |deadline: Option<Instant>| {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(now));
+            left.unwrap_or_default().saturating_sub(LAST_ATTEMPT)
+        };
+        let floor = self.initial_backoff.min(delay);
+        let for_flush = delay_within(left(self.flush_deadline), delay, floor);
+        // There is one close: its last attempt may follow soon after the one before.
+        let time = left(self.closing);
+        let for_close = delay_within(time, delay, floor.min(time));
+        for_flush.min(for_close)
+    }
+
     /// Send the remaining records, and end by `deadline`; of several deadlines, the latest holds.
     pub(crate) fn close(&mut self, deadline: Instant) {
         if self.closing.is_none() {
@@ -313,9 +352,23 @@ impl Schedule {
         self.closing
     }
 
-    /// Whether no attempt will be made before `deadline`.
-    pub(crate) fn is_shut_until(&self, deadline: Instant) -> bool {
-        self.gate.until().is_some_and(|until| until >= deadline)
+    /// Whether the server allows no attempt before `deadline`.
+    fn is_refused_until(&self, deadline: Instant) -> bool {
+        let refused_until = self.gate.retry_after_until;
+        refused_until.is_some_and(|until| until >= deadline)
+    }
+}
+
+/// A back-off delay when a caller has this much time left until the last attempt: half of it, so that attempts become
+/// more frequent, and all of it when there is no time for two more. It is at least `floor`. With less time than that, no
+/// attempt is made for the caller, and the delay stays as it is.
+fn delay_within(left: Duration, delay: Duration, floor: Duration) -> Duration {
+    if left.is_zero() || left < floor {
+        delay
+    } else if left / 2 < floor {
+        left.min(delay)
+    } else {
+        delay.min(left / 2)
     }
 }
 

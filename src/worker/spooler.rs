@@ -178,8 +178,9 @@ impl Spooler {
             .all(|record| record.spool_entry.is_some_and(is_expired))
     }
 
-    /// What is on disk. This client's records are due if a flush was requested, however few they are.
-    pub(super) fn view(&self, flush_requested: bool) -> SpoolView {
+    /// What is on disk. This client's records are due if a flush was requested, however few they are. `batched_bytes` are
+    /// those of the records that the worker holds in memory alone.
+    pub(super) fn view(&self, flush_requested: bool, batched_bytes: usize) -> SpoolView {
         let (on_disk, held_bytes) = self.spool.held();
         // The bytes of records in memory are counted by the queue.
         let held = on_disk + self.unspooled.len() as u64;
@@ -188,6 +189,7 @@ impl Spooler {
             held_bytes,
             is_due: self.spool.has_sealed() || flush_requested && held > 0,
             has_orphans: self.spool.has_orphans(),
+            is_all_on_disk: batched_bytes == 0 && self.unspooled.is_empty(),
             next_scan: self.next_scan,
             full_until: self.spool.full_until(),
         }

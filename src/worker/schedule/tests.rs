@@ -11,7 +11,7 @@ fn schedule() -> Schedule {
         bytes: 1_000,
         records_while_polling: 100,
     };
-    Schedule::new(INTERVAL, limits)
+    Schedule::new(INTERVAL, SECOND, limits)
 }
 
 fn waiting(records: u64) -> View {
@@ -235,7 +235,6 @@ fn closing_gives_up_early_when_no_attempt_is_left_in_time() {
     );
     schedule.failed(start, Some(SECOND), Some(3_600 * SECOND), Some(give_up_at));
     assert_eq!(schedule.next(start, IN_HAND), Step::Abandon);
-    assert!(schedule.is_shut_until(deadline));
 }
 
 #[test]
@@ -277,7 +276,8 @@ fn closing_waits_for_what_is_in_flight_until_its_deadline() {
         batched: true,
         ..flying
     };
-    assert_eq!(schedule.next(start, more), Step::Wait(Some(deadline)));
+    let last_attempt = Some(deadline - LAST_ATTEMPT);
+    assert_eq!(schedule.next(start, more), Step::Wait(last_attempt));
     assert_eq!(schedule.next(deadline, flying), Step::Abandon);
 }
 
@@ -310,6 +310,7 @@ const SPOOLING: View = View {
         held_bytes: 0,
         is_due: false,
         has_orphans: false,
+        is_all_on_disk: false,
         next_scan: None,
         full_until: None,
     }),
@@ -347,6 +348,7 @@ fn records_go_to_the_disk_before_anything_else_is_done() {
         held_bytes: 5_000,
         is_due: true,
         has_orphans: true,
+        is_all_on_disk: true,
         next_scan: Some(now),
         full_until: None,
     };
@@ -422,6 +424,7 @@ fn nothing_is_loaded_or_looked_for_while_something_is_in_hand_or_in_flight() {
         held_bytes: 5_000,
         is_due: true,
         has_orphans: true,
+        is_all_on_disk: true,
         next_scan: Some(now),
         full_until: None,
     };
@@ -559,6 +562,87 @@ fn closing_delivers_what_is_on_disk_and_looks_for_more_until_the_deadline() {
     assert_eq!(schedule.next(late, on_disk(full)), Step::Abandon);
     assert_eq!(schedule.next(late, on_disk(found)), Step::End);
     assert_eq!(schedule.next(late, on_disk(unknown)), Step::End);
+}
+
+/// When attempts are made, in milliseconds, if all fail at once and the ordinary delay is this.
+fn attempts(mut schedule: Schedule, start: Instant, delay: Duration) -> Vec<u128> {
+    let (mut now, mut attempts) = (start, Vec::new());
+    loop {
+        match schedule.next(now, IN_HAND) {
+            Step::Attempt => {
+                attempts.push(now.duration_since(start).as_millis());
+                schedule.failed(now, Some(delay), None, None);
+            }
+            Step::Wait(Some(until)) if until < start + 20 * SECOND => now = until,
+            _ => return attempts,
+        }
+    }
+}
+
+#[test]
+fn closing_uses_its_time_up_to_a_last_attempt_before_the_deadline() {
+    let now = Instant::now();
+    let closing = |time: Duration| {
+        let mut schedule = schedule();
+        schedule.close(now + time + LAST_ATTEMPT);
+        attempts(schedule, now, 60 * SECOND)
+    };
+    assert_eq!(closing(10 * SECOND), [0, 5_000, 7_500, 8_750, 10_000]);
+    assert_eq!(closing(SECOND / 2), [0, 500], "shorter than a first delay");
+    assert_eq!(closing(Duration::ZERO), [0]);
+}
+
+#[test]
+fn a_flush_uses_its_time_but_retries_no_faster_than_a_first_delay() {
+    let now = Instant::now();
+    let flushing = |time: Duration, delay| {
+        let mut schedule = schedule();
+        schedule.set_flush_deadline(now, Some(now + time + LAST_ATTEMPT));
+        let mut attempts = attempts(schedule, now, delay);
+        attempts.retain(|at| *at <= (time + LAST_ATTEMPT).as_millis());
+        attempts
+    };
+    assert_eq!(
+        flushing(10 * SECOND, 60 * SECOND),
+        [0, 5_000, 7_500, 8_750, 10_000]
+    );
+    assert_eq!(flushing(4 * SECOND, SECOND)[..3], [0, 1_000, 2_000]);
+    assert_eq!(flushing(SECOND / 2, 60 * SECOND), [0]);
+}
+
+#[test]
+fn a_flush_shortens_a_back_off_that_has_begun() {
+    let (mut schedule, start) = (schedule(), Instant::now());
+    schedule.failed(start, Some(60 * SECOND), None, None);
+    let deadline = start + 8 * SECOND + LAST_ATTEMPT;
+    for at in [start, start + SECOND] {
+        schedule.set_flush_deadline(at, Some(deadline));
+        assert_eq!(
+            schedule.next(at, IN_HAND),
+            Step::Wait(Some(start + 4 * SECOND))
+        );
+    }
+}
+
+#[test]
+fn closing_ends_after_a_failed_attempt_if_all_records_are_on_disk() {
+    let now = Instant::now();
+    for is_all_on_disk in [true, false] {
+        let mut schedule = schedule();
+        schedule.failed(now, Some(SECOND), None, None);
+        schedule.close(now + 10 * SECOND);
+        let view = View {
+            batched: true,
+            ..with_spool(SpoolView {
+                is_all_on_disk,
+                ..SpoolView::default()
+            })
+        };
+        assert_eq!(schedule.next(now, view), Step::Attempt);
+        schedule.failed(now, Some(SECOND), None, None);
+        let step = schedule.next(now, view);
+        assert_eq!(step == Step::Abandon, is_all_on_disk, "{step:?}");
+    }
 }
 
 proptest! {

@@ -1,0 +1,250 @@
+//! The state that all handles of a client share: it flushes, closes, and delivers on the caller's thread.
+
+use std::{
+    convert::Infallible,
+    mem,
+    sync::{Arc, Mutex, PoisonError},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+
+use crate::{
+    accounting::Accounting,
+    batch::write_body,
+    control::{Control, WorkerHandle},
+    deadline::after,
+    error::{DeliveryErrorKind, FlushError},
+    exchange::{Attempt, Exchange},
+    hooks,
+    intake::Intake,
+    lifecycle::Lifecycle,
+    record::Record,
+};
+
+/// What a running client is made of.
+pub(crate) struct ClientParts {
+    pub(crate) intake: Intake,
+    pub(crate) exchange: Arc<Exchange>,
+    pub(crate) request_timeout: Duration,
+    pub(crate) shutdown_timeout: Duration,
+    pub(crate) has_spool: bool,
+}
+
+/// The owner of the state that all handles share. Its drop, with the last handle, closes the client.
+pub(super) struct Inner {
+    state: Arc<State>,
+}
+
+struct State {
+    parts: ClientParts,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    /// Disconnected when the worker has ended, and its thread-locals are dropped.
+    running: Receiver<Infallible>,
+}
+
+impl Inner {
+    pub(super) fn new(
+        parts: ClientParts,
+        thread: JoinHandle<()>,
+        running: Receiver<Infallible>,
+    ) -> Self {
+        let state = State {
+            parts,
+            thread: Mutex::new(Some(thread)),
+            running,
+        };
+        Self {
+            state: Arc::new(state),
+        }
+    }
+
+    pub(super) fn intake(&self) -> &Intake {
+        &self.state.parts.intake
+    }
+
+    pub(super) fn accounting(&self) -> &Accounting {
+        &self.state.parts.intake.accounting
+    }
+
+    fn lifecycle(&self) -> &Lifecycle {
+        &self.state.parts.intake.lifecycle
+    }
+
+    fn worker(&self) -> &WorkerHandle {
+        &self.state.parts.intake.worker
+    }
+
+    /// Whether the caller is a hook, the transport or a thread of this client: it would wait for its own end.
+    fn is_inside(&self) -> bool {
+        hooks::is_inside(self.state.parts.intake.client)
+    }
+
+    pub(super) fn track_sync(&self, record: Record) -> Result<(), DeliveryErrorKind> {
+        // The connections are the parent's: two processes would write on them at once.
+        if self.lifecycle().is_forked() {
+            return Err(DeliveryErrorKind::Closed);
+        }
+        let encoded = self.state.parts.intake.prepare(record)?;
+        let mut body = Vec::new();
+        write_body([&encoded].into_iter(), &mut body);
+        self.state.parts.exchange.attempt_once(Attempt {
+            endpoint: encoded.endpoint,
+            records: 1,
+            body: &body,
+            deadline: after(Instant::now(), self.state.parts.request_timeout),
+        })?;
+        self.accounting().deliver_directly();
+        Ok(())
+    }
+
+    pub(super) fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
+        if self.lifecycle().is_forked() {
+            return Err(self.not_delivered());
+        }
+        let reported = self.accounting().reported_drops();
+        if self.is_inside() {
+            return Err(FlushError::in_hook(self.accounting().pending()));
+        }
+        let deadline = after(Instant::now(), timeout);
+        if timeout.is_zero() {
+            self.worker().request_flush();
+            return self.outcome(false, reported);
+        }
+        let is_settled = self.worker().flush(deadline);
+        self.outcome(is_settled, reported)
+    }
+
+    pub(super) fn close(&self, timeout: Duration) -> Result<(), FlushError> {
+        if self.lifecycle().is_forked() {
+            return Err(self.not_delivered());
+        }
+        let reported = self.accounting().reported_drops();
+        if self.is_inside() {
+            return Err(FlushError::in_hook(self.accounting().pending()));
+        }
+        let times = CloseTimes::new(Instant::now(), timeout);
+        self.begin_close(times.interrupt_at);
+        if !self.has_ended(times.interrupt_at)
+            && self.lifecycle().begin_interrupt(times.interrupt_at)
+        {
+            self.state.parts.exchange.interrupt();
+        }
+        // Records that are not on disk yet are worth a moment more.
+        let deadline =
+            if self.state.parts.has_spool && self.lifecycle().is_latest(times.interrupt_at) {
+                times.with_spool
+            } else {
+                times.deadline
+            };
+        if self.has_ended(deadline) {
+            self.join();
+        }
+        self.outcome(false, reported)
+    }
+
+    pub(super) fn close_in_time(&self) {
+        let timeout = self.state.parts.shutdown_timeout;
+        if self.lifecycle().is_forked() {
+            // The parent closes its own client.
+        } else if self.is_inside() {
+            // It cannot wait for itself; the worker goes on until it is done.
+            self.begin_close(after(Instant::now(), timeout));
+        } else {
+            // There is no caller to return the error to; the drops are logged.
+            let _ = self.close(timeout);
+        }
+    }
+
+    fn begin_close(&self, deadline: Instant) {
+        let counts = self.lifecycle().begin_close(deadline);
+        self.state.parts.intake.queue.close();
+        if counts {
+            self.worker().send(Control::Close { deadline });
+        }
+    }
+
+    /// Waits for the worker's end.
+    fn has_ended(&self, deadline: Instant) -> bool {
+        self.state.running.recv_deadline(deadline) == Err(RecvTimeoutError::Disconnected)
+    }
+
+    fn join(&self) {
+        let thread = self
+            .state
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(thread) = thread {
+            // The worker catches its panics itself, and reports them.
+            let _ = thread.join();
+        }
+    }
+
+    /// The error of a forked child, which takes no lock: another thread of the parent may have held it at the fork.
+    fn not_delivered(&self) -> FlushError {
+        let accounting = self.accounting();
+        FlushError::new(accounting.pending(), accounting.dropped(), None)
+    }
+
+    fn outcome(&self, is_settled: bool, reported: u64) -> Result<(), FlushError> {
+        let accounting = self.accounting();
+        let pending = accounting.pending();
+        let dropped = accounting.dropped();
+        accounting.mark_reported(dropped);
+        if (is_settled || pending == 0) && dropped <= reported {
+            return Ok(());
+        }
+        let cause = self.state.parts.exchange.last_failure();
+        Err(FlushError::new(
+            pending,
+            dropped.saturating_sub(reported),
+            cause,
+        ))
+    }
+}
+
+/// The moments of a close.
+struct CloseTimes {
+    /// When the request in flight is interrupted. The worker is to be done by then.
+    interrupt_at: Instant,
+    deadline: Instant,
+    /// The deadline while the worker writes to the spool.
+    with_spool: Instant,
+}
+
+/// How long before its deadline a close interrupts the request in flight: enough for the worker to notice, drop the
+/// remaining records and end on a busy machine.
+const INTERRUPT_GRACE: Duration = Duration::from_millis(100);
+
+/// How long a close waits for the disk, however little time it was given. It usually takes a millisecond or two.
+const SPOOL_GRACE: Duration = Duration::from_secs(1);
+
+impl CloseTimes {
+    fn new(now: Instant, timeout: Duration) -> Self {
+        let deadline = after(now, timeout);
+        Self {
+            interrupt_at: deadline - INTERRUPT_GRACE.min(timeout / 4),
+            deadline,
+            with_spool: deadline.max(now + SPOOL_GRACE),
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if self.lifecycle().is_forked() {
+            // The drop of a channel takes a lock, which another thread of the parent may have held at the fork. One
+            // count more keeps the state from being dropped.
+            mem::forget(self.state.clone());
+        } else if !self.lifecycle().is_closing() {
+            // An explicit close had its own time.
+            self.close_in_time();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

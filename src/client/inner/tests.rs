@@ -1,0 +1,241 @@
+#[cfg(unix)]
+use std::process;
+use std::{
+    cell::RefCell,
+    error::Error,
+    fmt, thread,
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::{Receiver, bounded, unbounded};
+
+use crate::{Event, Response, TransportError, Trubrics, transport_fn};
+
+const LONG: Duration = Duration::from_secs(20);
+
+#[cfg(unix)]
+fn builder() -> crate::TrubricsBuilder {
+    Trubrics::builder("key").transport(transport_fn(|_| Ok(Response::new(200))))
+}
+
+/// Ends the process with this status when it is dropped in a process other than `parent`.
+#[cfg(unix)]
+struct ExitInChild {
+    parent: u32,
+    status: i32,
+}
+
+#[cfg(unix)]
+impl Drop for ExitInChild {
+    fn drop(&mut self) {
+        if process::id() != self.parent {
+            process::exit(self.status);
+        }
+    }
+}
+
+/// The exit status of a forked child that runs `code`, or 9 if it hangs.
+#[cfg(unix)]
+fn status_of_child(code: impl FnOnce()) -> i32 {
+    match fork::fork().expect("a child") {
+        fork::Fork::Child => {
+            thread::spawn(|| {
+                thread::sleep(LONG / 4);
+                process::exit(9);
+            });
+            code();
+            process::exit(0);
+        }
+        fork::Fork::Parent(child) => fork::waitpid(child).expect("the end of the child"),
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_inherited_handle_waits_for_no_lock_of_its_parent() {
+    let client = builder().build().expect("a client");
+    let inner = client.inner.clone().expect("enabled");
+    let mut inherited = Some(client);
+    let mut status = None;
+    let thread = inner.state.thread.lock().expect("the lock");
+    inner.lifecycle().while_locked(|| {
+        inner.state.parts.exchange.while_locked(|| {
+            status = Some(status_of_child(|| {
+                let client = inherited.take().expect("the handle");
+                client.flush(LONG).expect_err("nothing is sent here");
+                client.close(LONG).expect_err("nothing is sent here");
+                client.close_in_time();
+                let _ = client.stats();
+            }));
+        });
+    });
+    drop(thread);
+    assert_eq!(status.map(exit_code), Some(0));
+}
+
+#[cfg(unix)]
+#[test]
+fn the_last_drop_of_an_inherited_handle_drops_no_part_of_the_client() {
+    let part = ExitInChild {
+        parent: process::id(),
+        status: 3,
+    };
+    let client = builder()
+        .before_send(move |record| {
+            let _ = &part;
+            Some(record)
+        })
+        .build()
+        .expect("a client");
+    client.track(Event::new("user", "Sign up"));
+    let mut inherited = Some(client);
+    let status = status_of_child(|| drop(inherited.take()));
+    assert_eq!(exit_code(status), 0);
+}
+
+/// The exit code in a status of `waitpid`.
+#[cfg(unix)]
+fn exit_code(status: i32) -> i32 {
+    status >> 8 & 0xff
+}
+
+#[test]
+fn a_close_after_an_interrupted_one_makes_no_further_attempt() {
+    let (began, requests) = unbounded();
+    let (release, released) = bounded::<()>(0);
+    let transport = transport_fn(move |_| {
+        let _ = began.send(());
+        let _ = released.recv();
+        Err(TransportError::new("no server"))
+    });
+    let client = Trubrics::builder("key").transport(transport).build();
+    let client = client.expect("a client");
+    client.track(Event::new("user", "Sign up"));
+    let _ = client.flush(Duration::ZERO);
+    requests.recv().expect("a request");
+    client.close(Duration::ZERO).expect_err("it hangs");
+    let started = Instant::now();
+    thread::scope(|scope| {
+        let second = scope.spawn(|| client.close(LONG));
+        // The second close has sent its message, if it sends one, when its thread waits; a late one fails no test.
+        drop(release);
+        let _ = second.join();
+    });
+    assert!(started.elapsed() < LONG / 2);
+    assert_eq!(requests.try_iter().count(), 0);
+    assert_eq!(client.stats().pending, 0);
+}
+
+/// Waits in its drop until the test lets it go on.
+struct Slow(RefCell<Option<Receiver<()>>>);
+
+impl Drop for Slow {
+    fn drop(&mut self) {
+        if let Some(released) = self.0.take() {
+            let _ = released.recv_timeout(LONG);
+        }
+    }
+}
+
+thread_local! {
+    static SLOW: Slow = const { Slow(RefCell::new(None)) };
+}
+
+#[test]
+fn close_waits_for_thread_locals_only_until_its_deadline() {
+    let (release, released) = bounded::<()>(0);
+    let transport = transport_fn(move |_| {
+        SLOW.with(|slow| slow.0.replace(Some(released.clone())));
+        Ok(Response::new(200))
+    });
+    let client = Trubrics::builder("key").transport(transport).build();
+    let client = client.expect("a client");
+    client.track(Event::new("user", "Sign up"));
+    client.flush(LONG).expect("delivered");
+    let started = Instant::now();
+    client.close(LONG / 100).expect("delivered");
+    assert!(started.elapsed() < LONG / 2);
+    drop(release);
+}
+
+/// A cause of an error whose drop waits until the test lets it go on, and panics then.
+#[derive(Debug)]
+struct SlowBomb(Receiver<()>);
+
+impl Drop for SlowBomb {
+    fn drop(&mut self) {
+        let _ = self.0.recv_timeout(LONG);
+        panic!("dropped");
+    }
+}
+
+impl fmt::Display for SlowBomb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("slow")
+    }
+}
+
+impl Error for SlowBomb {}
+
+#[test]
+fn the_drop_of_a_transport_error_delays_no_caller_and_costs_no_record() {
+    let (release, released) = bounded::<()>(0);
+    let (began, requests) = unbounded();
+    let transport = transport_fn(move |_| {
+        let _ = began.send(());
+        match began.len() {
+            1 => Err(TransportError::new(SlowBomb(released.clone()))),
+            _ => Err(TransportError::new("no server")),
+        }
+    });
+    let client = Trubrics::builder("key")
+        .transport(transport)
+        .initial_backoff(Duration::from_millis(1))
+        .build()
+        .expect("a client");
+    client.track(Event::new("user", "Sign up"));
+    let _ = client.flush(Duration::ZERO);
+    while requests.len() < 2 {
+        thread::yield_now();
+    }
+    let started = Instant::now();
+    client.flush(LONG / 100).expect_err("no server");
+    assert!(started.elapsed() < LONG / 2);
+    drop(release);
+    while requests.len() < 3 {
+        assert!(started.elapsed() < LONG, "the worker does not go on");
+        thread::yield_now();
+    }
+    client.close(Duration::ZERO).expect_err("no server");
+}
+
+#[test]
+fn close_delivers_to_a_server_that_appears_before_its_deadline() {
+    let appears_at = Instant::now() + Duration::from_millis(1_400);
+    let transport = transport_fn(move |_| match Instant::now() < appears_at {
+        true => Err(TransportError::new("no server")),
+        false => Ok(Response::new(200)),
+    });
+    let client = Trubrics::builder("key").transport(transport).build();
+    let client = client.expect("a client");
+    for _ in 0..50 {
+        client.track(Event::new("user", "Sign up"));
+    }
+    client.close(Duration::from_secs(2)).expect("delivered");
+    assert_eq!(client.stats().delivered, 50);
+}
+
+#[test]
+fn a_flush_that_cannot_deliver_waits_for_its_deadline() {
+    let response = |_: &crate::Request<'_>| Ok(Response::new(429).with_header("retry-after", "60"));
+    let client = Trubrics::builder("key").transport(transport_fn(response));
+    let client = client.build().expect("a client");
+    client.track(Event::new("user", "Sign up"));
+    let time = Duration::from_millis(200);
+    for _ in 0..2 {
+        let started = Instant::now();
+        client.flush(time).expect_err("the server is busy");
+        assert!(started.elapsed() >= time);
+    }
+    let _ = client.close(Duration::ZERO);
+}

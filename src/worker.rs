@@ -373,7 +373,7 @@ impl Worker {
             self.backoff.reset();
             self.schedule.succeeded();
         }
-        self.adjust_size_limit(endpoint, batch.records(), bytes, &verdict);
+        self.adjust_size_limit(endpoint, &mut batch, bytes, &verdict);
         let effects = batch
             .delivery
             .apply(verdict, now, self.give_up_after(&batch));
@@ -395,15 +395,18 @@ impl Worker {
     fn adjust_size_limit(
         &mut self,
         endpoint: Endpoint,
-        records: usize,
+        batch: &mut Batch,
         bytes: usize,
         verdict: &Verdict,
     ) {
         let limit = &mut self.size_limits[endpoint as usize];
         match verdict {
             // A single record cannot be made smaller.
-            Verdict::TooLarge { .. } if records > 1 => limit.note_refused(bytes),
+            Verdict::TooLarge { .. } if batch.records() > 1 => limit.note_refused(bytes),
             Verdict::Delivered => limit.note_accepted(bytes),
+            Verdict::Later { body, .. } if batch.delivery.halve_if_cut_off(bytes, *body) => {
+                limit.note_cut_off(bytes);
+            }
             _ => {}
         }
     }

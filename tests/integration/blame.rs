@@ -7,7 +7,7 @@ use std::{
 };
 
 use trubrics::{
-    LlmEvent, Response, Transport, TransportError, Trubrics, TrubricsBuilder, transport_fn,
+    Event, LlmEvent, Response, Transport, TransportError, Trubrics, TrubricsBuilder, transport_fn,
 };
 
 use crate::support::{LONG, NEVER, build};
@@ -70,4 +70,58 @@ fn bodies_that_are_not_sent_in_time_are_sent_in_parts() {
     assert_eq!(client.stats().delivered, 100);
     assert!(seen.requests() < 12, "{} requests", seen.requests());
     assert_eq!(seen.accepted("\"prompt\":"), 100);
+}
+
+/// Both endpoints, one of which answers 500.
+fn endpoint_that_fails(failing: &'static str, track_bad: fn(&Trubrics), track_good: fn(&Trubrics)) {
+    let seen = Seen::default();
+    let failures = Seen::default();
+    let failed = failures.clone();
+    let transport = seen.transport(move |url, _| {
+        if !url.ends_with(failing) {
+            return Ok(200);
+        }
+        failed.0.lock().expect("no panic").1 += 1;
+        Ok(500)
+    });
+    let client = build(
+        Trubrics::builder("key")
+            .transport(transport)
+            .flush_interval(NEVER)
+            .initial_backoff(Duration::from_millis(1))
+            .max_backoff(NEVER),
+    );
+    track_bad(&client);
+    let _ = client.flush(Duration::from_millis(5));
+    let mut delivered = 0;
+    while delivered < 50 * 20 {
+        (0..20).for_each(|_| track_good(&client));
+        delivered += 20;
+        let before = std::time::Instant::now();
+        while client.stats().delivered < delivered {
+            assert!(before.elapsed() < LONG, "the healthy endpoint has its turn");
+            std::thread::yield_now();
+        }
+    }
+    let _ = client.close(Duration::ZERO);
+    // Their delays double from 1 ms on, whatever else is accepted.
+    assert!(failures.requests() < 20, "{} requests", failures.requests());
+}
+
+#[test]
+fn a_failing_events_endpoint_does_not_hold_up_llm_events() {
+    endpoint_that_fails(
+        "/publish_events",
+        |client| client.track(Event::new("user", "bad")),
+        |client| client.track(LlmEvent::new("user", "prompt", "answer")),
+    );
+}
+
+#[test]
+fn a_failing_llm_endpoint_does_not_hold_up_events() {
+    endpoint_that_fails(
+        "/publish_llm_events",
+        |client| client.track(LlmEvent::new("user", "bad", "answer")),
+        |client| client.track(Event::new("user", "good")),
+    );
 }

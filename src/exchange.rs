@@ -1,6 +1,7 @@
 //! One attempt over the transport: the request, its log line, and what its answer means.
 
 use std::{
+    io::ErrorKind,
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
@@ -15,7 +16,7 @@ use crate::{
     hooks::{self, ClientId},
     logging::{TARGET, logging},
     record::{Endpoint, utc_now},
-    reply::{Verdict, judge},
+    reply::{BodySent, Verdict, judge},
     transport::{Request, Response, Transport, TransportError},
 };
 
@@ -111,7 +112,14 @@ impl Exchange {
     fn exchange(&self, attempt: Attempt<'_>) -> (Verdict, Option<DeliveryErrorKind>) {
         let answer = match self.send(attempt) {
             Ok(answer) => answer,
-            Err(error) => return (Verdict::NO_ANSWER, Some(DeliveryErrorKind::NoAnswer(error))),
+            Err(error) => {
+                let verdict = Verdict::Later {
+                    after: None,
+                    refusal: None,
+                    body: body_sent(&error, attempt.deadline),
+                };
+                return (verdict, Some(DeliveryErrorKind::NoAnswer(error)));
+            }
         };
         let verdict = judge(&answer, utc_now(), &self.api_key);
         let refusal = verdict.refusal();
@@ -161,5 +169,18 @@ impl Exchange {
         self.last_failure
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How much of the body was sent in a request that failed before this deadline, or at it.
+fn body_sent(error: &TransportError, deadline: Instant) -> BodySent {
+    let kind = error.io_kind();
+    let is_late = kind == Some(ErrorKind::TimedOut) || Instant::now() >= deadline;
+    match error.was_sending_body() {
+        true if is_late => BodySent::TimedOut,
+        true => BodySent::Lost,
+        // The connection ended in good order, which it does only after the whole body.
+        false if kind == Some(ErrorKind::UnexpectedEof) => BodySent::Whole,
+        false => BodySent::Unknown,
     }
 }

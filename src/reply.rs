@@ -18,6 +18,7 @@ pub(crate) enum Verdict {
     Later {
         after: Option<Duration>,
         refusal: Option<Refusal>,
+        body: BodySent,
     },
     /// Some of them are bad, perhaps those at these indexes. The server accepted none.
     Invalid { bad: Vec<usize>, refusal: Refusal },
@@ -29,11 +30,25 @@ pub(crate) enum Verdict {
     Rejected { refusal: Refusal },
 }
 
+/// How much of a request's body the server is known to have, if it is to be sent again.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum BodySent {
+    /// The request may have failed before its body was on its way.
+    Unknown,
+    /// All of it.
+    Whole,
+    /// The connection was lost while the body was on its way.
+    Lost,
+    /// The time ran out while the body was on its way.
+    TimedOut,
+}
+
 impl Verdict {
     /// The verdict on a request without a response.
     pub(crate) const NO_ANSWER: Self = Self::Later {
         after: None,
         refusal: None,
+        body: BodySent::Unknown,
     };
 
     /// Returns why the server did not accept the records, and whether it may do so later.
@@ -96,6 +111,7 @@ pub(crate) fn judge(response: &Response, now: OffsetDateTime, api_key: &str) -> 
         408 | 425 | 429 | 500..600 => Verdict::Later {
             after: retry_after(response, now),
             refusal: Some(refusal),
+            body: BodySent::Whole,
         },
         400 | 422 => Verdict::Invalid {
             bad: detail.as_ref().map(bad_indexes).unwrap_or_default(),

@@ -5,7 +5,7 @@
 
 use std::{
     error::Error,
-    fmt,
+    fmt, io,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -304,6 +304,12 @@ impl TransportError {
     /// Returns whether the error was made by [`while_sending`](Self::while_sending).
     pub fn was_sending_body(&self) -> bool {
         self.was_sending_body
+    }
+
+    /// Returns the kind of the cause, if it is an error of I/O.
+    pub(crate) fn io_kind(&self) -> Option<io::ErrorKind> {
+        let cause = self.cause.downcast_ref::<io::Error>()?;
+        Some(cause.kind())
     }
 
     /// Returns the cause and its own causes as one text, for the log.

@@ -3,6 +3,7 @@
 //! It receives on the control channel alone. Callers push records onto the data channel, and wake the worker only when
 //! the queue becomes non-empty and when a batch fills. For a while after that the worker polls the queue instead.
 
+mod blame;
 mod dispatcher;
 mod endpoint_queue;
 mod flush_waiters;
@@ -22,6 +23,7 @@ use crossbeam_channel::{Receiver, Sender};
 use log::error;
 
 use self::{
+    blame::{Blame, Scope, may_be_narrow},
     dispatcher::{Completed, Dispatcher, InFlight},
     endpoint_queue::{Batch, EndpointQueue},
     flush_waiters::{FlushWaiters, Progress},
@@ -56,6 +58,14 @@ pub(crate) struct WorkerParts {
     pub(crate) wake_limits: WakeLimits,
 }
 
+/// A request that failed.
+#[derive(Clone, Copy)]
+struct Failure {
+    endpoint: Endpoint,
+    began: Instant,
+    may_be_narrow: bool,
+}
+
 pub(crate) struct Worker {
     parts: WorkerParts,
     settings: WorkerSettings,
@@ -67,9 +77,12 @@ pub(crate) struct Worker {
     batched_bytes: usize,
     queues: [EndpointQueue; Endpoint::ALL.len()],
     next_endpoint: Endpoint,
+    /// The last request that was answered failed.
+    has_failed: bool,
     dispatcher: Dispatcher,
     schedule: Schedule,
     backoff: Backoff,
+    blame: Blame,
     flush_waiters: FlushWaiters,
     spooler: Option<Spooler>,
     /// A flush waits for this client's records in the spool, however few they are.
@@ -107,6 +120,7 @@ impl Worker {
         let (seed, _) = uuid::Uuid::new_v4().as_u64_pair();
         Ok(Self {
             backoff: Backoff::new(settings.initial_backoff, settings.max_backoff, seed),
+            blame: Blame::default(),
             size_limits: [SizeLimit::new(settings.batch.bytes); Endpoint::ALL.len()],
             settings,
             control,
@@ -114,6 +128,7 @@ impl Worker {
             batched_bytes: 0,
             queues: Endpoint::ALL.map(|_| EndpointQueue::new(accounting())),
             next_endpoint: Endpoint::Events,
+            has_failed: false,
             dispatcher,
             schedule,
             flush_waiters: FlushWaiters::default(),
@@ -190,6 +205,9 @@ impl Worker {
                 }
             }
             Control::Close { deadline } => {
+                if self.schedule.closing().is_none() {
+                    self.blame.open_all();
+                }
                 self.schedule.close(deadline);
                 if let Some(spooler) = &mut self.spooler {
                     spooler.scan_now(Instant::now());
@@ -210,6 +228,7 @@ impl Worker {
         self.take_unspooled();
         self.spooler.iter_mut().for_each(Spooler::set_flush_target);
         self.schedule.skip_backoff_once();
+        self.blame.skip_once(Instant::now());
     }
 
     fn progress(
@@ -236,6 +255,7 @@ impl Worker {
             waiting_bytes: queue.waiting_bytes(),
             blocked: queue.has_blocked(),
             batched: self.queues.iter().any(EndpointQueue::has_work),
+            resting_until: self.resting_until(now),
             in_flight: !self.dispatcher.is_idle(),
             has_slot: !self.dispatcher.is_full(),
             give_up_at: retrying.filter_map(|batch| self.give_up_at(batch)).min(),
@@ -243,6 +263,29 @@ impl Worker {
                 .spooler
                 .as_ref()
                 .map(|spooler| spooler.view(self.flush_requested, self.batched_bytes)),
+        }
+    }
+
+    /// When the first of the batches may be sent that all wait for delays of their own. None if one may be sent now.
+    fn resting_until(&self, now: Instant) -> Option<Instant> {
+        let with_work = |endpoint: &Endpoint| self.queues[*endpoint as usize].has_work();
+        let shut = |endpoint| self.blame.shut_until(endpoint, now);
+        let until = Endpoint::ALL.into_iter().filter(with_work).map(shut);
+        until.min().flatten()
+    }
+
+    /// The endpoint to attempt: by turns, but after a failure the one that has failed less often.
+    fn choose_endpoint(&self, now: Instant) -> Endpoint {
+        let is_ready = |endpoint: Endpoint| {
+            let shut_until = self.blame.shut_until(endpoint, now);
+            self.queues[endpoint as usize].has_work() && shut_until.is_none()
+        };
+        let (next, other) = (self.next_endpoint, self.next_endpoint.other());
+        let is_other_better =
+            self.has_failed && self.blame.failures(other) < self.blame.failures(next);
+        match is_ready(other) && (is_other_better || !is_ready(next)) {
+            true => other,
+            false => next,
         }
     }
 
@@ -303,7 +346,8 @@ impl Worker {
         let may_recover = closing.is_none_or(|deadline| now < deadline);
         if is_due {
             self.take_unspooled();
-            if self.queues.iter().any(EndpointQueue::has_work) {
+            if self.queues.iter().any(EndpointQueue::has_work) && self.resting_until(now).is_none()
+            {
                 return;
             }
         }
@@ -321,15 +365,14 @@ impl Worker {
     }
 
     fn attempt(&mut self, now: Instant) {
-        if !self.queue(self.next_endpoint).has_work() {
-            self.next_endpoint = self.next_endpoint.other();
-        }
-        let endpoint = self.next_endpoint;
-        let limits = self.limits(endpoint);
-        if self.spooler.is_none() && self.queue(endpoint).has_room(limits) {
+        let has_room =
+            |endpoint: &Endpoint| self.queues[*endpoint as usize].has_room(self.limits(*endpoint));
+        if self.spooler.is_none() && Endpoint::ALL.iter().any(has_room) {
             // More may wait by now, and a full batch costs no more than this one.
             self.take(now);
         }
+        let endpoint = self.choose_endpoint(now);
+        let limits = self.limits(endpoint);
         let Some(batch) = self.queue(endpoint).next_batch(limits) else {
             return;
         };
@@ -367,18 +410,25 @@ impl Worker {
             began,
         } = flight;
         let now = Instant::now();
-        if !matches!(verdict, Verdict::Later { .. }) {
+        self.has_failed = matches!(verdict, Verdict::Later { .. });
+        if !self.has_failed {
             self.backoff.reset();
             self.schedule.succeeded();
+            self.blame.succeeded(endpoint);
         }
-        self.adjust_size_limit(endpoint, batch.records(), bytes, &verdict);
+        let failure = Failure {
+            endpoint,
+            began,
+            may_be_narrow: may_be_narrow(&verdict),
+        };
+        self.adjust_size_limit(endpoint, &mut batch, bytes, &verdict);
         let effects = batch
             .delivery
             .apply(verdict, now, self.give_up_after(&batch));
         self.queue(endpoint).put_back(batch);
         panic_point();
         for effect in effects {
-            self.perform(effect, began, now);
+            self.perform(effect, failure, now);
         }
     }
 
@@ -393,15 +443,18 @@ impl Worker {
     fn adjust_size_limit(
         &mut self,
         endpoint: Endpoint,
-        records: usize,
+        batch: &mut Batch,
         bytes: usize,
         verdict: &Verdict,
     ) {
         let limit = &mut self.size_limits[endpoint as usize];
         match verdict {
             // A single record cannot be made smaller.
-            Verdict::TooLarge { .. } if records > 1 => limit.note_refused(bytes),
+            Verdict::TooLarge { .. } if batch.records() > 1 => limit.note_refused(bytes),
             Verdict::Delivered => limit.note_accepted(bytes),
+            Verdict::Later { body, .. } if batch.delivery.halve_if_cut_off(bytes, *body) => {
+                limit.note_cut_off(bytes);
+            }
             _ => {}
         }
     }
@@ -428,13 +481,18 @@ impl Worker {
     /// Gives up the batches whose time has passed.
     fn give_up(&mut self, now: Instant) {
         for endpoint in Endpoint::ALL {
+            let failure = Failure {
+                endpoint,
+                began: now,
+                may_be_narrow: false,
+            };
             while let Some(index) = self.overdue(endpoint, now)
                 && let Some(mut batch) = self.queue(endpoint).take_retrying(index)
             {
                 let effects = batch.delivery.drop_all(DropReason::GaveUp, None);
                 self.queue(endpoint).put_back(batch);
                 for effect in effects {
-                    self.perform(effect, now, now);
+                    self.perform(effect, failure, now);
                 }
             }
         }
@@ -447,7 +505,7 @@ impl Worker {
             .position(is_overdue)
     }
 
-    fn perform(&mut self, effect: Effect, began: Instant, now: Instant) {
+    fn perform(&mut self, effect: Effect, failure: Failure, now: Instant) {
         match effect {
             Effect::Delivered(records) => self.settle(records, Outcome::Delivered),
             Effect::Dropped {
@@ -458,14 +516,34 @@ impl Worker {
             Effect::RetryLater {
                 retry_after,
                 give_up_at,
-            } => {
-                let own_delay = self
-                    .schedule
-                    .starts_backoff(began)
-                    .then(|| self.backoff.next_delay());
-                self.schedule
-                    .failed(now, own_delay, retry_after, give_up_at);
-            }
+            } => self.put_off(failure, retry_after, give_up_at, now),
+        }
+    }
+
+    /// Has the blamed scope wait.
+    fn put_off(
+        &mut self,
+        failure: Failure,
+        retry_after: Option<Duration>,
+        give_up_at: Option<Instant>,
+        now: Instant,
+    ) {
+        let Failure {
+            endpoint,
+            began,
+            may_be_narrow,
+        } = failure;
+        let (scope, failures) = self.blame.failed(endpoint, may_be_narrow, began);
+        if self.blame.is_blamed(endpoint) {
+            let until = after(now, self.backoff.delay_after(failures));
+            let until = give_up_at.map_or(until, |give_up_at| until.min(give_up_at));
+            self.blame.shut(endpoint, now, until);
+        }
+        if scope == Scope::Host {
+            let is_new = self.schedule.starts_backoff(began);
+            let own_delay = is_new.then(|| self.backoff.next_delay());
+            self.schedule
+                .failed(now, own_delay, retry_after, give_up_at);
         }
     }
 

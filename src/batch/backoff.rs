@@ -24,9 +24,13 @@ impl Backoff {
 
     /// The delay after one more failure.
     pub(crate) fn next_delay(&mut self) -> Duration {
-        let bound = self.bound();
         self.failures = self.failures.saturating_add(1);
-        let half = bound / 2;
+        self.delay_after(self.failures)
+    }
+
+    /// The delay after this many failures in a row, which are counted elsewhere.
+    pub(crate) fn delay_after(&mut self, failures: u32) -> Duration {
+        let half = self.bound(failures) / 2;
         half + half.mul_f64(self.next_random())
     }
 
@@ -35,8 +39,9 @@ impl Backoff {
         self.failures = 0;
     }
 
-    fn bound(&self) -> Duration {
-        let factor = 1_u32.checked_shl(self.failures).unwrap_or(u32::MAX);
+    fn bound(&self, failures: u32) -> Duration {
+        let doublings = failures.saturating_sub(1);
+        let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
         self.initial.saturating_mul(factor).min(self.max)
     }
 

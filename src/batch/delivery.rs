@@ -11,9 +11,10 @@ use std::{
 
 use crate::{
     accounting::Unsettled,
+    batch::size_limit::SMALL_BODY,
     deadline::after,
     drop_reason::DropReason,
-    reply::{Refusal, Verdict},
+    reply::{BodySent, Refusal, Verdict},
 };
 
 /// How many splits in a row may pass without an accepted record. A batch of 100 bad records then costs 33 requests
@@ -25,6 +26,8 @@ pub(crate) struct Delivery {
     parts: VecDeque<Part>,
     fruitless_splits: u32,
     first_failure: Option<Instant>,
+    /// How often in a row the connection was lost while a body was being sent.
+    lost_in_a_row: u32,
 }
 
 struct Part {
@@ -57,6 +60,7 @@ impl Delivery {
             parts: VecDeque::from([Part::new(records)]),
             fruitless_splits: 0,
             first_failure: None,
+            lost_in_a_row: 0,
         }
     }
 
@@ -82,6 +86,23 @@ impl Delivery {
             .map(|first_failure| after(first_failure, give_up_after))
     }
 
+    /// Halves the front part if its body was too large to be sent in time: at once after a time-out, and after two lost
+    /// connections in a row. Returns whether it did. The attempt still counts as a failure.
+    pub(crate) fn halve_if_cut_off(&mut self, bytes: usize, body: BodySent) -> bool {
+        self.lost_in_a_row = match body {
+            BodySent::Lost => self.lost_in_a_row + 1,
+            _ => 0,
+        };
+        let is_cut_off = body == BodySent::TimedOut || self.lost_in_a_row >= 2;
+        let has_several = self.front().is_some_and(|records| records.len() > 1);
+        if !is_cut_off || !has_several || bytes <= SMALL_BODY || !self.may_split() {
+            return false;
+        }
+        self.lost_in_a_row = 0;
+        let part = self.parts.pop_front();
+        part.map(|part| self.split(part, false)).is_some()
+    }
+
     /// Applies the verdict on an attempt of the front part.
     pub(crate) fn apply(
         &mut self,
@@ -92,9 +113,10 @@ impl Delivery {
         if !matches!(verdict, Verdict::Later { .. }) {
             // The server answered: a later failure is the first of its own.
             self.first_failure = None;
+            self.lost_in_a_row = 0;
         }
         match verdict {
-            Verdict::Later { after, refusal } => {
+            Verdict::Later { after, refusal, .. } => {
                 self.wait_or_give_up(after, refusal, now, give_up_after)
             }
             Verdict::Delivered => self.accept(),

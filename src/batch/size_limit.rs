@@ -4,9 +4,16 @@
 //! limit raises the limit by a 32nd of the bound, up to seven eighths of it. There it stays for a thousand such bodies.
 //! Then the bound is raised by an eighth, because the server may accept more by now. An accepted body that is not below
 //! the bound shows that the bound no longer holds. The two endpoints share no limit, because their records differ.
+//!
+//! A body that could not be sent in time halves the limit too, down to [`SMALL_BODY`]. It is not a bound, because a
+//! network is slow for a while only: each accepted body of more than half of the limit then raises the limit by a 64th of
+//! the largest one.
 
 /// How many large bodies have to be accepted before the bound is raised.
 const ACCEPTED_BEFORE_RAISE: u32 = 1_000;
+
+/// A time-out of a body up to this size, in bytes, is not blamed on its size.
+pub(crate) const SMALL_BODY: usize = 32 * 1024;
 
 /// The largest body that is sent to one endpoint.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +50,12 @@ impl SizeLimit {
         self.accepted = 0;
     }
 
+    /// A body could not be sent in time.
+    pub(crate) fn note_cut_off(&mut self, bytes: usize) {
+        self.limit = self.limit.min((bytes / 2).max(SMALL_BODY));
+        self.accepted = 0;
+    }
+
     /// A body was accepted. Small bodies prove nothing.
     pub(crate) fn note_accepted(&mut self, bytes: usize) {
         if bytes <= self.limit / 2 {
@@ -52,6 +65,7 @@ impl SizeLimit {
             self.refused = Some(bytes.saturating_add(bytes / 8 + 1));
         }
         let Some(refused) = self.refused else {
+            self.limit = self.limit.saturating_add(self.max / 64 + 1).min(self.max);
             return;
         };
         let height = (refused - refused / 8).min(self.max);
@@ -117,6 +131,19 @@ mod tests {
         let mut limit = SizeLimit::new(1_000_000);
         limit.note_refused(800_000);
         assert_eq!(send_full_bodies(&mut limit, 10_000, 1_000_000), 0);
+        assert_eq!(limit.bytes(), 1_000_000);
+    }
+
+    #[test]
+    fn a_slow_network_lowers_the_limit_for_a_while() {
+        let mut limit = SizeLimit::new(1_000_000);
+        limit.note_cut_off(1_000_000);
+        assert_eq!(limit.bytes(), 500_000);
+        for _ in 0..10 {
+            limit.note_cut_off(limit.bytes());
+        }
+        assert_eq!(limit.bytes(), SMALL_BODY);
+        assert_eq!(send_full_bodies(&mut limit, 62, 1_000_000), 0);
         assert_eq!(limit.bytes(), 1_000_000);
     }
 

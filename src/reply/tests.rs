@@ -24,6 +24,7 @@ fn every_status_has_its_verdict() {
             408 | 425 | 429 | 500..=599 => Verdict::Later {
                 after: None,
                 refusal: Some(refusal),
+                body: BodySent::Whole,
             },
             400 | 422 => Verdict::Invalid {
                 bad: Vec::new(),

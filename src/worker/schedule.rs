@@ -29,6 +29,8 @@ pub(crate) struct View {
     pub(crate) blocked: bool,
     /// The worker holds records to send, apart from those in flight.
     pub(crate) batched: bool,
+    /// All of these wait for delays of their own until then. None if one may be sent as soon as the host may be.
+    pub(crate) resting_until: Option<Instant>,
     pub(crate) in_flight: bool,
     /// One more request may be in flight.
     pub(crate) has_slot: bool,
@@ -180,7 +182,10 @@ impl Schedule {
         until: &mut Option<Instant>,
     ) -> Option<Step> {
         if view.batched {
-            return self.next_attempt(now, view, until);
+            let attempt = self.next_attempt(now, view, until);
+            if attempt.is_some() || !self.may_take_more(view) {
+                return attempt;
+            }
         }
         if view.waiting == 0 {
             self.since = None;
@@ -202,13 +207,17 @@ impl Schedule {
             if let Some(step) = self.next_attempt(now, view, until) {
                 return Some(step);
             }
-        } else if spool.held == 0 {
+            if !self.may_take_more(view) {
+                return None;
+            }
+        }
+        if spool.held == 0 {
             self.since = None;
         } else {
             let bytes = view.waiting_bytes + spool.held_bytes;
             is_due |= self.is_gathered(now, view, spool.held, bytes, until);
         }
-        if view.is_busy() {
+        if view.in_flight {
             return None;
         }
         if is_due || spool.has_orphans {
@@ -224,6 +233,7 @@ impl Schedule {
     /// The next attempt of batched records, if the back-off allows one.
     fn next_attempt(&self, now: Instant, view: &View, until: &mut Option<Instant>) -> Option<Step> {
         match self.gate.until() {
+            None if view.resting_until.is_some() => *until = earliest(*until, view.resting_until),
             None if view.has_slot => return Some(Step::Attempt),
             gate => *until = earliest(*until, gate),
         }
@@ -234,6 +244,11 @@ impl Schedule {
             *until = earliest(*until, view.give_up_at);
         }
         None
+    }
+
+    /// Whether other records may be sent while those in hand wait for delays of their own.
+    fn may_take_more(&self, view: &View) -> bool {
+        view.resting_until.is_some() && view.has_slot && self.gate.until().is_none()
     }
 
     /// Whether this many records are enough for a request, or have waited long enough.

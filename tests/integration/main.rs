@@ -3,6 +3,8 @@
 
 /// How records travel: batches, order, endpoints, headers.
 mod batches;
+/// What a failure is blamed on.
+mod blame;
 /// Flush and close by several callers, from hooks, after a close, and while callers wait for room.
 mod callers;
 /// What each call of the client does and returns, and what it never does.

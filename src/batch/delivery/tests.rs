@@ -302,11 +302,38 @@ fn a_hundred_records_that_are_each_too_large_stay_within_the_budget() {
 }
 
 #[test]
+fn a_large_body_that_is_not_sent_in_time_is_halved() {
+    let mut delivery = Delivery::new(records(5));
+    assert!(!delivery.halve_if_cut_off(SMALL_BODY, BodySent::TimedOut));
+    assert!(!delivery.halve_if_cut_off(100_000, BodySent::Unknown));
+    assert!(delivery.halve_if_cut_off(100_000, BodySent::TimedOut));
+    assert_eq!(delivery.front().map(ids), Some(vec![0, 1, 2]));
+}
+
+#[test]
+fn two_lost_connections_in_a_row_halve_a_large_body() {
+    let mut delivery = Delivery::new(records(5));
+    for (body, halves) in [
+        (BodySent::Lost, false),
+        (BodySent::Whole, false),
+        (BodySent::Lost, false),
+        (BodySent::Lost, true),
+        (BodySent::Lost, false),
+    ] {
+        assert_eq!(delivery.halve_if_cut_off(100_000, body), halves);
+    }
+    let mut single = Delivery::new(records(1));
+    assert!(!single.halve_if_cut_off(100_000, BodySent::TimedOut));
+    assert_eq!(single.front().map(ids), Some(vec![0]));
+}
+
+#[test]
 fn the_same_part_is_tried_again_after_a_wait() {
     let mut delivery = Delivery::new(records(3));
     let later = Verdict::Later {
         after: Some(Duration::from_secs(5)),
         refusal: Some(refusal(429)),
+        body: BodySent::Whole,
     };
     let effects = delivery.apply(later, Instant::now(), GIVE_UP_AFTER);
     assert!(
@@ -347,7 +374,7 @@ proptest! {
                 1 => Verdict::Invalid { bad: bad.into_iter().collect(), refusal },
                 2 => Verdict::TooLarge { refusal },
                 3 => Verdict::Rejected { refusal },
-                4 => Verdict::Later { after: None, refusal: Some(refusal) },
+                4 => Verdict::Later { after: None, refusal: Some(refusal), body: BodySent::Whole },
                 _ => Verdict::NO_ANSWER,
             };
             requests += 1;

@@ -31,6 +31,7 @@ const NOTHING: View = View {
     waiting_bytes: 0,
     blocked: false,
     batched: false,
+    resting_until: None,
     in_flight: false,
     has_slot: true,
     give_up_at: None,
@@ -301,6 +302,39 @@ fn of_several_failures_in_flight_together_only_the_first_is_news() {
     schedule.failed(start + SECOND, Some(SECOND), None, None);
     assert!(!schedule.starts_backoff(start), "it was in flight already");
     assert!(schedule.starts_backoff(start + 2 * SECOND));
+}
+
+#[test]
+fn records_are_taken_while_those_in_hand_wait_for_their_own_delay() {
+    let (mut schedule, start) = (schedule(), Instant::now());
+    let resting = |waiting| View {
+        waiting,
+        resting_until: Some(start + SECOND),
+        ..IN_HAND
+    };
+    let wait = Step::Wait(Some(start + SECOND));
+    assert_eq!(schedule.next(start, resting(0)), wait);
+    assert_eq!(schedule.next(start, resting(19)), wait);
+    assert_eq!(schedule.next(start, resting(20)), Step::Take);
+    schedule.failed(start, Some(2 * SECOND), None, None);
+    let shut = Step::Wait(Some(start + 2 * SECOND));
+    assert_eq!(schedule.next(start, resting(20)), shut);
+}
+
+#[test]
+fn more_is_loaded_while_records_in_hand_wait_for_their_own_delay() {
+    let (mut schedule, start) = (schedule(), Instant::now());
+    let resting = |held| View {
+        batched: true,
+        resting_until: Some(start + SECOND),
+        ..holding(held)
+    };
+    let wait = Step::Wait(Some(start + SECOND));
+    assert_eq!(schedule.next(start, resting(19)), wait);
+    assert_eq!(schedule.next(start, resting(20)), OURS);
+    schedule.failed(start, Some(2 * SECOND), None, None);
+    let shut = Step::Wait(Some(start + 2 * SECOND));
+    assert_eq!(schedule.next(start, resting(20)), shut);
 }
 
 /// A client that has a spool, and nothing to do.

@@ -1,0 +1,100 @@
+use std::time::Duration;
+
+use super::*;
+use crate::record::Endpoint::{Events, LlmEvents};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn later(status: u16) -> Verdict {
+    Verdict::Later {
+        after: None,
+        refusal: Some(Refusal {
+            status,
+            detail: None,
+        }),
+        body: BodySent::Whole,
+    }
+}
+
+#[test]
+fn an_endpoint_is_blamed_once_the_other_one_was_accepted_in_between() {
+    let (mut blame, now) = (Blame::default(), Instant::now());
+    blame.succeeded(LlmEvents);
+    assert_eq!(blame.failed(Events, true, now), (Scope::Host, 1));
+    assert_eq!(blame.failed(Events, true, now), (Scope::Host, 2));
+    blame.succeeded(LlmEvents);
+    assert_eq!(blame.failed(Events, true, now), (Scope::Endpoint, 3));
+    assert_eq!(blame.failed(Events, true, now), (Scope::Host, 4));
+}
+
+#[test]
+fn a_success_elsewhere_does_not_undo_the_growth_of_a_delay() {
+    let (mut blame, now) = (Blame::default(), Instant::now());
+    for failures in 1..10 {
+        assert_eq!(blame.failed(Events, true, now).1, failures);
+        blame.succeeded(LlmEvents);
+    }
+    blame.succeeded(Events);
+    assert_eq!(blame.failed(Events, true, now), (Scope::Host, 1));
+}
+
+#[test]
+fn failures_that_say_nothing_of_the_records_are_the_hosts() {
+    assert!(may_be_narrow(&later(500)));
+    assert!(may_be_narrow(&later(408)));
+    assert!(!may_be_narrow(&later(429)));
+    assert!(!may_be_narrow(&later(425)));
+    assert!(!may_be_narrow(&Verdict::NO_ANSWER));
+    for (body, narrow) in [
+        (BodySent::Whole, true),
+        (BodySent::Lost, true),
+        (BodySent::TimedOut, true),
+        (BodySent::Unknown, false),
+    ] {
+        let silent = Verdict::Later {
+            after: None,
+            refusal: None,
+            body,
+        };
+        assert_eq!(may_be_narrow(&silent), narrow);
+    }
+    let (mut blame, now) = (Blame::default(), Instant::now());
+    blame.failed(Events, false, now);
+    blame.succeeded(LlmEvents);
+    assert_eq!(blame.failed(Events, false, now).0, Scope::Host);
+}
+
+#[test]
+fn requests_in_flight_when_an_endpoint_is_shut_count_once() {
+    let (mut blame, start) = (Blame::default(), Instant::now());
+    assert_eq!(blame.failed(Events, true, start).1, 1);
+    blame.shut(Events, start + SECOND, start + 2 * SECOND);
+    assert_eq!(blame.failed(Events, true, start).1, 1);
+    assert_eq!(blame.failed(Events, true, start + 2 * SECOND).1, 2);
+}
+
+#[test]
+fn a_shut_endpoint_leaves_the_other_one_open() {
+    let (mut blame, start) = (Blame::default(), Instant::now());
+    blame.shut(Events, start, start + SECOND);
+    assert_eq!(blame.shut_until(Events, start), Some(start + SECOND));
+    assert_eq!(blame.shut_until(LlmEvents, start), None);
+    assert_eq!(blame.shut_until(Events, start + SECOND), None);
+}
+
+#[test]
+fn a_flush_cuts_one_delay_of_an_endpoint_short() {
+    let (mut blame, start) = (Blame::default(), Instant::now());
+    let shut = |blame: &mut Blame, at| blame.shut(Events, at, at + 8 * SECOND);
+    shut(&mut blame, start);
+    blame.skip_once(start);
+    assert_eq!(blame.shut_until(Events, start), None);
+    shut(&mut blame, start);
+    blame.skip_once(start);
+    assert!(blame.shut_until(Events, start).is_some());
+    let later = start + 8 * SECOND;
+    blame.skip_once(later);
+    shut(&mut blame, later);
+    blame.skip_once(later);
+    assert_eq!(blame.shut_until(Events, later), None);
+}

@@ -192,7 +192,11 @@ impl Transport for HttpTransport {
         }
         outcome.map_err(|error| {
             self.config.dns.invalidate();
-            failure::explain(&error)
+            if self.is_interrupted.load(Ordering::SeqCst) {
+                failure::explain_after_interruption(&error)
+            } else {
+                failure::explain(&error)
+            }
         })
     }
 

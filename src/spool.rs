@@ -42,6 +42,7 @@ mod now;
 mod orphans;
 mod room;
 mod segment;
+mod settings;
 
 use std::{
     collections::VecDeque,
@@ -56,19 +57,8 @@ use self::{
     orphans::Orphans,
     segment::{Content, Contents, Segment, name},
 };
-pub(crate) use self::{fingerprint::Fingerprint, now::Now};
+pub(crate) use self::{fingerprint::Fingerprint, now::Now, settings::SpoolSettings};
 use crate::record::Encoded;
-
-/// The settings of the builder that begin with `spool`.
-#[derive(Debug, Clone)]
-pub(crate) struct SpoolSettings {
-    pub(crate) folder: PathBuf,
-    /// Whose records these are.
-    pub(crate) project: Fingerprint,
-    pub(crate) max_bytes: u64,
-    pub(crate) max_age: Duration,
-    pub(crate) sync: bool,
-}
 
 pub(crate) struct Spool {
     settings: SpoolSettings,

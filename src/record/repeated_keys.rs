@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, ops::Range};
 
-use super::properties::end_of_text;
+use super::keys::end_of_text;
 
 /// Removes each entry whose key comes again in the same object, at every depth. `json[start..]` is the inside of an
 /// object; keys are equal if their JSON is.

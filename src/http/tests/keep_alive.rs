@@ -1,7 +1,7 @@
 //! One connection for one request after the other.
 
 use super::{
-    super::MAX_RESPONSE_BODY,
+    super::limits::MAX_RESPONSE_BODY,
     post, post_within,
     server::{Server, answer},
     transport,

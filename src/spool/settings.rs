@@ -1,0 +1,16 @@
+//! The settings of the spool.
+
+use std::{path::PathBuf, time::Duration};
+
+use super::fingerprint::Fingerprint;
+
+/// The settings of the builder that begin with `spool`.
+#[derive(Debug, Clone)]
+pub(crate) struct SpoolSettings {
+    pub(crate) folder: PathBuf,
+    /// Whose records these are.
+    pub(crate) project: Fingerprint,
+    pub(crate) max_bytes: u64,
+    pub(crate) max_age: Duration,
+    pub(crate) sync: bool,
+}

@@ -245,8 +245,13 @@ fn read(mut response: http::Response<ureq::Body>) -> Response {
         }
     }
     let mut body = Vec::new();
-    let limited = response.body_mut().with_config().limit(MAX_RESPONSE_BODY);
+    // One byte more, because ureq 3.5.0 looks for the end of a body only below its limit.
+    let limited = response
+        .body_mut()
+        .with_config()
+        .limit(MAX_RESPONSE_BODY as u64 + 1);
     // The part that was read before an error is kept.
     let _ = limited.reader().read_to_end(&mut body);
+    body.truncate(MAX_RESPONSE_BODY);
     ours.with_body(body)
 }

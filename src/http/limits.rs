@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Bodies are cut here. The reasons of a refused batch are shorter.
-pub(super) const MAX_RESPONSE_BODY: u64 = 64 * 1024;
+pub(super) const MAX_RESPONSE_BODY: usize = 64 * 1024;
 
 /// How long the rest of a response may take once its status is there. The status decides nearly everything, and
 /// records wait meanwhile.

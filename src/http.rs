@@ -17,6 +17,7 @@ mod exchange;
 mod failure;
 mod head;
 mod keep_reading;
+mod limits;
 mod proxy;
 mod socket;
 mod tls;
@@ -37,7 +38,12 @@ use std::{
 use log::warn;
 use ureq::{Agent, Error, Timeout, http};
 
-use self::{agent::AgentConfig, dns_cache::DnsCache, tls::Trust};
+use self::{
+    agent::AgentConfig,
+    dns_cache::DnsCache,
+    limits::{LONGEST, MAX_RESPONSE_BODY},
+    tls::Trust,
+};
 use crate::{
     error::ConfigError,
     host::Target,
@@ -45,19 +51,9 @@ use crate::{
     transport::{Request, Response, Transport, TransportError},
 };
 
-/// Bodies are cut here. The reasons of a refused batch are shorter.
-const MAX_RESPONSE_BODY: u64 = 64 * 1024;
-
-/// How long the rest of a response may take once its status is there. The status decides nearly everything, and
-/// records wait meanwhile.
-const RESPONSE_BODY_TIMEOUT: Duration = Duration::from_secs(2);
-
 /// A request with nearly the whole time left gets the whole time. A time-out of its own would cost it the TLS set-up
 /// of the agent.
 const SLACK: Duration = Duration::from_millis(10);
-
-/// Keeps instants that are computed from a setting within the range of the clock.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The settings of the transport.
 pub(crate) struct HttpSettings<'a> {
@@ -192,7 +188,11 @@ impl Transport for HttpTransport {
         }
         outcome.map_err(|error| {
             self.config.dns.invalidate();
-            failure::explain(&error)
+            if self.is_interrupted.load(Ordering::SeqCst) {
+                failure::explain_after_interruption(&error)
+            } else {
+                failure::explain(&error)
+            }
         })
     }
 
@@ -245,8 +245,13 @@ fn read(mut response: http::Response<ureq::Body>) -> Response {
         }
     }
     let mut body = Vec::new();
-    let limited = response.body_mut().with_config().limit(MAX_RESPONSE_BODY);
+    // One byte more, because ureq 3.5.0 looks for the end of a body only below its limit.
+    let limited = response
+        .body_mut()
+        .with_config()
+        .limit(MAX_RESPONSE_BODY as u64 + 1);
     // The part that was read before an error is kept.
     let _ = limited.reader().read_to_end(&mut body);
+    body.truncate(MAX_RESPONSE_BODY);
     ours.with_body(body)
 }

@@ -7,6 +7,7 @@ mod error;
 mod event;
 pub(crate) mod gen_ai;
 mod into_text;
+mod keys;
 mod llm_event;
 mod properties;
 mod repeated_keys;

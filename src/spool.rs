@@ -42,6 +42,7 @@ mod now;
 mod orphans;
 mod room;
 mod segment;
+mod settings;
 
 use std::{
     collections::VecDeque,
@@ -56,20 +57,12 @@ use self::{
     orphans::Orphans,
     segment::{Content, Contents, Segment, name},
 };
-pub(crate) use self::{fingerprint::Fingerprint, now::Now};
+pub(crate) use self::{
+    fingerprint::Fingerprint,
+    now::Now,
+    settings::{SpoolSettings, WhenFull},
+};
 use crate::record::Encoded;
-
-/// The settings of the builder that begin with `spool`.
-#[derive(Debug, Clone)]
-pub(crate) struct SpoolSettings {
-    pub(crate) folder: PathBuf,
-    /// Whose records these are.
-    pub(crate) project: Fingerprint,
-    pub(crate) max_bytes: u64,
-    pub(crate) max_age: Duration,
-    pub(crate) sync: bool,
-    pub(crate) when_full: WhenFull,
-}
 
 pub(crate) struct Spool {
     settings: SpoolSettings,
@@ -119,15 +112,6 @@ pub(crate) struct LeaveSummary {
     pub(crate) orphaned: Vec<Encoded>,
     /// How many records of such files cannot be read.
     pub(crate) missing: u64,
-}
-
-/// What [`Spool::store`] does when the limit is reached.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum WhenFull {
-    /// Removes the oldest segments.
-    Evict,
-    /// Takes no more records.
-    Keep,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]

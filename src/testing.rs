@@ -68,6 +68,7 @@ mod service;
 mod connection;
 mod request_reader;
 
+mod endpoint;
 mod rules;
 mod validation;
 

@@ -17,11 +17,11 @@ use ureq::{
 };
 
 use super::{
-    RESPONSE_BODY_TIMEOUT,
     connect::TcpConnector,
     dns_cache::DnsCache,
     exchange::ExchangeConnector,
     keep_reading::KeepReadingConnector,
+    limits::RESPONSE_BODY_TIMEOUT,
     tls::{self, Trust},
 };
 

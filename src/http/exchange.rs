@@ -25,9 +25,10 @@ use ureq::{
 };
 
 use super::{
-    RESPONSE_BODY_TIMEOUT, api_key,
+    api_key,
     head::{NotHttp, ResponseHead},
     keep_reading::loss,
+    limits::RESPONSE_BODY_TIMEOUT,
     socket::{Deadline, poll},
 };
 

@@ -9,10 +9,27 @@ use crate::transport::TransportError;
 
 /// Makes the error of a call that [`interrupt`](crate::Transport::interrupt) has ended.
 pub(super) fn interrupted() -> Error {
-    Error::Io(io::Error::new(
-        io::ErrorKind::NotConnected,
-        "interrupted before the answer was there",
-    ))
+    Error::Io(interruption())
+}
+
+fn interruption() -> io::Error {
+    let text = "interrupted before the answer was there";
+    io::Error::new(io::ErrorKind::NotConnected, text)
+}
+
+/// Turns an error of `ureq` into one of the transport, when [`interrupt`](crate::Transport::interrupt) was called
+/// meanwhile.
+///
+/// The client itself has shut the connection down, so a lost connection is an interruption. Other errors stay as they
+/// are.
+pub(super) fn explain_after_interruption(error: &Error) -> TransportError {
+    match ExchangeError::of(error) {
+        Some(ExchangeError::WhileSending(error)) if loss(error).is_some() => {
+            TransportError::while_sending(interruption())
+        }
+        None if loss(error).is_some() => TransportError::new(interruption()),
+        _ => explain(error),
+    }
 }
 
 /// Says whether the request can go out again because its connection was stale.

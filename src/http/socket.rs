@@ -21,7 +21,7 @@ use ureq::{
     unversioned::transport::{Buffers, LazyBuffers, NextTimeout, ShutdownHandle, Transport, time},
 };
 
-use super::LONGEST;
+use super::limits::LONGEST;
 
 /// How often a blocked write looks for input. Winsock does not allow a socket to be used after a write has timed out.
 const WRITE_SLICE: Duration = if cfg!(windows) {

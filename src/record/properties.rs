@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{
     EventError,
+    keys::{end_of_text, key_bit},
     repeated_keys::remove_repeated_keys,
     strict::{WriteError, Written, write_value},
     text::write_text,
@@ -259,18 +260,6 @@ fn read_value(json: &[u8]) -> Value {
     serde_json::from_slice(json).unwrap_or_else(as_text)
 }
 
-/// A cheap hash. If two keys share a bit, it costs a look into the object.
-pub(super) fn key_bit(key: &[u8]) -> u128 {
-    let at = |index: usize| usize::from(key.get(index).copied().unwrap_or_default());
-    let middle = key.len() / 2;
-    let hash = key.len() * 31
-        + at(0) * 7
-        + at(middle) * 13
-        + at(middle + 1) * 3
-        + at(key.len().wrapping_sub(1)) * 5;
-    1 << (hash % 128)
-}
-
 fn json_kind(first_byte: u8) -> &'static str {
     match first_byte {
         b'[' => "a list",
@@ -343,15 +332,6 @@ fn split_entries(json: &[u8]) -> impl Iterator<Item = Entry> {
         start = at + 1;
         Some(Entry { key, value, whole })
     })
-}
-
-/// One past the closing quote of the text that begins at `start`.
-pub(super) fn end_of_text(json: &[u8], start: usize) -> usize {
-    let mut at = start + 1;
-    while at < json.len() && json[at] != b'"' {
-        at += if json[at] == b'\\' { 2 } else { 1 };
-    }
-    (at + 1).min(json.len())
 }
 
 #[cfg(test)]

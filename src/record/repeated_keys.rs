@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::HashMap, ops::Range};
 
-use super::{properties::end_of_text, text::write_text};
+use super::{keys::end_of_text, text::write_text};
 
 /// Removes each entry whose key comes again in the same object, at every depth. `json[start..]` is the inside of an
 /// object. Keys are equal if they read the same, with or without escapes.

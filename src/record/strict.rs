@@ -14,7 +14,7 @@ use serde::ser::{
 };
 
 use self::notes::{HALF_WRITTEN, Notes, Out};
-use super::properties::key_bit;
+use super::keys::key_bit;
 
 /// Why a value was not written.
 #[derive(Debug)]

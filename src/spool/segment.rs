@@ -12,11 +12,11 @@ use std::{
 
 pub(super) use self::contents::{Content, Contents};
 use super::{
-    SpoolSettings,
     checksum::crc32,
     disk::{Adopted, Disk, SegmentFile},
     entry::{read_lines, write_acknowledgement, write_record},
     now::{Now, WriteTimes},
+    settings::SpoolSettings,
 };
 use crate::record::Encoded;
 

@@ -1,6 +1,6 @@
 use std::{fmt, ops::Deref, sync::Arc};
 
-use super::{API_KEY, Service, received::Head, rules::PREFIX};
+use super::{API_KEY, Service, endpoint::PREFIX, received::Head};
 use crate::{Request, Response, Transport, TransportError};
 
 /// A transport that judges requests as a [`Server`](super::Server) does and keeps them, without a socket or a thread.

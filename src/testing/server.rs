@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{API_KEY, Service, connection, rules::PREFIX};
+use super::{API_KEY, Service, connection, endpoint::PREFIX};
 
 /// Limits how long a drop takes on a machine without a working loopback interface.
 const WAKE_TIMEOUT: Duration = Duration::from_secs(1);

@@ -13,7 +13,7 @@ use std::{
 use serde_json::Value;
 
 pub(super) use self::exchange::Outcome;
-use super::{ReceivedRequest, Reply, WaitError, rules::Endpoint};
+use super::{ReceivedRequest, Reply, WaitError, endpoint::Endpoint};
 
 /// The default of [`Service::set_body_limit`], in bytes.
 ///

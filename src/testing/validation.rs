@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::rules::Endpoint;
+use super::endpoint::Endpoint;
 
 /// The maximum number of records in one request.
 const MAX_RECORDS: usize = 100;

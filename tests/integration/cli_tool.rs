@@ -63,11 +63,7 @@ impl Tool {
     }
 
     fn waiting(&self) -> usize {
-        let files = self.home.files();
-        files
-            .iter()
-            .filter(|file| file.ends_with(".trubrics"))
-            .count()
+        self.home.records()
     }
 
     /// Something was delivered just now: the next run will not.

@@ -59,9 +59,10 @@ fn serve(peer: TcpStream, limit: usize, status: u16, accepted: &Sender<usize>) {
         let mut body = vec![0; length];
         reader.read_exact(&mut body).unwrap();
         let records: Vec<serde_json::Value> = serde_json::from_slice(&body).unwrap();
+        // Before the answer, so that the count is there when the client knows that the records are delivered.
+        let _ = accepted.send(records.len());
         let answer = format!("HTTP/1.1 200 OK\r\n{head}\r\n");
         reader.get_mut().write_all(answer.as_bytes()).unwrap();
-        let _ = accepted.send(records.len());
     }
 }
 

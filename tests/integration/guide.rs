@@ -102,13 +102,9 @@ impl Program {
         command
     }
 
-    /// How many files its spool holds.
+    /// How many records its spool holds.
     fn waiting(&self) -> usize {
-        let files = self.home.files();
-        files
-            .iter()
-            .filter(|file| file.starts_with(".ask/spool/"))
-            .count()
+        self.home.records()
     }
 }
 
@@ -152,14 +148,17 @@ fn without_a_key_the_program_shows_what_it_would_send() {
 #[test]
 fn what_the_program_could_not_deliver_the_next_run_delivers() {
     let program = Program::new();
-    let nobody = {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        format!("http://{}", listener.local_addr().unwrap())
-    };
-    assert_eq!(run(&mut program.command_to(&nobody)), "");
-    assert_eq!(program.waiting(), 1);
+    // Dropped at once, so that the first run finds the port closed.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    // The spool keeps the records of each host apart, so both runs need the same host.
+    let host = format!("http://127.0.0.1:{port}/api/ingestion");
+    assert_eq!(run(&mut program.command_to(&host)), "");
+    assert_eq!(program.waiting(), 2, "an event and an exchange");
 
-    let server = server();
+    let server = Server::start_on_port(port, trubrics::testing::API_KEY).unwrap();
+    assert_eq!(server.url(), host);
     assert_eq!(run(&mut program.command_to(server.url())), "");
     assert_has_runs(&server, 2);
     assert_eq!(program.waiting(), 0);

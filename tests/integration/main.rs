@@ -1,6 +1,8 @@
 //! The crate as its users see it, against servers on loopback. One binary: each module holds the promises of one kind.
 #![cfg(feature = "http")]
 
+/// Which file of `src` imports which.
+mod architecture;
 /// How records travel: batches, order, endpoints, headers.
 mod batches;
 /// What a failure is blamed on.

@@ -36,6 +36,17 @@ impl Folder {
         let read = |name: &String| std::fs::read_to_string(self.0.join(name)).unwrap_or_default();
         self.files().iter().map(read).collect()
     }
+
+    /// How many records the segments hold. Those that are settled count until their segment is removed.
+    pub(crate) fn records(&self) -> usize {
+        let files = self.files().into_iter();
+        let segments = files.filter(|file| file.ends_with(".trubrics"));
+        let read = |name| std::fs::read_to_string(self.0.join(name)).unwrap_or_default();
+        let is_record = |line: &&str| line.starts_with("e ") || line.starts_with("l ");
+        segments
+            .map(|name| read(name).lines().filter(is_record).count())
+            .sum()
+    }
 }
 
 /// The files in a folder and in those below it. Any of them may vanish meanwhile.

@@ -3,7 +3,8 @@
 use std::{
     net::TcpStream,
     sync::{
-        Mutex,
+        Arc, Mutex, OnceLock, Weak,
+        atomic::Ordering,
         mpsc::{self, Receiver, Sender},
     },
     thread,
@@ -65,7 +66,27 @@ fn a_wait_for_the_answer_ends() {
         sign.send(()).unwrap();
     });
     let transport = transport(&server.url());
-    cause(interrupted(&transport, &server.url(), b"[]", &there));
+    let words = cause(interrupted(&transport, &server.url(), b"[]", &there));
+    assert_eq!(words, "interrupted before the answer was there");
+}
+
+#[test]
+fn a_request_that_meets_a_shut_down_agent_was_interrupted() {
+    let made: Arc<OnceLock<Weak<HttpTransport>>> = Arc::default();
+    let interrupted = Arc::clone(&made);
+    // The lookup ends before the interruption reaches it, and the agent is shut down before the connection is made.
+    let dns = DnsCache::asking(AMPLE, move |_, port| {
+        let transport = interrupted.get().and_then(Weak::upgrade).expect("it");
+        transport.is_interrupted.store(true, Ordering::SeqCst);
+        transport.agent.clone().shutdown();
+        Ok(vec![([127, 0, 0, 1], port).into()])
+    });
+    let server = Server::answering(answer(200, ""));
+    let url = format!("http://some.test:{}", server.port());
+    let transport = Arc::new(HttpTransport::with_dns(&settings(&url), dns).expect("settings"));
+    made.set(Arc::downgrade(&transport)).expect("once");
+    let words = cause(post(&transport, &url));
+    assert_eq!(words, "interrupted before the answer was there");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! One connection for one request after the other.
 
 use super::{
-    super::MAX_RESPONSE_BODY,
+    super::limits::MAX_RESPONSE_BODY,
     post, post_within,
     server::{Server, answer},
     transport,
@@ -9,7 +9,7 @@ use super::{
 
 #[test]
 fn requests_share_one_connection() {
-    let limit = usize::try_from(MAX_RESPONSE_BODY).unwrap();
+    let limit = MAX_RESPONSE_BODY;
     for size in [0, 2, 5000, limit] {
         let server = Server::answering(answer(200, &"x".repeat(size)));
         let transport = transport(&server.url());
@@ -48,7 +48,7 @@ fn requests_with_less_time_share_the_connection_too() {
 
 #[test]
 fn an_endless_body_still_gives_the_status() {
-    let size = usize::try_from(MAX_RESPONSE_BODY).unwrap();
+    let size = MAX_RESPONSE_BODY;
     let server = Server::answering(answer(422, &"x".repeat(size + 1)));
     let transport = transport(&server.url());
     let response = post(&transport, &server.url()).expect("an answer");

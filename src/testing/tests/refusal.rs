@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::{Client, Server, an_error, chunked, event, llm_event, only_error, post, with, without};
-use crate::testing::{rules::Endpoint, validation::validate};
+use crate::testing::{endpoint::Endpoint, validation::validate};
 
 #[test]
 fn an_invalid_record_is_named_by_index_and_field() {

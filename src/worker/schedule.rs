@@ -1,8 +1,11 @@
 //! What the worker does next. Deterministic, without I/O: `now` is an argument, and nothing here sends, waits or reads a
 //! clock.
 
+mod view;
+
 use std::time::{Duration, Instant};
 
+pub(crate) use self::view::{SpoolView, Step, View};
 use crate::{deadline::after, queue::WakeLimits};
 
 /// The longest `Retry-After` that is respected: waiting records have to be tried again some time. Five minutes are the
@@ -18,66 +21,6 @@ const POLL_PERIOD_WITH_SPOOL: Duration = Duration::from_millis(2);
 
 /// How long before the deadline of a caller that waits the last attempt is made.
 const LAST_ATTEMPT: Duration = Duration::from_millis(50);
-
-/// Where the records are.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct View {
-    /// In the channel or on their way into it.
-    pub(crate) waiting: u64,
-    pub(crate) waiting_bytes: usize,
-    /// Callers wait for room in the queue.
-    pub(crate) blocked: bool,
-    /// The worker holds records to send, apart from those in flight.
-    pub(crate) batched: bool,
-    /// All of these wait for delays of their own until then. None if one may be sent as soon as the host may be.
-    pub(crate) resting_until: Option<Instant>,
-    pub(crate) in_flight: bool,
-    /// One more request may be in flight.
-    pub(crate) has_slot: bool,
-    /// When the first of the retrying batches has to be given up.
-    pub(crate) give_up_at: Option<Instant>,
-    /// What is on disk, for a client that has a spool.
-    pub(crate) spool: Option<SpoolView>,
-}
-
-/// The records on disk that are not batched.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct SpoolView {
-    /// This client's records that are being gathered, and their bytes.
-    pub(crate) held: u64,
-    pub(crate) held_bytes: usize,
-    /// This client's records are due: enough were gathered, or a flush was requested.
-    pub(crate) is_due: bool,
-    /// Other runs left segments.
-    pub(crate) has_orphans: bool,
-    /// The client holds no record in memory alone: all are safe on disk.
-    pub(crate) is_all_on_disk: bool,
-    /// When to scan for more of them.
-    pub(crate) next_scan: Option<Instant>,
-    /// The spool is full and keeps its records: it is offered no more of them before this.
-    pub(crate) full_until: Option<Instant>,
-}
-
-/// The next thing to do.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Step {
-    /// Take all records that wait in the channel: they are due.
-    Take,
-    /// Load the next records from the spool. This client's gathered records are loaded only if they are due.
-    Load { is_due: bool },
-    /// Scan the spool for segments of other runs.
-    ScanSpool,
-    /// Attempt a batch.
-    Attempt,
-    /// Give up the batches whose time has passed, because the server asked for a later attempt.
-    GiveUp,
-    /// Wait for a control message, at most until then.
-    Wait(Option<Instant>),
-    /// Drop the remaining records: none can be sent before the client has to be closed.
-    Abandon,
-    /// No records are left, and none will come.
-    End,
-}
 
 pub(crate) struct Schedule {
     flush_interval: Duration,
@@ -389,18 +332,6 @@ fn delay_within(left: Duration, delay: Duration, floor: Duration) -> Duration {
 
 fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     [one, other].into_iter().flatten().min()
-}
-
-impl View {
-    fn is_busy(&self) -> bool {
-        self.batched || self.in_flight
-    }
-}
-
-impl SpoolView {
-    fn is_scan_due(&self, now: Instant) -> bool {
-        self.next_scan.is_some_and(|next| next <= now)
-    }
 }
 
 /// Shut after a failure, for both endpoints, because they are one host.

@@ -114,7 +114,7 @@ impl Accounting {
         self.counters.remove_on_disk(records);
     }
 
-    /// Records come to their end, and what they held is released: their budget, or their place on disk.
+    /// Records come to their end, and their resources are released: their budget, or their place on disk.
     pub(crate) fn settle(&self, records: &[Encoded], outcome: Outcome<'_>) {
         match outcome {
             Outcome::Delivered => self.deliver(records.len() as u64),

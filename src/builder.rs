@@ -240,7 +240,7 @@ impl TrubricsBuilder {
         self
     }
 
-    /// How much is sent of what was said: the prompt and the generation of an [`LlmEvent`](crate::LlmEvent), the `$text`
+    /// Sets how much is sent of the texts of people and models: the prompt and the generation of an [`LlmEvent`](crate::LlmEvent), the `$text`
     /// of an [`Event`](crate::Event), and the property `error.message`, which may quote them. Default:
     /// [`Content::Full`].
     ///
@@ -272,7 +272,7 @@ impl TrubricsBuilder {
     /// very long one is cut instead of refused by the server; at least 1. Default: no limit.
     ///
     /// The cut falls between two characters, and the record gets the property `truncated: true` and the length that the
-    /// text had in characters, in `prompt_length` and its like. A redaction comes first: the limit is for what is sent.
+    /// text had in characters, in `prompt_length` and its like. A redaction comes first: the limit is for the text that is sent.
     pub fn max_text_bytes(mut self, bytes: usize) -> Self {
         self.content.max_text_bytes = Some(bytes);
         self
@@ -339,7 +339,7 @@ impl TrubricsBuilder {
     /// key delivers the rest. Default: none.
     ///
     /// [`close`](Trubrics::close) leaves there what it cannot deliver in time; with `Duration::ZERO` it returns as soon
-    /// as everything is on disk. What is on disk is not given up after [`give_up_after`](Self::give_up_after), needs no
+    /// as everything is on disk. Records on disk are not given up after [`give_up_after`](Self::give_up_after), needs no
     /// place in the queue, and survives the end of the process, but not that of the machine: see
     /// [`spool_sync`](Self::spool_sync). Several processes and projects may share a folder; each record is delivered by
     /// one process of its project.

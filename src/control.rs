@@ -17,13 +17,13 @@ use crate::reply::Verdict;
 pub(crate) enum Control {
     /// Look at the queue, and at the flags and flush requests of the [`WorkerHandle`].
     Wake,
-    /// The queue is closed: deliver what is left, and end by this deadline.
+    /// The queue is closed: deliver the remaining records, and end by this deadline.
     Close { deadline: Instant },
     /// A request that a sender thread made has ended.
     Completed(SendResult),
 }
 
-/// What came of a request, with the buffer of its body.
+/// The result of a request, with the buffer of its body.
 pub(crate) struct SendResult {
     /// The place of the request among those in flight.
     pub(crate) slot: usize,

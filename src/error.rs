@@ -86,7 +86,7 @@ impl TrackError {
         matches!(self.kind, TrackErrorKind::Closed)
     }
 
-    /// What is wrong with the record, when that is the reason.
+    /// The problem of the record, when that is the reason.
     pub fn invalid(&self) -> Option<&EventError> {
         match &self.kind {
             TrackErrorKind::Invalid(error) => Some(error),
@@ -173,7 +173,7 @@ impl DeliveryError {
         self.refusal().and_then(|refusal| refusal.detail.as_deref())
     }
 
-    /// What is wrong with the record, when it was not sent for that reason.
+    /// The problem of the record, when it was not sent for that reason.
     pub fn invalid(&self) -> Option<&EventError> {
         match &self.kind {
             DeliveryErrorKind::Invalid(error) => Some(error),

@@ -27,7 +27,7 @@ pub(crate) struct Intake {
     pub(crate) content: Option<ContentRules>,
 }
 
-/// What happens to a record for which there is no room.
+/// The treatment of a record for which there is no room.
 #[derive(Clone, Copy, PartialEq)]
 enum WhenFull {
     /// Its caller gets it back.

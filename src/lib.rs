@@ -1,7 +1,7 @@
 //! A blocking client for [Trubrics](https://www.trubrics.com), product analytics for AI applications.
 //!
-//! [`Trubrics::track`] puts a record into a queue and returns; one thread sends what is queued, in batches, and retries
-//! what fails. There is no async runtime, not even in a dependency.
+//! [`Trubrics::track`] puts a record into a queue and returns; one thread sends queued records, in batches, and retries
+//! failed ones. There is no async runtime, not even in a dependency.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -18,8 +18,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [The guide](_docs::guide) goes from nothing to a program that tracks its users well, and has the answers on the way: what is sent and
-//! when, what is lost, errors, tests, privacy, what each fault costs, and how to move from another SDK.
+//! [The guide](_docs::guide) goes from nothing to a program that tracks its users well, and has the answers on the way: which records are
+//! sent and when, which can be lost, errors, tests, privacy, the cost of each fault, and how to move from another SDK.
 //!
 //! # The way of a record
 //!
@@ -38,7 +38,7 @@
 //!  flush, close --------------------------+--> answered when all that was tracked before is settled
 //! ```
 //!
-//! - **A record is an [`Event`] or an [`LlmEvent`].** Building one never fails; what is wrong with it comes back from
+//! - **A record is an [`Event`] or an [`LlmEvent`].** Building one never fails; its errors come back from
 //!   [`try_track`](Trubrics::try_track) and [`track_sync`](Trubrics::track_sync).
 //! - **Nothing is lost in silence.** Each record ends as delivered, or dropped for a [`DropReason`] that is counted in
 //!   [`Stats`], logged, and told to [`on_drop`](TrubricsBuilder::on_drop).

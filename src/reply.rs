@@ -81,7 +81,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Long enough to say what is wrong, short enough for a log line of the caller's own.
+/// Long enough to name the problem, short enough for a log line of the caller's own.
 const MAX_DETAIL_CHARS: usize = 300;
 
 /// Longer values of `Retry-After` are not parsed: no date and no sensible number is as long.

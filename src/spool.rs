@@ -103,7 +103,7 @@ pub(crate) struct Loaded {
     segments: usize,
 }
 
-/// What is left of a spool that is let go.
+/// The records of a spool that the client lets go.
 #[derive(Default)]
 pub(crate) struct LeaveSummary {
     /// How many records are there for the next process.
@@ -275,7 +275,7 @@ impl Spool {
         summary
     }
 
-    /// What was removed since the last call to make room.
+    /// The records that were removed since the last call, to make room.
     pub(crate) fn take_evicted(&mut self) -> Vec<Loaded> {
         mem::take(&mut self.evicted)
     }

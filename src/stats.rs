@@ -13,7 +13,7 @@ use crate::drop_reason::DropReason;
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Records that were taken, or dropped at the door by `track`.
+    /// Records that `track` took or dropped.
     pub tracked: u64,
     /// Records that the server accepted.
     pub delivered: u64,

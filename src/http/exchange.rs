@@ -139,7 +139,7 @@ impl<T: Transport> Exchange<T> {
         Ok(())
     }
 
-    /// Reads what has come of the head.
+    /// Reads the part of the head that has arrived.
     fn read_head(&mut self) -> Result<(), Error> {
         let buffers = self.inner.buffers();
         let used = self.head.read(buffers.input());

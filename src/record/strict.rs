@@ -25,7 +25,7 @@ pub(super) enum WriteError {
     Json(serde_json::Error),
 }
 
-/// What is known of a value that was written.
+/// The facts about a value that was written.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Written {
     /// Two keys of one object share a bit, and may be equal.

@@ -60,7 +60,7 @@ pub(super) struct FileSize {
     pub(super) disk_bytes: u64,
 }
 
-/// What came of an attempt to lock a file.
+/// The result of an attempt to lock a file.
 pub(super) enum Adopted {
     File(Box<dyn SegmentFile>),
     /// Another process holds it, or removed it.

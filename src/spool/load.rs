@@ -1,4 +1,4 @@
-//! What is handed to the worker for delivery, and what it gives back.
+//! The records that the worker gets for delivery, and those that it gives back.
 
 use std::{io, num::NonZeroU32};
 

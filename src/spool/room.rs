@@ -1,4 +1,4 @@
-//! Where the next records go: the size of segments, the limit of the folder, and what is removed to stay below it.
+//! Where the next records go: the size of segments, the limit of the folder, and the segments that are removed to stay below it.
 
 use std::io;
 
@@ -155,7 +155,7 @@ impl Spool {
                 break;
             }
             let Evicted::Bytes(bytes) = self.evict(now)? else {
-                // Other processes hold the rest. What was freed may be used again.
+                // Other processes hold the rest. The freed space may be used again.
                 self.active_limit = needed.min(freed.max(self.small_segment_bytes()));
                 return Ok(freed > 0);
             };
@@ -168,7 +168,7 @@ impl Spool {
 
     /// Removes the oldest segment that this process holds and does not deliver, or that no process holds.
     fn evict(&mut self, now: Now) -> io::Result<Evicted> {
-        // What was put back was loaded earlier than what is sealed.
+        // Records that were put back are older than those in sealed segments.
         let held = match self.put_back.is_empty() {
             true => &mut self.sealed,
             false => &mut self.put_back,

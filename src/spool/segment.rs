@@ -55,7 +55,7 @@ pub(super) struct Segment {
     times: WriteTimes,
 }
 
-/// What came of an attempt to take a file over.
+/// The result of an attempt to take a file over.
 pub(super) enum Adoption {
     /// The segment, and its contents, which are not handed out yet.
     Taken(Box<Segment>, Contents),
@@ -213,7 +213,7 @@ impl Segment {
         }
     }
 
-    /// Removes the file of a segment that is settled. If that fails, writes down what is settled.
+    /// Removes the file of a segment that is settled. If that fails, writes down which records are settled.
     pub(super) fn remove_settled(&mut self, disk: &dyn Disk, sync: bool) -> io::Result<()> {
         match disk.remove(&self.path) {
             Ok(()) => Ok(()),

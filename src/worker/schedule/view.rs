@@ -19,7 +19,7 @@ pub(crate) struct View {
     pub(crate) has_slot: bool,
     /// When the first of the retrying batches has to be given up.
     pub(crate) give_up_at: Option<Instant>,
-    /// What is on disk, for a client that has a spool.
+    /// The records on disk, for a client that has a spool.
     pub(crate) spool: Option<SpoolView>,
 }
 

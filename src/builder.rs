@@ -278,7 +278,7 @@ impl TrubricsBuilder {
         self
     }
 
-    /// Is told of every drop, where it happens: on the worker thread, or inside `track` for a record that was not
+    /// Called for every drop, on the thread that drops: the worker, or the caller of `track` if the record was not
     /// taken. Default: none.
     ///
     /// A panic is swallowed. It must be quick, and must not call `flush` or `close`, which return an error there. What

@@ -96,7 +96,7 @@ pub(crate) fn redact(client: ClientId, redact: &Redact, text: &str) -> Option<St
     guarded(client, Kind::Redaction, || redact(text))
 }
 
-/// Runs `on_drop`, unless the drop happened inside a hook: it would be told of its own doing without end.
+/// Runs `on_drop`, unless the drop happened inside a hook: it would report its own drops without end.
 pub(crate) fn on_drop(client: ClientId, hook: &OnDrop, dropped: &Dropped<'_>) {
     if !is_running(|(of, kind)| of == client && kind != Kind::Transport) {
         guarded(client, Kind::OnDrop, || hook(dropped));

@@ -41,7 +41,7 @@
 //! - **A record is an [`Event`] or an [`LlmEvent`].** Building one never fails; its errors come back from
 //!   [`try_track`](Trubrics::try_track) and [`track_sync`](Trubrics::track_sync).
 //! - **Nothing is lost in silence.** Each record ends as delivered, or dropped for a [`DropReason`] that is counted in
-//!   [`Stats`], logged, and told to [`on_drop`](TrubricsBuilder::on_drop).
+//!   [`Stats`], logged, and reported to [`on_drop`](TrubricsBuilder::on_drop).
 //! - **Delivery is at least once.** When the server took a record and only its answer was lost, it gets it again.
 //! - **A deadline is a deadline.** [`flush`](Trubrics::flush), [`close`](Trubrics::close) and the drop of the last
 //!   handle return in time whatever the network does.

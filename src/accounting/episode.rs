@@ -1,6 +1,6 @@
 //! Drops that belong together: from the first one until none has come for a while, or the client ends.
 //!
-//! The log tells of the first and of the total. A line for each would flood it when the queue is full, and so would a
+//! The log has the first drop and the total. A line for each would flood it when the queue is full, and so would a
 //! line for each batch that still gets through.
 
 use std::{

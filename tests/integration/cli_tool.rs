@@ -1,3 +1,5 @@
+//! The example of a command-line tool: what it delivers, keeps and prints.
+
 use std::{
     env,
     fs::{self, File},

@@ -1,3 +1,5 @@
+//! A spool on a disk that is full, read-only, without locks, or out of descriptors.
+
 use std::{
     fs::File,
     iter,

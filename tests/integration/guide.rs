@@ -1,3 +1,5 @@
+//! The program that the guide builds.
+
 use std::{
     collections::BTreeMap,
     fs,

@@ -1,3 +1,5 @@
+//! What earlier runs left in a spool: who delivers it, and who need not wait for it.
+
 use std::time::{Duration, Instant};
 
 use trubrics::{Event, testing::Server};

@@ -1,3 +1,5 @@
+//! The queue's bounds, and what happens when they are reached.
+
 use std::{sync::mpsc, thread, time::Duration};
 
 use trubrics::{DropReason, Event, Overflow, Trubrics};

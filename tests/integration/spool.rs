@@ -1,3 +1,5 @@
+//! Records on disk: what a close, another process or a bad disk does to them.
+
 use std::{
     collections::HashSet,
     path::{Path, PathBuf},

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::spool::files_in;
+use crate::support::files_in;
 
 /// A path of the crate, as the names after `crate`. The crate itself is empty.
 type Names = Vec<String>;

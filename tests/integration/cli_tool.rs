@@ -13,10 +13,7 @@ use std::{
 
 use trubrics::testing::{API_KEY, Server};
 
-use crate::{
-    spool::Folder,
-    support::{LONG, example, server},
-};
+use crate::support::{Folder, LONG, example, server};
 
 /// The tool of `examples/cli_tool.rs`, with a home of its own.
 struct Tool {

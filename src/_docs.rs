@@ -1,5 +1,8 @@
 //! Pages to read: from the first event to what survives a power cut.
 
+#[doc = include_str!("_docs/architecture.md")]
+pub mod architecture {}
+
 #[doc = include_str!("_docs/durability.md")]
 pub mod durability {}
 

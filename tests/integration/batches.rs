@@ -1,3 +1,5 @@
+//! How records travel: batches, order, endpoints, headers.
+
 use std::{thread, time::Duration};
 
 use serde_json::{Value, json};

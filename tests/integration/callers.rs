@@ -9,25 +9,15 @@ use std::{
 use crossbeam_channel::{bounded, unbounded};
 use trubrics::{
     DropReason, Event, FlushError, Overflow, Request, Response, Transport, TransportError,
-    Trubrics, TrubricsBuilder,
+    Trubrics,
     testing::{API_KEY, Reply, Server},
     transport_fn,
 };
 
-use crate::{
-    spool::Folder,
-    support::{Gate, LONG},
-};
-
-/// What every wait that is no matter of time may take.
-const AMPLE: Duration = Duration::from_secs(20);
+use crate::support::{Folder, Gate, LONG, assert_settled, default_client_of};
 
 /// A handle that a hook can use, and that the test takes away at the end: a hook must not own its client.
 type Handle = Arc<Mutex<Option<Trubrics>>>;
-
-fn builder(server: &Server) -> TrubricsBuilder {
-    Trubrics::builder(API_KEY).host(server.url())
-}
 
 fn event() -> Event {
     Event::new("user", "Called")
@@ -37,17 +27,13 @@ fn event() -> Event {
 fn waiting_client() -> (Trubrics, Server) {
     let server = Server::start().unwrap();
     server.script([Reply::hang()]);
-    let client = builder(&server).flush_batch_size(1).build().unwrap();
+    let client = default_client_of(&server)
+        .flush_batch_size(1)
+        .build()
+        .unwrap();
     client.track(event());
-    server.wait_for_requests(1, AMPLE).unwrap();
+    server.wait_for_requests(1, LONG).unwrap();
     (client, server)
-}
-
-#[track_caller]
-fn assert_settled(client: &Trubrics) {
-    let stats = client.stats();
-    assert_eq!(stats.pending, 0, "{stats:?}");
-    assert_eq!(stats.tracked, stats.delivered + stats.dropped, "{stats:?}");
 }
 
 #[test]
@@ -82,21 +68,21 @@ fn a_flush_ends_with_the_close_that_overtakes_it() {
     thread::scope(|scope| {
         let flush = scope.spawn(|| {
             sign.send(()).unwrap();
-            client.flush(AMPLE)
+            client.flush(LONG)
         });
         flushing.recv().unwrap();
         client.close(Duration::from_millis(200)).unwrap_err();
         let error = flush.join().unwrap().unwrap_err();
         assert_eq!((error.pending(), error.dropped()), (0, 1));
     });
-    assert!(started.elapsed() < AMPLE / 2);
+    assert!(started.elapsed() < LONG / 2);
     assert_settled(&client);
 }
 
 #[test]
 fn without_end_is_long_enough_for_a_healthy_server() {
     let server = Server::start().unwrap();
-    let client = builder(&server).build().unwrap();
+    let client = default_client_of(&server).build().unwrap();
     client.track(event());
     client.flush(Duration::MAX).unwrap();
     assert_eq!(server.accepted(), 1);
@@ -109,21 +95,21 @@ fn without_end_is_long_enough_for_a_healthy_server() {
 #[test]
 fn flush_and_close_after_close_return_at_once() {
     let server = Server::start().unwrap();
-    let client = builder(&server).build().unwrap();
+    let client = default_client_of(&server).build().unwrap();
     client.track(event());
-    client.close(AMPLE).unwrap();
+    client.close(LONG).unwrap();
 
     let started = Instant::now();
-    client.flush(AMPLE).unwrap();
-    client.close(AMPLE).unwrap();
+    client.flush(LONG).unwrap();
+    client.close(LONG).unwrap();
     client.close(Duration::ZERO).unwrap();
     client.track(event());
-    let error = client.flush(AMPLE).unwrap_err();
+    let error = client.flush(LONG).unwrap_err();
     assert_eq!((error.pending(), error.dropped()), (0, 1));
-    client.close(AMPLE).unwrap();
+    client.close(LONG).unwrap();
     drop(client.clone());
     assert!(client.try_track(event()).unwrap_err().is_closed());
-    assert!(started.elapsed() < AMPLE / 2);
+    assert!(started.elapsed() < LONG / 2);
 
     assert_settled(&client);
     assert_eq!(client.stats().dropped_for(DropReason::Closed), 1);
@@ -134,7 +120,7 @@ fn flush_and_close_in_before_send_return_an_error() {
     let server = Server::start().unwrap();
     let handle = Handle::default();
     let (sender, errors) = unbounded();
-    let client = builder(&server)
+    let client = default_client_of(&server)
         .before_send({
             let handle = handle.clone();
             move |record| {
@@ -149,7 +135,7 @@ fn flush_and_close_in_before_send_return_an_error() {
     client.track_sync(event()).unwrap();
     handle.lock().unwrap().take();
     assert_eq!(errors.try_iter().filter(FlushError::is_in_hook).count(), 4);
-    client.close(AMPLE).unwrap();
+    client.close(LONG).unwrap();
     assert_eq!(server.accepted(), 2);
     assert_settled(&client);
 }
@@ -160,7 +146,7 @@ fn flush_and_close_in_on_drop_return_an_error() {
     server.script([Reply::status(401)]);
     let handle = Handle::default();
     let (sender, errors) = unbounded();
-    let client = builder(&server)
+    let client = default_client_of(&server)
         .on_drop({
             let handle = handle.clone();
             move |_| send_errors(&handle, &sender)
@@ -170,18 +156,18 @@ fn flush_and_close_in_on_drop_return_an_error() {
     *handle.lock().unwrap() = Some(client.clone());
     // On the worker thread, and on this one.
     client.track(event());
-    client.flush(AMPLE).unwrap_err();
+    client.flush(LONG).unwrap_err();
     client.track(Event::new("", "Nobody"));
     handle.lock().unwrap().take();
     assert_eq!(errors.try_iter().filter(FlushError::is_in_hook).count(), 4);
-    client.close(AMPLE).unwrap_err();
+    client.close(LONG).unwrap_err();
     assert_settled(&client);
 }
 
 fn send_errors(handle: &Handle, sender: &crossbeam_channel::Sender<FlushError>) {
     let client = handle.lock().unwrap().clone().unwrap();
-    sender.send(client.flush(AMPLE).unwrap_err()).unwrap();
-    sender.send(client.close(AMPLE).unwrap_err()).unwrap();
+    sender.send(client.flush(LONG).unwrap_err()).unwrap();
+    sender.send(client.close(LONG).unwrap_err()).unwrap();
 }
 
 #[test]
@@ -201,11 +187,11 @@ fn flush_and_close_in_a_transport_return_an_error() {
             .unwrap();
         *handle.lock().unwrap() = Some(client.clone());
         client.track(event());
-        client.flush(AMPLE).unwrap();
+        client.flush(LONG).unwrap();
         client.track_sync(event()).unwrap();
         handle.lock().unwrap().take();
         assert_eq!(errors.try_iter().filter(FlushError::is_in_hook).count(), 4);
-        client.close(AMPLE).unwrap();
+        client.close(LONG).unwrap();
         assert_settled(&client);
     }
 }
@@ -226,7 +212,7 @@ fn crowded(callers: usize) -> (Trubrics, Vec<thread::JoinHandle<()>>, impl Fn() 
         .build()
         .unwrap();
     client.track(event());
-    there.recv_timeout(AMPLE).unwrap();
+    there.recv_timeout(LONG).unwrap();
     let (ready, all_ready) = unbounded();
     let threads = (0..callers)
         .map(|_| {
@@ -238,7 +224,7 @@ fn crowded(callers: usize) -> (Trubrics, Vec<thread::JoinHandle<()>>, impl Fn() 
         })
         .collect();
     for _ in 0..callers {
-        all_ready.recv_timeout(AMPLE).unwrap();
+        all_ready.recv_timeout(LONG).unwrap();
     }
     let release = move || let_go.send(()).unwrap();
     (client, threads, release)
@@ -255,7 +241,7 @@ fn close_sends_off_the_callers_that_wait_for_room() {
         thread.join().unwrap();
     }
     let_go();
-    let _ = client.close(AMPLE);
+    let _ = client.close(LONG);
     assert_settled(&client);
     let stats = client.stats();
     assert_eq!(stats.delivered, 1, "{stats:?}");
@@ -268,14 +254,14 @@ fn the_drop_of_a_handle_leaves_the_callers_that_wait_on_others_alone() {
     let started = Instant::now();
     let last = client.clone();
     drop(client);
-    assert!(started.elapsed() < AMPLE / 2);
+    assert!(started.elapsed() < LONG / 2);
     for _ in 0..6 {
         let_go();
     }
     for thread in threads {
         thread.join().unwrap();
     }
-    last.close(AMPLE).unwrap();
+    last.close(LONG).unwrap();
     assert_settled(&last);
     assert_eq!(last.stats().delivered, 6);
 }
@@ -311,7 +297,7 @@ fn a_close_beside_a_longer_one_keeps_its_time_with_a_spool_too() {
     client.track(event());
     gate.next_request();
     let other = client.clone();
-    let long = thread::spawn(move || other.close(AMPLE));
+    let long = thread::spawn(move || other.close(LONG));
     while client.try_track(event()).is_ok() {
         thread::yield_now();
     }

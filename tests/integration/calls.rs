@@ -1,3 +1,5 @@
+//! What each call of the client does and returns, and what it never does.
+
 /// The one call that waits for its record's delivery.
 mod track_sync;
 

@@ -1,3 +1,5 @@
+//! The example of a command-line tool: what it delivers, keeps and prints.
+
 use std::{
     env,
     fs::{self, File},
@@ -11,10 +13,7 @@ use std::{
 
 use trubrics::testing::{API_KEY, Server};
 
-use crate::{
-    spool::Folder,
-    support::{LONG, example, server},
-};
+use crate::support::{Folder, LONG, example, server};
 
 /// The tool of `examples/cli_tool.rs`, with a home of its own.
 struct Tool {

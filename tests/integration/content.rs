@@ -1,3 +1,5 @@
+//! What is sent of what was said: everything, redacted, cut or only its length.
+
 use serde_json::{Value, json, value::RawValue};
 use trubrics::{
     Content, DropReason, Event, LlmEvent, Record, Response, Trubrics, TrubricsBuilder,

@@ -1,3 +1,5 @@
+//! A spool on a disk that is full, read-only, without locks, or out of descriptors.
+
 use std::{
     fs::File,
     iter,
@@ -13,8 +15,7 @@ use trubrics::{DropReason, Event, Trubrics, testing::Server};
 
 use crate::{
     child,
-    spool::Folder,
-    support::{Gate, LONG, build, client_of, server},
+    support::{Folder, Gate, LONG, build, client_of, server},
 };
 
 /// What a process in a mount namespace of its own mounts, nobody else sees, and nobody has to unmount.

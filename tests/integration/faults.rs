@@ -1,3 +1,5 @@
+//! Failures that pass, and records that are refused.
+
 use std::{
     collections::HashSet,
     sync::mpsc,

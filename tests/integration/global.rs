@@ -1,3 +1,5 @@
+//! The client of the process.
+
 use std::{
     panic::{self, AssertUnwindSafe},
     sync::{Mutex, MutexGuard, PoisonError},

@@ -1,3 +1,5 @@
+//! The program that the guide builds.
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -7,10 +9,7 @@ use std::{
 
 use trubrics::testing::Server;
 
-use crate::{
-    spool::Folder,
-    support::{example, server},
-};
+use crate::support::{Folder, example, server};
 
 /// The program itself, for the tests that it has.
 #[expect(dead_code, reason = "its `main` is run as an example below")]

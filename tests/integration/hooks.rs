@@ -1,3 +1,5 @@
+//! `before_send` and `on_drop`.
+
 use std::{
     sync::{
         Arc, Mutex,

@@ -37,8 +37,7 @@ use self::{
 };
 use crate::{
     chance::Chance,
-    spool::Folder,
-    support::{LONG, server},
+    support::{Folder, LONG, server},
 };
 
 const SLOW: Duration = Duration::from_millis(20);

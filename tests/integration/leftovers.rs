@@ -1,11 +1,10 @@
+//! What earlier runs left in a spool: who delivers it, and who need not wait for it.
+
 use std::time::{Duration, Instant};
 
 use trubrics::{Event, testing::Server};
 
-use crate::{
-    spool::Folder,
-    support::{Gate, LONG, build, client_of, server},
-};
+use crate::support::{Folder, Gate, LONG, build, client_of, server};
 
 /// This many runs at the same time leave a record each, of so many characters: every one in a file of its own, because
 /// the other runs hold theirs.

@@ -1,3 +1,5 @@
+//! Calls to a model, on a real clock.
+
 use std::{
     cell::Cell,
     time::{Duration, Instant},

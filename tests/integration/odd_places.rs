@@ -9,20 +9,17 @@ use std::{
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 use trubrics::{
-    DropReason, Event, Overflow, Response, Trubrics, TrubricsBuilder,
+    DropReason, Event, Overflow, Response, Trubrics,
     testing::{API_KEY, Server},
     transport_fn,
 };
 
-use crate::{child, spool::Folder};
-
-const AMPLE: Duration = Duration::from_secs(20);
+use crate::{
+    child,
+    support::{Folder, LONG, default_client_of},
+};
 
 type Handle = Arc<Mutex<Option<Trubrics>>>;
-
-fn builder(server: &Server) -> TrubricsBuilder {
-    Trubrics::builder(API_KEY).host(server.url())
-}
 
 fn event() -> Event {
     Event::new("user", "Odd")
@@ -31,7 +28,7 @@ fn event() -> Event {
 /// Waits until a hook that owns the other end is gone, and the worker with it.
 #[track_caller]
 fn wait_for_the_end<T>(hook: &Receiver<T>) {
-    let deadline = Instant::now() + AMPLE;
+    let deadline = Instant::now() + LONG;
     loop {
         match hook.recv_deadline(deadline) {
             Ok(_) => {}
@@ -47,7 +44,7 @@ struct Farewell(Trubrics);
 impl Drop for Farewell {
     fn drop(&mut self) {
         self.0.track(event());
-        self.0.flush(AMPLE).unwrap();
+        self.0.flush(LONG).unwrap();
         self.0.track(event());
     }
 }
@@ -61,9 +58,9 @@ fn a_client_works_in_the_destructor_of_a_thread_local() {
     let server = Server::start().unwrap();
     // What the client itself keeps for the thread is made after the test's own, or before: it goes in turn.
     for used_before in [false, true] {
-        let client = builder(&server).build().unwrap();
+        let client = default_client_of(&server).build().unwrap();
         let (sender, told) = unbounded();
-        let hooked = builder(&server)
+        let hooked = default_client_of(&server)
             .before_send(Some)
             .on_drop(move |dropped| sender.send(dropped.reason()).unwrap())
             .build()
@@ -72,13 +69,13 @@ fn a_client_works_in_the_destructor_of_a_thread_local() {
             let thread = thread::spawn(move || {
                 if used_before {
                     client.track(event());
-                    client.flush(AMPLE).unwrap();
+                    client.flush(LONG).unwrap();
                 }
                 FAREWELL.set(Some(Farewell(client)));
                 FAREWELL.with_borrow(|farewell| {
                     let client = &farewell.as_ref().unwrap().0;
                     client.track(event());
-                    client.flush(AMPLE).unwrap();
+                    client.flush(LONG).unwrap();
                 });
             });
             thread.join().unwrap();
@@ -91,7 +88,7 @@ fn a_client_works_in_the_destructor_of_a_thread_local() {
 async fn in_a_task(url: String) {
     let client = Trubrics::builder(API_KEY).host(url).build().unwrap();
     client.track(event());
-    client.flush(AMPLE).unwrap();
+    client.flush(LONG).unwrap();
     client.track_sync(event()).unwrap();
     client.track(event());
 }
@@ -113,7 +110,7 @@ fn a_client_is_made_used_and_dropped_inside_tokio() {
             tokio::spawn(in_a_task(url)).await.unwrap();
         });
         // Never dropped inside a task, but with the runtime.
-        let client = builder(&server).build().unwrap();
+        let client = default_client_of(&server).build().unwrap();
         runtime.spawn(async move {
             client.track(event());
             std::future::pending::<()>().await;
@@ -130,7 +127,7 @@ fn the_last_handle_may_go_inside_a_hook_on_the_worker() {
     server.set_refusal(|record| record["event"] == "Bad");
     let handle = Handle::default();
     let (sender, told) = unbounded();
-    let client = builder(&server)
+    let client = default_client_of(&server)
         .flush_batch_size(2)
         .on_drop({
             let handle = handle.clone();
@@ -167,7 +164,7 @@ fn the_last_handle_may_go_inside_the_transport() {
         let client = Trubrics::builder(API_KEY)
             .max_concurrent_requests(connections)
             .transport(transport)
-            .shutdown_timeout(AMPLE)
+            .shutdown_timeout(LONG)
             .flush_batch_size(1)
             .on_drop(move |_| drop(sender.clone()))
             .build()
@@ -177,8 +174,8 @@ fn the_last_handle_may_go_inside_the_transport() {
         client.track(event());
         *slot = Some(client);
         drop(slot);
-        let took = took.recv_timeout(2 * AMPLE).unwrap();
-        assert!(took < AMPLE / 2, "{took:?}");
+        let took = took.recv_timeout(2 * LONG).unwrap();
+        assert!(took < LONG / 2, "{took:?}");
         wait_for_the_end(&hook);
         assert!(handle.lock().unwrap().is_none());
     }
@@ -188,13 +185,13 @@ fn the_last_handle_may_go_inside_the_transport() {
 fn the_last_handle_of_another_client_may_go_inside_a_hook() {
     let server = Server::start().unwrap();
     let (sender, hook) = unbounded::<()>();
-    let other = builder(&server)
+    let other = default_client_of(&server)
         .on_drop(move |_| drop(sender.clone()))
         .build()
         .unwrap();
     other.track(event());
     let other = Mutex::new(Some(other));
-    let client = builder(&server)
+    let client = default_client_of(&server)
         .before_send(move |record| {
             other.lock().unwrap().take();
             Some(record)
@@ -203,7 +200,7 @@ fn the_last_handle_of_another_client_may_go_inside_a_hook() {
         .unwrap();
     client.track(event());
     wait_for_the_end(&hook);
-    client.close(AMPLE).unwrap();
+    client.close(LONG).unwrap();
     assert_eq!(server.accepted(), 2);
 }
 
@@ -211,7 +208,7 @@ fn the_last_handle_of_another_client_may_go_inside_a_hook() {
 fn a_before_send_that_tracks_comes_to_an_end() {
     let server = Server::start().unwrap();
     let handle = Handle::default();
-    let client = builder(&server)
+    let client = default_client_of(&server)
         .before_send({
             let handle = handle.clone();
             move |record| {
@@ -225,7 +222,7 @@ fn a_before_send_that_tracks_comes_to_an_end() {
     *handle.lock().unwrap() = Some(client.clone());
     client.track(event());
     handle.lock().unwrap().take();
-    let error = client.close(AMPLE).unwrap_err();
+    let error = client.close(LONG).unwrap_err();
     assert_eq!((error.pending(), error.dropped()), (0, 1));
     let stats = client.stats();
     assert_eq!((stats.tracked, stats.delivered), (2, 1), "{stats:?}");
@@ -238,7 +235,7 @@ fn an_on_drop_that_tracks_is_shown_to_before_send_and_comes_to_an_end() {
     server.set_refusal(|record| record["event"] == "Bad");
     let handle = Handle::default();
     let (sender, seen) = unbounded();
-    let client = builder(&server)
+    let client = default_client_of(&server)
         .before_send(move |record| {
             sender.send(()).unwrap();
             Some(record)
@@ -256,10 +253,10 @@ fn an_on_drop_that_tracks_is_shown_to_before_send_and_comes_to_an_end() {
     *handle.lock().unwrap() = Some(client.clone());
     // Once on the worker, and once on this thread.
     client.track(Event::new("user", "Bad"));
-    client.flush(AMPLE).unwrap_err();
+    client.flush(LONG).unwrap_err();
     client.track(Event::new("", "Nobody"));
     handle.lock().unwrap().take();
-    client.close(AMPLE).unwrap_err();
+    client.close(LONG).unwrap_err();
     assert_eq!(server.accepted(), 2);
     assert_eq!(seen.try_iter().count(), 6);
     let stats = client.stats();
@@ -275,7 +272,7 @@ fn the_last_clones_may_go_on_many_threads_at_once() {
     let server = Server::start().unwrap();
     for _ in 0..50 {
         let (sender, hook) = unbounded::<()>();
-        let client = builder(&server)
+        let client = default_client_of(&server)
             .on_drop(move |_| drop(sender.clone()))
             .build()
             .unwrap();
@@ -318,7 +315,7 @@ fn a_hook_that_tracks_comes_to_an_end_in_the_destructor_of_a_thread_local_too() 
     let server = Server::start().unwrap();
     let itself = Arc::new(OnceLock::<Trubrics>::new());
     let inner = itself.clone();
-    let client = builder(&server)
+    let client = default_client_of(&server)
         .before_send(move |record| {
             if let Some(client) = inner.get() {
                 client.track(event());
@@ -331,7 +328,7 @@ fn a_hook_that_tracks_comes_to_an_end_in_the_destructor_of_a_thread_local_too() 
     let last_word = LastWord(client.clone());
     let thread = thread::spawn(move || LAST_WORD.set(Some(last_word)));
     thread.join().unwrap();
-    client.close(AMPLE).unwrap_err();
+    client.close(LONG).unwrap_err();
     assert_eq!(client.stats().dropped_for(DropReason::Hook), 2);
     assert_eq!(client.stats().pending, 0);
 }

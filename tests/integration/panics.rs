@@ -13,33 +13,20 @@ use crossbeam_channel::unbounded;
 use serde::{Serialize, Serializer};
 use trubrics::{
     DropReason, Event, LlmEvent, Record, Request, Response, Transport, TransportError, Trubrics,
-    TrubricsBuilder,
     testing::{API_KEY, Server},
     transport_fn,
 };
 
 use crate::child;
+use crate::support::{LONG, assert_settled, default_client_of};
 
 /// Plain, for a client without TLS.
 const NOWHERE: &str = "http://127.0.0.1:9";
 
-const AMPLE: Duration = Duration::from_secs(20);
-
-fn builder(server: &Server) -> TrubricsBuilder {
-    Trubrics::builder(API_KEY).host(server.url())
-}
-
-#[track_caller]
-fn assert_settled(client: &Trubrics) {
-    let stats = client.stats();
-    assert_eq!(stats.pending, 0, "{stats:?}");
-    assert_eq!(stats.tracked, stats.delivered + stats.dropped, "{stats:?}");
-}
-
 #[test]
 fn a_panic_in_before_send_costs_that_record() {
     let server = Server::start().unwrap();
-    let client = builder(&server)
+    let client = default_client_of(&server)
         .before_send(|record| match record {
             Record::LlmEvent(_) => panic!("no prompts"),
             record => Some(record),
@@ -55,7 +42,7 @@ fn a_panic_in_before_send_costs_that_record() {
         .track_sync(LlmEvent::new("user", "prompt", "generation"))
         .unwrap_err();
     client.track(Event::new("user", "After"));
-    let error = client.close(AMPLE).unwrap_err();
+    let error = client.close(LONG).unwrap_err();
     assert_eq!((error.pending(), error.dropped()), (0, 2));
     assert_eq!(server.accepted(), 2);
     assert_eq!(client.stats().dropped_for(DropReason::Hook), 2);
@@ -67,7 +54,7 @@ fn a_panic_in_on_drop_is_swallowed_on_the_worker_and_on_the_callers_thread() {
     let server = Server::start().unwrap();
     server.set_refusal(|record| record["event"] == "Bad");
     let (sender, told) = unbounded();
-    let client = builder(&server)
+    let client = default_client_of(&server)
         .on_drop(move |dropped| {
             sender.send(dropped.reason()).unwrap();
             panic!("no dead letters");
@@ -77,7 +64,7 @@ fn a_panic_in_on_drop_is_swallowed_on_the_worker_and_on_the_callers_thread() {
     client.track(Event::new("user", "Bad"));
     client.track(Event::new("user", "Good"));
     client.track(Event::new("", "Nobody"));
-    let error = client.close(AMPLE).unwrap_err();
+    let error = client.close(LONG).unwrap_err();
     assert_eq!((error.pending(), error.dropped()), (0, 2));
     assert_eq!(server.accepted(), 1);
     assert_settled(&client);
@@ -96,19 +83,19 @@ impl Serialize for Explosive {
 #[test]
 fn a_panic_while_a_value_is_serialised_costs_that_record() {
     let server = Server::start().unwrap();
-    let client = builder(&server).build().unwrap();
+    let client = default_client_of(&server).build().unwrap();
     client.track(Event::new("user", "Bad").property("value", Explosive));
     client.track(Event::new("user", "Bad").properties(Explosive));
     client.track(LlmEvent::new("user", "prompt", "generation").property("value", Explosive));
     let bad = Event::new("user", "Bad").property("value", Explosive);
     assert!(client.try_track(bad).unwrap_err().invalid().is_some());
     client.track(Event::new("user", "Good"));
-    client.close(AMPLE).unwrap_err();
+    client.close(LONG).unwrap_err();
     assert_eq!(server.accepted(), 1);
     assert_eq!(client.stats().dropped_for(DropReason::Invalid), 3);
     assert_settled(&client);
 
-    let built = builder(&server)
+    let built = default_client_of(&server)
         .default_property("value", Explosive)
         .build();
     assert_eq!(built.unwrap_err().setting(), "default_property");
@@ -161,7 +148,7 @@ fn a_panic_in_a_transport_is_a_missing_answer() {
     let error = client.track_sync(Event::new("user", "First")).unwrap_err();
     assert!(error.is_transient());
     client.track(Event::new("user", "Second"));
-    client.close(AMPLE).unwrap();
+    client.close(LONG).unwrap();
     assert_settled(&client);
 }
 
@@ -187,7 +174,7 @@ fn a_transport_that_does_nothing_but_panic_costs_its_records() {
     client.track(Event::new("user", "Lost"));
     let error = client.close(Duration::from_millis(500)).unwrap_err();
     assert_eq!(error.pending() + error.dropped(), 1);
-    let _ = client.close(AMPLE);
+    let _ = client.close(LONG);
     assert_eq!(client.stats().dropped_for(DropReason::CloseTimeout), 1);
     assert_settled(&client);
 }
@@ -216,12 +203,12 @@ fn a_logger_that_panics_costs_nothing() {
     log::set_max_level(log::LevelFilter::Debug);
     let server = Server::start().unwrap();
     server.set_refusal(|record| record["event"] == "Bad");
-    let client = builder(&server).build().unwrap();
+    let client = default_client_of(&server).build().unwrap();
     client.track(Event::new("user", "Bad"));
     client.track(Event::new("", "Nobody"));
     client.track(Event::new("user", "Good"));
     client.track_sync(Event::new("user", "Good")).unwrap();
-    client.close(AMPLE).unwrap_err();
+    client.close(LONG).unwrap_err();
     client.track(Event::new("user", "Late"));
     assert_eq!(server.accepted(), 2);
     assert_eq!(client.stats().dropped, 3);
@@ -232,7 +219,7 @@ fn a_logger_that_panics_costs_nothing() {
 fn a_drop_while_unwinding_delivers_what_was_tracked() {
     let server = Server::start().unwrap();
     let panicked = catch_unwind(AssertUnwindSafe(|| {
-        let client = builder(&server).build().unwrap();
+        let client = default_client_of(&server).build().unwrap();
         client.track(Event::new("user", "Before the panic"));
         panic!("the program's own");
     }));
@@ -276,8 +263,8 @@ fn a_panic_on_a_thread_that_sends_is_a_missing_answer() {
         .unwrap();
     for _ in 0..2 {
         client.track(Event::new("user", "e"));
-        client.flush(AMPLE).unwrap();
+        client.flush(LONG).unwrap();
     }
-    client.close(AMPLE).unwrap();
+    client.close(LONG).unwrap();
     assert_eq!(client.stats().delivered, 2);
 }

@@ -1,3 +1,5 @@
+//! The queue's bounds, and what happens when they are reached.
+
 use std::{
     sync::{
         atomic::{AtomicBool, Ordering::SeqCst},
@@ -9,10 +11,7 @@ use std::{
 
 use trubrics::{DropReason, Event, Overflow, Trubrics};
 
-use crate::{
-    spool::Folder,
-    support::{Gate, LONG, NEVER, assert_balanced, build, client_of, server},
-};
+use crate::support::{Folder, Gate, LONG, NEVER, assert_balanced, build, client_of, server};
 
 #[test]
 fn a_full_queue_drops_the_newest_and_counts_it() {

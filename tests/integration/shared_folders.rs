@@ -9,10 +9,7 @@ use std::{
 
 use trubrics::{DebugTransport, Event, Trubrics, testing::Server};
 
-use crate::{
-    spool::Folder,
-    support::{LONG, build, client_of, server},
-};
+use crate::support::{Folder, LONG, build, client_of, server};
 
 /// A run that stores one record and delivers nothing.
 fn leave_one(server: &Server, folder: &Folder, name: &str) {

@@ -1,6 +1,8 @@
+//! Records on disk: what a close, another process or a bad disk does to them.
+
 use std::{
     collections::HashSet,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -12,61 +14,7 @@ use trubrics::{
     DropReason, Event, LlmEvent, TransportError, TrubricsBuilder, testing::Server, transport_fn,
 };
 
-use crate::support::{Gate, LONG, NEVER, assert_balanced, build, client_of, server};
-
-/// A folder of its own for each test, removed at the end.
-pub(crate) struct Folder(pub(crate) PathBuf);
-
-impl Folder {
-    pub(crate) fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("trubrics-{}", trubrics::anonymous_id()));
-        Self(path)
-    }
-
-    /// The files in it and in the folders of its projects, by their paths from here.
-    pub(crate) fn files(&self) -> Vec<String> {
-        let files = files_in(&self.0).into_iter();
-        files
-            .filter_map(|file| Some(file.strip_prefix(&self.0).ok()?.to_str()?.to_owned()))
-            .collect()
-    }
-
-    pub(crate) fn text(&self) -> String {
-        // A file may get another name, or vanish, meanwhile.
-        let read = |name: &String| std::fs::read_to_string(self.0.join(name)).unwrap_or_default();
-        self.files().iter().map(read).collect()
-    }
-
-    /// How many records the segments hold. Those that are settled count until their segment is removed.
-    pub(crate) fn records(&self) -> usize {
-        let files = self.files().into_iter();
-        let segments = files.filter(|file| file.ends_with(".trubrics"));
-        let read = |name| std::fs::read_to_string(self.0.join(name)).unwrap_or_default();
-        let is_record = |line: &&str| line.starts_with("e ") || line.starts_with("l ");
-        segments
-            .map(|name| read(name).lines().filter(is_record).count())
-            .sum()
-    }
-}
-
-/// The files in a folder and in those below it. Any of them may vanish meanwhile.
-pub(crate) fn files_in(folder: &Path) -> Vec<PathBuf> {
-    let (mut files, mut folders) = (Vec::new(), vec![folder.to_path_buf()]);
-    while let Some(folder) = folders.pop() {
-        let entries = folder.read_dir().into_iter().flatten().flatten();
-        let paths = entries.map(|entry| entry.path());
-        let (below, found): (Vec<_>, Vec<_>) = paths.partition(|path| path.is_dir());
-        folders.extend(below);
-        files.extend(found);
-    }
-    files
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
+use crate::support::{Folder, Gate, LONG, NEVER, assert_balanced, build, client_of, server};
 
 fn spooling(server: &Server, folder: &Path) -> TrubricsBuilder {
     client_of(server).spool(folder)

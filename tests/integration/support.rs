@@ -1,8 +1,9 @@
-//! Helpers of the modules: a client for a server, a deadline that is only an upper bound, a transport made of a
+//! Helpers of the modules: clients for a server, a folder, a deadline that is only an upper bound, a transport made of a
 //! closure, and a built example.
 
 use std::{
     env,
+    path::{Path, PathBuf},
     process::Command,
     sync::mpsc::{self, Receiver},
     time::Duration,
@@ -32,6 +33,11 @@ pub(crate) fn client_of(server: &Server) -> TrubricsBuilder {
         .max_backoff(Duration::from_millis(5))
 }
 
+/// The default settings for a client of this server.
+pub(crate) fn default_client_of(server: &Server) -> TrubricsBuilder {
+    Trubrics::builder(server.api_key()).host(server.url())
+}
+
 #[track_caller]
 pub(crate) fn build(builder: TrubricsBuilder) -> Trubrics {
     builder.build().expect("good settings")
@@ -44,6 +50,68 @@ pub(crate) fn assert_balanced(stats: Stats) {
         stats.delivered + stats.dropped + stats.pending,
         "{stats:?}"
     );
+}
+
+/// Every record of the client is delivered or dropped.
+#[track_caller]
+pub(crate) fn assert_settled(client: &Trubrics) {
+    let stats = client.stats();
+    assert_eq!(stats.pending, 0, "{stats:?}");
+    assert_balanced(stats);
+}
+
+/// A folder of its own for each test, removed at the end.
+pub(crate) struct Folder(pub(crate) PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        let path = env::temp_dir().join(format!("trubrics-{}", trubrics::anonymous_id()));
+        Self(path)
+    }
+
+    /// The files in it and in the folders of its projects, by their paths from here.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let files = files_in(&self.0).into_iter();
+        files
+            .filter_map(|file| Some(file.strip_prefix(&self.0).ok()?.to_str()?.to_owned()))
+            .collect()
+    }
+
+    pub(crate) fn text(&self) -> String {
+        // A file may get another name, or vanish, meanwhile.
+        let read = |name: &String| std::fs::read_to_string(self.0.join(name)).unwrap_or_default();
+        self.files().iter().map(read).collect()
+    }
+
+    /// How many records the segments hold. Those that are settled count until their segment is removed.
+    pub(crate) fn records(&self) -> usize {
+        let files = self.files().into_iter();
+        let segments = files.filter(|file| file.ends_with(".trubrics"));
+        let read = |name| std::fs::read_to_string(self.0.join(name)).unwrap_or_default();
+        let is_record = |line: &&str| line.starts_with("e ") || line.starts_with("l ");
+        segments
+            .map(|name| read(name).lines().filter(is_record).count())
+            .sum()
+    }
+}
+
+/// The files in a folder and in those below it. Any of them may vanish meanwhile.
+pub(crate) fn files_in(folder: &Path) -> Vec<PathBuf> {
+    let (mut files, mut folders) = (Vec::new(), vec![folder.to_path_buf()]);
+    while let Some(folder) = folders.pop() {
+        let entries = folder.read_dir().into_iter().flatten().flatten();
+        let paths = entries.map(|entry| entry.path());
+        let (below, found): (Vec<_>, Vec<_>) = paths.partition(|path| path.is_dir());
+        folders.extend(below);
+        files.extend(found);
+    }
+    files
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// A transport that tells of each request and waits for its answer.

@@ -14,8 +14,7 @@ use trubrics::{Event, Trubrics, testing::API_KEY};
 
 use crate::{
     child,
-    spool::files_in,
-    support::{LONG, NEVER},
+    support::{LONG, NEVER, files_in},
 };
 
 /// What a process is to do, which travels in an environment variable.

@@ -19,8 +19,7 @@ use trubrics::testing::Server;
 use super::process::{Life, Orders, Process};
 use crate::{
     chance::Chance,
-    spool::Folder,
-    support::{LONG, build, client_of, server},
+    support::{Folder, LONG, build, client_of, server},
 };
 
 /// What each process of a storm tracks.

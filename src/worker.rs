@@ -400,10 +400,12 @@ impl Worker {
 
     /// Whether the spool has enough for one more request, and whether this client's gathered records are part of it.
     fn loadable(&self) -> Option<bool> {
-        let spooler = self.spooler.as_ref()?;
-        let view = spooler.view(self.flush_requested);
-        let is_due = view.is_due || view.held >= self.parts.wake_limits.records as u64;
-        (spooler.spool().can_load() && (is_due || view.has_orphans)).then_some(is_due)
+        let spool = self.spooler.as_ref()?.spool();
+        let (held, _) = spool.held();
+        let is_due = spool.has_sealed()
+            || self.flush_requested && held > 0
+            || held >= self.parts.wake_limits.records as u64;
+        (spool.can_load() && (is_due || spool.has_orphans())).then_some(is_due)
     }
 
     fn attempt(&mut self, now: Instant) {

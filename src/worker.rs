@@ -58,12 +58,15 @@ pub(crate) struct WorkerParts {
     pub(crate) wake_limits: WakeLimits,
 }
 
+/// A batch that failed this often is split, if nothing else can be sent to gather evidence from.
+const FAILURES_BEFORE_SPLIT: u32 = 3;
+
 /// A request that failed.
 #[derive(Clone, Copy)]
 struct Failure {
     endpoint: Endpoint,
     began: Instant,
-    may_be_narrow: bool,
+    scope: Scope,
 }
 
 pub(crate) struct Worker {
@@ -207,6 +210,7 @@ impl Worker {
             Control::Close { deadline } => {
                 if self.schedule.closing().is_none() {
                     self.blame.open_all();
+                    self.queues.iter_mut().for_each(EndpointQueue::end_rests);
                 }
                 self.schedule.close(deadline);
                 if let Some(spooler) = &mut self.spooler {
@@ -269,16 +273,23 @@ impl Worker {
     /// When the first of the batches may be sent that all wait for delays of their own. None if one may be sent now.
     fn resting_until(&self, now: Instant) -> Option<Instant> {
         let with_work = |endpoint: &Endpoint| self.queues[*endpoint as usize].has_work();
-        let shut = |endpoint| self.blame.shut_until(endpoint, now);
-        let until = Endpoint::ALL.into_iter().filter(with_work).map(shut);
-        until.min().flatten()
+        let endpoints = Endpoint::ALL.into_iter().filter(with_work);
+        let rests = endpoints.map(|endpoint| self.rest_of(endpoint, now));
+        rests.min().flatten()
+    }
+
+    /// Until when neither the endpoint nor one of its batches may be attempted.
+    fn rest_of(&self, endpoint: Endpoint, now: Instant) -> Option<Instant> {
+        let queue = &self.queues[endpoint as usize];
+        queue
+            .resting_until(now)
+            .max(self.blame.shut_until(endpoint, now))
     }
 
     /// The endpoint to attempt: by turns, but after a failure the one that has failed less often.
     fn choose_endpoint(&self, now: Instant) -> Endpoint {
         let is_ready = |endpoint: Endpoint| {
-            let shut_until = self.blame.shut_until(endpoint, now);
-            self.queues[endpoint as usize].has_work() && shut_until.is_none()
+            self.queues[endpoint as usize].has_work() && self.rest_of(endpoint, now).is_none()
         };
         let (next, other) = (self.next_endpoint, self.next_endpoint.other());
         let is_other_better =
@@ -342,8 +353,6 @@ impl Worker {
 
     /// Queues the next records of the spool.
     fn load(&mut self, is_due: bool, now: Instant) {
-        let closing = self.schedule.closing();
-        let may_recover = closing.is_none_or(|deadline| now < deadline);
         if is_due {
             self.take_unspooled();
             if self.queues.iter().any(EndpointQueue::has_work) && self.resting_until(now).is_none()
@@ -351,6 +360,12 @@ impl Worker {
                 return;
             }
         }
+        self.load_from_spool(is_due, now);
+    }
+
+    fn load_from_spool(&mut self, is_due: bool, now: Instant) {
+        let closing = self.schedule.closing();
+        let may_recover = closing.is_none_or(|deadline| now < deadline);
         let Some(spooler) = &mut self.spooler else {
             return;
         };
@@ -364,16 +379,43 @@ impl Worker {
         }
     }
 
-    fn attempt(&mut self, now: Instant) {
-        let has_room =
-            |endpoint: &Endpoint| self.queues[*endpoint as usize].has_room(self.limits(*endpoint));
-        if self.spooler.is_none() && Endpoint::ALL.iter().any(has_room) {
-            // More may wait by now, and a full batch costs no more than this one.
-            self.take(now);
+    /// Takes records that may go along with those in hand, or show whether others than these are accepted.
+    fn take_more(&mut self, now: Instant) {
+        if self.spooler.is_none() {
+            let has_room = |endpoint: &Endpoint| {
+                self.queues[*endpoint as usize].has_room(self.limits(*endpoint))
+            };
+            if Endpoint::ALL.iter().any(has_room) {
+                // A full batch costs no more than this one.
+                self.take(now);
+            }
+        } else if self.queues.iter().all(EndpointQueue::is_failing)
+            && let Some(is_due) = self.loadable()
+        {
+            self.load_from_spool(is_due, now);
         }
+    }
+
+    /// Whether the spool has enough for one more request, and whether this client's gathered records are part of it.
+    fn loadable(&self) -> Option<bool> {
+        let spool = self.spooler.as_ref()?.spool();
+        let (held, _) = spool.held();
+        let is_due = spool.has_sealed()
+            || self.flush_requested && held > 0
+            || held >= self.parts.wake_limits.records as u64;
+        (spool.can_load() && (is_due || spool.has_orphans())).then_some(is_due)
+    }
+
+    fn attempt(&mut self, now: Instant) {
+        self.take_more(now);
         let endpoint = self.choose_endpoint(now);
         let limits = self.limits(endpoint);
-        let Some(batch) = self.queue(endpoint).next_batch(limits) else {
+        let next =
+            self.queues[endpoint as usize].next(now, self.blame.failures(endpoint) > 0, |batch| {
+                self.give_up_at(batch)
+            });
+        let batch = next.and_then(|next| self.queue(endpoint).take(next, limits));
+        let Some(batch) = batch else {
             return;
         };
         panic_point();
@@ -415,21 +457,74 @@ impl Worker {
             self.backoff.reset();
             self.schedule.succeeded();
             self.blame.succeeded(endpoint);
+            batch.note_answer(verdict == Verdict::Delivered);
         }
-        let failure = Failure {
-            endpoint,
-            began,
-            may_be_narrow: may_be_narrow(&verdict),
-        };
+        let narrow = may_be_narrow(&verdict);
         self.adjust_size_limit(endpoint, &mut batch, bytes, &verdict);
         let effects = batch
             .delivery
             .apply(verdict, now, self.give_up_after(&batch));
-        self.queue(endpoint).put_back(batch);
+        let mut scope = Scope::Host;
+        let mut half = None;
+        if self.has_failed {
+            let records = batch.records();
+            let failures = &mut batch.failures;
+            scope = self
+                .blame
+                .failed(endpoint, failures, records, narrow, began);
+            half = self.set_aside(&mut batch, scope, narrow, now);
+        }
+        let queue = self.queue(endpoint);
+        queue.put_back(batch);
+        half.into_iter().for_each(|half| queue.add_half(half));
         panic_point();
+        let failure = Failure {
+            endpoint,
+            began,
+            scope,
+        };
         for effect in effects {
             self.perform(effect, failure, now);
         }
+    }
+
+    /// Has a suspect batch wait, or takes its second half off.
+    fn set_aside(
+        &mut self,
+        batch: &mut Batch,
+        scope: Scope,
+        may_be_narrow: bool,
+        now: Instant,
+    ) -> Option<Batch> {
+        let lacks_evidence = may_be_narrow
+            && scope != Scope::Batch
+            && !batch.failures.is_suspect()
+            && self.lacks_evidence(batch);
+        if (scope == Scope::Batch || lacks_evidence)
+            && let Some(half) = batch.split()
+        {
+            return Some(half);
+        }
+        if batch.failures.is_suspect() {
+            let retry_at = after(now, self.backoff.delay_after(batch.failures.in_a_row()));
+            let give_up_at = self.give_up_at(batch).unwrap_or(retry_at);
+            batch.failures.set_retry_at(Some(retry_at.min(give_up_at)));
+        }
+        None
+    }
+
+    /// Whether all batches have failed so often that there is nothing else to gather evidence from.
+    fn lacks_evidence(&self, batch: &Batch) -> bool {
+        let has_failed = |batch: &Batch| batch.failures.in_a_row() >= FAILURES_BEFORE_SPLIT;
+        has_failed(batch)
+            && self.dispatcher.is_idle()
+            && self.loadable().is_none()
+            && self.queues.iter().all(|queue| {
+                !queue.has_waiting()
+                    && queue
+                        .retrying()
+                        .all(|batch| has_failed(batch) || batch.failures.is_suspect())
+            })
     }
 
     /// The bounds of a request to this endpoint.
@@ -484,7 +579,7 @@ impl Worker {
             let failure = Failure {
                 endpoint,
                 began: now,
-                may_be_narrow: false,
+                scope: Scope::Host,
             };
             while let Some(index) = self.overdue(endpoint, now)
                 && let Some(mut batch) = self.queue(endpoint).take_retrying(index)
@@ -531,10 +626,13 @@ impl Worker {
         let Failure {
             endpoint,
             began,
-            may_be_narrow,
+            scope,
         } = failure;
-        let (scope, failures) = self.blame.failed(endpoint, may_be_narrow, began);
+        if scope == Scope::Batch {
+            return;
+        }
         if self.blame.is_blamed(endpoint) {
+            let failures = self.blame.failures(endpoint);
             let until = after(now, self.backoff.delay_after(failures));
             let until = give_up_at.map_or(until, |give_up_at| until.min(give_up_at));
             self.blame.shut(endpoint, now, until);

@@ -19,7 +19,7 @@ use crate::{
 
 /// How many splits in a row may pass without an accepted record. A batch of 100 bad records then costs 33 requests
 /// instead of 199. Splits after which a part was accepted are not limited: each saves good records.
-const MAX_FRUITLESS_SPLITS: u32 = 16;
+pub(crate) const MAX_FRUITLESS_SPLITS: u32 = 16;
 
 /// A batch on its way, in the parts that it was taken apart into. The front part is attempted next.
 pub(crate) struct Delivery {
@@ -101,6 +101,20 @@ impl Delivery {
         self.lost_in_a_row = 0;
         let part = self.parts.pop_front();
         part.map(|part| self.split(part, false)).is_some()
+    }
+
+    /// Takes the second half of the front part off, as a batch of its own. The other parts stay. None if the front part is
+    /// a single record.
+    pub(crate) fn take_half(&mut self) -> Option<Self> {
+        self.front().filter(|records| records.len() > 1)?;
+        let (first, second) = self.parts.pop_front()?.halve();
+        self.parts.push_front(first);
+        Some(Self {
+            parts: VecDeque::from([second]),
+            fruitless_splits: self.fruitless_splits,
+            first_failure: self.first_failure,
+            lost_in_a_row: 0,
+        })
     }
 
     /// Applies the verdict on an attempt of the front part.

@@ -2,12 +2,21 @@
 //!
 //! The rule: a failure is an answer that asks for a later attempt (5xx, 408) or a missing answer. It is blamed on the
 //! narrowest scope that the evidence supports:
-//! - on its endpoint, if the other endpoint was accepted since this endpoint failed before;
+//! - on its batch, if another batch of its endpoint was accepted since the batch failed before;
+//! - otherwise on its endpoint, if the other endpoint was accepted since this endpoint failed before;
 //! - otherwise on the host.
 //!
 //! Each scope counts its own failures, and its delay doubles with them. An accepted request resets the counts of the host
 //! and of its endpoint only. An endpoint that was blamed keeps its own delay, also while its next failures are blamed on
-//! the host. A failure that says nothing about the records is always blamed on the host: 425, 429, any
+//! the host.
+//!
+//! A batch that was blamed is suspect. Others pass it. Its halves become batches of their own at once, and are blamed by
+//! the same rule, until a bad record is alone. At most 16 splits in a row may pass without an accepted half. A suspect
+//! record that is alone waits with delays of its own. It needs no more evidence while its endpoint does not fail
+//! otherwise. If each batch has failed three times, and nothing else can be sent, batches are split without evidence, once
+//! each: a half that is accepted is evidence.
+//!
+//! A failure that says nothing about the records is always blamed on the host: 425, 429, any
 //! answer with `Retry-After`, and a request that may have failed before its body was on its way.
 
 use std::time::Instant;
@@ -20,8 +29,60 @@ use crate::{
 /// What a failure is blamed on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Scope {
+    Batch,
     Endpoint,
     Host,
+}
+
+/// The failures of one batch since its next records became the next ones.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Failures {
+    in_a_row: u32,
+    /// How many requests of its endpoint had been accepted at the last failure.
+    accepted: Option<u64>,
+    /// It was blamed, or split from one that was.
+    is_suspect: bool,
+    /// It is not sent before.
+    retry_at: Option<Instant>,
+}
+
+impl Failures {
+    pub(super) fn in_a_row(&self) -> u32 {
+        self.in_a_row
+    }
+
+    /// Of several batches, the one with the lowest rank goes first. While their endpoint fails, one that fails twice lets
+    /// the next one have a turn, so that a bad batch does not hide the evidence. Otherwise the order is kept. A suspect
+    /// batch always lets the next one have a turn.
+    pub(super) fn rank(&self, is_endpoint_failing: bool) -> u32 {
+        match (self.is_suspect, is_endpoint_failing) {
+            (true, _) => self.in_a_row,
+            (false, true) => self.in_a_row / 2,
+            (false, false) => 0,
+        }
+    }
+
+    pub(super) fn is_suspect(&self) -> bool {
+        self.is_suspect
+    }
+
+    pub(super) fn retry_at(&self) -> Option<Instant> {
+        self.retry_at
+    }
+
+    pub(super) fn set_retry_at(&mut self, retry_at: Option<Instant>) {
+        self.retry_at = retry_at;
+    }
+
+    /// Those of each half, if the batch is split. The evidence against the whole counts for them.
+    pub(super) fn of_half(&self) -> Self {
+        Self {
+            in_a_row: 0,
+            accepted: self.accepted,
+            is_suspect: true,
+            retry_at: None,
+        }
+    }
 }
 
 /// How the requests of each endpoint went.
@@ -76,15 +137,25 @@ impl Blame {
         health.is_skipped = false;
     }
 
-    /// A request that began at `began` failed. Returns what is blamed, and how often the endpoint has failed in a row.
+    /// A request with this many records of a batch, begun at `began`, failed. Returns what is blamed.
     pub(super) fn failed(
         &mut self,
         endpoint: Endpoint,
+        batch: &mut Failures,
+        records: usize,
         may_be_narrow: bool,
         began: Instant,
-    ) -> (Scope, u32) {
+    ) -> Scope {
         let accepted = self.of(endpoint.other()).accepted;
         let health = self.of(endpoint);
+        let before = batch.accepted.replace(health.accepted);
+        batch.in_a_row = batch.in_a_row.saturating_add(1);
+        let is_evident = before.is_some_and(|before| health.accepted > before);
+        let is_known = batch.is_suspect && records == 1 && health.failures == 0;
+        if may_be_narrow && (is_evident || is_known) {
+            batch.is_suspect = true;
+            return Scope::Batch;
+        }
         let is_proved = health.failures > 0 && accepted > health.accepted_elsewhere;
         if health.shut_at.is_none_or(|shut_at| began >= shut_at) {
             health.failures = health.failures.saturating_add(1);
@@ -95,7 +166,7 @@ impl Blame {
             false => Scope::Host,
         };
         health.is_blamed |= scope == Scope::Endpoint;
-        (scope, health.failures)
+        scope
     }
 
     /// Nothing is sent to the endpoint until then.

@@ -2,12 +2,16 @@
 //! no test sleeps.
 
 use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
 };
 
 use trubrics::{
-    Event, LlmEvent, Response, Transport, TransportError, Trubrics, TrubricsBuilder, transport_fn,
+    DropReason, Event, LlmEvent, Response, Transport, TransportError, Trubrics, TrubricsBuilder,
+    transport_fn,
 };
 
 use crate::support::{LONG, NEVER, build};
@@ -97,7 +101,7 @@ fn endpoint_that_fails(failing: &'static str, track_bad: fn(&Trubrics), track_go
     while delivered < 50 * 20 {
         (0..20).for_each(|_| track_good(&client));
         delivered += 20;
-        let before = std::time::Instant::now();
+        let before = Instant::now();
         while client.stats().delivered < delivered {
             assert!(before.elapsed() < LONG, "the healthy endpoint has its turn");
             std::thread::yield_now();
@@ -124,4 +128,137 @@ fn a_failing_llm_endpoint_does_not_hold_up_events() {
         |client| client.track(LlmEvent::new("user", "bad", "answer")),
         |client| client.track(Event::new("user", "good")),
     );
+}
+
+/// Answers 500 to each body with the bad record.
+fn refuses_poison(_: &str, body: &str) -> Result<u16, TransportError> {
+    match body.contains("poison") {
+        true => Ok(500),
+        false => Ok(200),
+    }
+}
+
+/// Tracks 30 times 20 events, the seventh of which is bad, and waits until all others are delivered.
+#[track_caller]
+fn deliver_all_but_the_bad_one(client: &Trubrics, seen: &Seen) {
+    for batch in 0..30 {
+        for index in 0..20 {
+            let name = match (batch, index) {
+                (0, 7) => "poison",
+                _ => "good",
+            };
+            client.track(Event::new("user", name));
+        }
+        let sent = seen.requests();
+        wait_for(|| seen.requests() > sent || batch == 29);
+    }
+    let _ = client.flush(Duration::from_millis(1));
+    wait_for(|| client.stats().delivered == 599);
+    assert_eq!(seen.accepted("good"), 599);
+}
+
+#[track_caller]
+fn wait_for(done: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !done() {
+        assert!(begin.elapsed() < LONG, "it does not happen");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn one_bad_record_holds_up_no_other() {
+    let seen = Seen::default();
+    let client = build(impatient(seen.transport(refuses_poison)).give_up_after(NEVER));
+    deliver_all_but_the_bad_one(&client, &seen);
+    assert_eq!(client.stats().pending, 1);
+    let _ = client.close(Duration::ZERO);
+}
+
+#[test]
+fn one_bad_record_in_a_spool_holds_up_no_other() {
+    let folder = std::env::temp_dir().join(format!("trubrics-blame-{}", std::process::id()));
+    let seen = Seen::default();
+    let client = build(impatient(seen.transport(refuses_poison)).spool(&folder));
+    deliver_all_but_the_bad_one(&client, &seen);
+    let _ = client.close(Duration::ZERO);
+    assert_eq!(client.stats().left_in_spool, 1);
+    std::fs::remove_dir_all(folder).expect("the folder of the spool");
+}
+
+#[test]
+fn a_record_that_kills_the_connection_holds_up_no_other() {
+    let seen = Seen::default();
+    let transport = seen.transport(|_, body| match body.contains("poison") {
+        true => Err(TransportError::while_sending("reset")),
+        false => Ok(200),
+    });
+    let client = build(
+        impatient(transport)
+            .give_up_after(NEVER)
+            .max_concurrent_requests(3),
+    );
+    deliver_all_but_the_bad_one(&client, &seen);
+    let _ = client.close(Duration::ZERO);
+}
+
+#[test]
+fn a_bad_record_without_others_is_given_up_alone() {
+    let seen = Seen::default();
+    let drops = Arc::new(Mutex::new(Vec::new()));
+    let shown = drops.clone();
+    let settings = impatient(seen.transport(refuses_poison)).give_up_after(Duration::from_secs(2));
+    let client = build(settings.on_drop(move |dropped| {
+        let drop = (dropped.reason(), dropped.status(), dropped.count());
+        shown.lock().expect("no panic").push(drop);
+    }));
+    for index in 0..20 {
+        let name = if index == 7 { "poison" } else { "good" };
+        client.track(Event::new("user", name));
+    }
+    client.flush(LONG).expect_err("one is dropped");
+    assert_eq!(client.stats().delivered, 19);
+    assert_eq!(
+        *drops.lock().expect("no panic"),
+        [(DropReason::GaveUp, Some(500), 1)]
+    );
+}
+
+#[test]
+fn an_outage_costs_one_request_for_each_delay_however_much_waits() {
+    let seen = Seen::default();
+    let begin = Instant::now();
+    let settings = impatient(seen.transport(|_, _| Ok(500))).max_backoff(NEVER);
+    let client = build(settings.give_up_after(NEVER));
+    for _ in 0..200 {
+        client.track(Event::new("user", "event"));
+        client.track(LlmEvent::new("user", "prompt", "answer"));
+    }
+    wait_for(|| seen.requests() >= 8);
+    // Seven delays, each of at least half of its bound, which doubles from 1 ms on.
+    let least = Duration::from_micros(127 * 500);
+    assert!(
+        begin.elapsed() >= least,
+        "8 requests in {:?}",
+        begin.elapsed()
+    );
+    let _ = client.close(Duration::ZERO);
+}
+
+#[test]
+fn a_bad_record_is_found_in_a_few_requests() {
+    let seen = Seen::default();
+    let shared = Arc::new(AtomicUsize::new(0));
+    let count = shared.clone();
+    let transport = seen.transport(move |url, body| {
+        if body.contains("poison") && body.contains("good") {
+            count.fetch_add(1, Relaxed);
+        }
+        refuses_poison(url, body)
+    });
+    let client = build(impatient(transport).give_up_after(NEVER));
+    deliver_all_but_the_bad_one(&client, &seen);
+    let failed = shared.load(Relaxed);
+    assert!(failed <= 14, "{failed} failed requests with good records");
+    let _ = client.close(Duration::ZERO);
 }

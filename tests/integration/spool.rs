@@ -162,11 +162,13 @@ fn a_long_outage_does_not_fill_the_queue_and_is_not_given_up() {
     );
     server.set_unavailable(false);
     client.flush(LONG).expect("delivered");
-    assert_eq!(
-        indexes(&server),
-        (0..5_000).collect::<Vec<_>>(),
-        "in order, for nobody else was there"
-    );
+    // A batch that failed twice may be passed by one that follows. The first success restores the order.
+    let indexes = indexes(&server);
+    let steps_back = indexes.windows(2).filter(|two| two[0] > two[1]).count();
+    assert!(steps_back <= 1, "{steps_back} steps back");
+    let mut sorted = indexes;
+    sorted.sort_unstable();
+    assert_eq!(sorted, (0..5_000).collect::<Vec<_>>());
 }
 
 #[test]

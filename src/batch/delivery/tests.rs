@@ -311,6 +311,19 @@ fn a_large_body_that_is_not_sent_in_time_is_halved() {
 }
 
 #[test]
+fn the_second_half_of_the_next_records_can_go_its_own_way() {
+    let start = Instant::now();
+    let mut delivery = Delivery::new(records(5));
+    delivery.apply(Verdict::NO_ANSWER, start, GIVE_UP_AFTER);
+    let half = delivery.take_half().expect("several records");
+    assert_eq!(delivery.front().map(ids), Some(vec![0, 1, 2]));
+    assert_eq!(half.front().map(ids), Some(vec![3, 4]));
+    let give_up_at = Some(start + GIVE_UP_AFTER);
+    assert_eq!(half.give_up_at(GIVE_UP_AFTER), give_up_at);
+    assert!(Delivery::new(records(1)).take_half().is_none());
+}
+
+#[test]
 fn two_lost_connections_in_a_row_halve_a_large_body() {
     let mut delivery = Delivery::new(records(5));
     for (body, halves) in [

@@ -216,6 +216,8 @@ impl Error for DeliveryError {
 }
 
 /// Not everything was delivered when [`flush`](crate::Trubrics::flush) or [`close`](crate::Trubrics::close) returned.
+///
+/// The error of a flush counts the drops during the call, and the error of a close all drops since the client was built.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct FlushError {
@@ -249,12 +251,13 @@ impl FlushError {
         self.pending
     }
 
-    /// How many records were dropped since the last flush; [`stats`](crate::Trubrics::stats) has the reasons.
+    /// How many records were dropped: during a flush, or since the client was built for a close.
+    /// [`stats`](crate::Trubrics::stats) has the reasons.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// The call came out of a hook or a transport, for which it would have had to wait itself; it did nothing.
+    /// Whether the call was made by a hook or a transport, and did nothing: it would have waited for itself.
     pub fn is_in_hook(&self) -> bool {
         self.in_hook
     }
@@ -270,7 +273,7 @@ impl fmt::Display for FlushError {
         } = self;
         write!(
             f,
-            "not everything was delivered: {pending} pending, {dropped} dropped since the last flush"
+            "not everything was delivered: {pending} pending, {dropped} dropped"
         )
     }
 }

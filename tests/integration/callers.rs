@@ -118,9 +118,9 @@ fn flush_and_close_after_close_return_at_once() {
     client.close(AMPLE).unwrap();
     client.close(Duration::ZERO).unwrap();
     client.track(event());
-    let error = client.flush(AMPLE).unwrap_err();
+    client.flush(AMPLE).unwrap();
+    let error = client.close(AMPLE).unwrap_err();
     assert_eq!((error.pending(), error.dropped()), (0, 1));
-    client.close(AMPLE).unwrap();
     drop(client.clone());
     assert!(client.try_track(event()).unwrap_err().is_closed());
     assert!(started.elapsed() < AMPLE / 2);

@@ -1,6 +1,11 @@
 //! The errors a caller can get, one type for each moment: set-up, handing a record over, waiting.
 
-use std::{error::Error, fmt, sync::Arc};
+use std::{
+    error::Error,
+    fmt,
+    panic::{RefUnwindSafe, UnwindSafe},
+    sync::Arc,
+};
 
 use crate::{
     record::{EventError, Record},
@@ -163,6 +168,17 @@ impl DeliveryError {
         }
     }
 
+    /// Whether the client was closed, or belongs to the parent of a forked process.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.kind, DeliveryErrorKind::Closed)
+    }
+
+    /// Whether [`before_send`](crate::TrubricsBuilder::before_send) refused the record or panicked, or a
+    /// [redaction](crate::Content::redacted) panicked.
+    pub fn is_refused_by_hook(&self) -> bool {
+        matches!(self.kind, DeliveryErrorKind::Hook)
+    }
+
     /// The HTTP status, if the server answered.
     pub fn status(&self) -> Option<u16> {
         self.refusal().map(|refusal| refusal.status)
@@ -282,5 +298,41 @@ impl Error for FlushError {
     /// Why the last request failed, if it did: a [`DeliveryError`].
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.cause.as_deref().map(|cause| cause as _)
+    }
+}
+
+// The causes are boxed values of other types, which nothing changes after the error was made: a panic cannot leave one
+// half-changed.
+impl UnwindSafe for ConfigError {}
+impl RefUnwindSafe for ConfigError {}
+impl UnwindSafe for TrackError {}
+impl RefUnwindSafe for TrackError {}
+impl UnwindSafe for DeliveryError {}
+impl RefUnwindSafe for DeliveryError {}
+impl UnwindSafe for FlushError {}
+impl RefUnwindSafe for FlushError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Trubrics, TrubricsBuilder};
+
+    #[test]
+    fn clients_and_errors_may_cross_a_caught_panic() {
+        fn crosses<T: UnwindSafe + RefUnwindSafe>() {}
+        crosses::<Trubrics>();
+        crosses::<TrubricsBuilder>();
+        crosses::<ConfigError>();
+        crosses::<TrackError>();
+        crosses::<DeliveryError>();
+        crosses::<FlushError>();
+    }
+
+    #[test]
+    fn a_delivery_error_says_if_the_client_is_closed_or_a_hook_refused() {
+        let closed = DeliveryError::new(DeliveryErrorKind::Closed);
+        assert!(closed.is_closed() && !closed.is_refused_by_hook());
+        let refused = DeliveryError::new(DeliveryErrorKind::Hook);
+        assert!(refused.is_refused_by_hook() && !refused.is_closed());
     }
 }

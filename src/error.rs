@@ -233,7 +233,8 @@ impl Error for DeliveryError {
 
 /// Not everything was delivered when [`flush`](crate::Trubrics::flush) or [`close`](crate::Trubrics::close) returned.
 ///
-/// The error of a flush counts the drops during the call, and the error of a close all drops since the client was built.
+/// The error of a flush counts the drops during the call.
+/// The error of a close counts all drops since the client was built.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct FlushError {

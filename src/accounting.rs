@@ -172,15 +172,6 @@ impl Accounting {
         self.counters.dropped()
     }
 
-    /// How many drops a flush has reported; a flush asks when it begins.
-    pub(crate) fn reported_drops(&self) -> u64 {
-        self.counters.reported_drops()
-    }
-
-    pub(crate) fn mark_reported(&self, dropped: u64) {
-        self.counters.mark_reported(dropped);
-    }
-
     pub(crate) fn stats(&self) -> Stats {
         self.counters.stats(self.budget.accepted(), self.pending())
     }

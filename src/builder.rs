@@ -58,6 +58,10 @@ pub struct TrubricsBuilder {
     respect_opt_out: bool,
 }
 
+// Its setters take the builder by value: a panic in one leaves no builder behind.
+impl std::panic::UnwindSafe for TrubricsBuilder {}
+impl std::panic::RefUnwindSafe for TrubricsBuilder {}
+
 impl TrubricsBuilder {
     pub(crate) fn new(api_key: String) -> Self {
         Self {

@@ -2,7 +2,14 @@
 
 mod inner;
 
-use std::{convert::Infallible, fmt, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{
+    convert::Infallible,
+    fmt,
+    panic::{RefUnwindSafe, UnwindSafe},
+    sync::Arc,
+    thread::JoinHandle,
+    time::Duration,
+};
 
 use crossbeam_channel::Receiver;
 
@@ -34,6 +41,10 @@ pub struct Trubrics {
     /// None for a client that does nothing.
     inner: Option<Arc<Inner>>,
 }
+
+// The client catches the panics of hooks and transports, so a panic cannot leave it half-changed.
+impl UnwindSafe for Trubrics {}
+impl RefUnwindSafe for Trubrics {}
 
 impl Trubrics {
     /// A client without thread or socket, whose calls all do nothing and succeed.

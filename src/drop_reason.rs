@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Declares the reasons once: the enum, the list of all of them, and their texts.
 macro_rules! drop_reasons {
-    ($($(#[doc = $doc:literal])+ $name:ident => $text:literal,)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident($fault:ident) => $text:literal,)+) => {
         /// Why a record was dropped.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
@@ -15,6 +15,21 @@ macro_rules! drop_reasons {
         impl DropReason {
             /// All reasons, in the order of their declaration.
             pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// Whether the record itself is the reason, so that the same record would be dropped again. Otherwise the
+            /// delivery failed, and the record may be tracked once more.
+            ///
+            /// ```
+            /// use trubrics::DropReason;
+            ///
+            /// assert!(DropReason::Invalid.is_record_fault());
+            /// assert!(!DropReason::Unauthorized.is_record_fault());
+            /// ```
+            pub fn is_record_fault(self) -> bool {
+                match self {
+                    $(Self::$name => matches!(Fault::$fault, Fault::Record),)+
+                }
+            }
         }
 
         impl fmt::Display for DropReason {
@@ -27,34 +42,82 @@ macro_rules! drop_reasons {
     };
 }
 
+/// Where the fault is when a record is dropped.
+enum Fault {
+    Record,
+    Delivery,
+}
+
 drop_reasons! {
     /// The queue held as many records or bytes as it may, and [`Overflow`](crate::Overflow) says to drop the newest.
-    QueueFull => "the queue was full",
+    ///
+    /// The delivery is at fault.
+    QueueFull(Delivery) => "the queue was full",
     /// The client was closed before the record was tracked.
-    Closed => "the client was closed",
+    ///
+    /// The delivery is at fault.
+    Closed(Delivery) => "the client was closed",
     /// The record could not be sent as it was: see [`EventError`](crate::EventError).
-    Invalid => "the record was invalid",
+    ///
+    /// The record itself is at fault.
+    Invalid(Record) => "the record was invalid",
     /// [`before_send`](crate::TrubricsBuilder::before_send) refused the record or panicked, or a
     /// [redaction](crate::Content::redacted) panicked.
-    Hook => "a hook of the program refused it",
-    /// The server refused the record.
-    Rejected => "the server refused it",
+    ///
+    /// The record itself is at fault.
+    Hook(Record) => "a hook of the program refused it",
+    /// The server refused the record: status 400 or 422.
+    ///
+    /// The record itself is at fault.
+    Rejected(Record) => "the server refused it",
+    /// The server refused the request with a status that does not speak of its records, such as a redirect, 404 or 407.
+    ///
+    /// The delivery is at fault.
+    RequestRejected(Delivery) => "the server refused the request",
     /// The server refused the key.
-    Unauthorized => "the server refused the key",
+    ///
+    /// The delivery is at fault.
+    Unauthorized(Delivery) => "the server refused the key",
     /// The server says that the record alone is too large.
-    TooLarge => "it was too large for the server",
+    ///
+    /// The record itself is at fault.
+    TooLarge(Record) => "it was too large for the server",
     /// The server could not be reached, or answered "later", for as long as
     /// [`give_up_after`](crate::TrubricsBuilder::give_up_after) allows.
-    GaveUp => "the server could not be reached for too long",
+    ///
+    /// The delivery is at fault.
+    GaveUp(Delivery) => "the server could not be reached for too long",
     /// The client was closed and its time ran out.
-    CloseTimeout => "the client was closed before it could be delivered",
+    ///
+    /// The delivery is at fault.
+    CloseTimeout(Delivery) => "the client was closed before it could be delivered",
     /// The [`spool`](crate::TrubricsBuilder::spool) held too much, and the oldest records made room.
-    SpoolFull => "the spool was full",
+    ///
+    /// The delivery is at fault.
+    SpoolFull(Delivery) => "the spool was full",
     /// The record was in a [`spool`](crate::TrubricsBuilder::spool) for longer than
     /// [`spool_max_age`](crate::TrubricsBuilder::spool_max_age) allows.
-    Expired => "it was in the spool for too long",
+    ///
+    /// The delivery is at fault.
+    Expired(Delivery) => "it was in the spool for too long",
     /// The record was in a [`spool`](crate::TrubricsBuilder::spool) and can no longer be read.
-    Corrupted => "it could not be read from the spool",
+    ///
+    /// The delivery is at fault.
+    Corrupted(Delivery) => "it could not be read from the spool",
     /// The worker failed; please report it.
-    Internal => "the worker failed",
+    ///
+    /// The delivery is at fault.
+    Internal(Delivery) => "the worker failed",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::DropReason::{self, *};
+
+    #[test]
+    fn a_record_is_at_fault_only_if_it_would_be_dropped_again() {
+        let at_fault = DropReason::ALL.iter().copied();
+        let at_fault: Vec<_> = at_fault.filter(|reason| reason.is_record_fault()).collect();
+        assert_eq!(at_fault, [Invalid, Hook, Rejected, TooLarge]);
+    }
 }

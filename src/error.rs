@@ -1,6 +1,11 @@
 //! The errors a caller can get, one type for each moment: set-up, handing a record over, waiting.
 
-use std::{error::Error, fmt, sync::Arc};
+use std::{
+    error::Error,
+    fmt,
+    panic::{RefUnwindSafe, UnwindSafe},
+    sync::Arc,
+};
 
 use crate::{
     record::{EventError, Record},
@@ -163,6 +168,17 @@ impl DeliveryError {
         }
     }
 
+    /// Whether the client was closed, or belongs to the parent of a forked process.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.kind, DeliveryErrorKind::Closed)
+    }
+
+    /// Whether [`before_send`](crate::TrubricsBuilder::before_send) refused the record or panicked, or a
+    /// [redaction](crate::Content::redacted) panicked.
+    pub fn is_refused_by_hook(&self) -> bool {
+        matches!(self.kind, DeliveryErrorKind::Hook)
+    }
+
     /// The HTTP status, if the server answered.
     pub fn status(&self) -> Option<u16> {
         self.refusal().map(|refusal| refusal.status)
@@ -216,6 +232,9 @@ impl Error for DeliveryError {
 }
 
 /// Not everything was delivered when [`flush`](crate::Trubrics::flush) or [`close`](crate::Trubrics::close) returned.
+///
+/// The error of a flush counts the drops during the call.
+/// The error of a close counts all drops since the client was built.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct FlushError {
@@ -249,12 +268,13 @@ impl FlushError {
         self.pending
     }
 
-    /// How many records were dropped since the last flush; [`stats`](crate::Trubrics::stats) has the reasons.
+    /// How many records were dropped: during a flush, or since the client was built for a close.
+    /// [`stats`](crate::Trubrics::stats) has the reasons.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// The call came out of a hook or a transport, for which it would have had to wait itself; it did nothing.
+    /// Whether the call was made by a hook or a transport, and did nothing: it would have waited for itself.
     pub fn is_in_hook(&self) -> bool {
         self.in_hook
     }
@@ -270,7 +290,7 @@ impl fmt::Display for FlushError {
         } = self;
         write!(
             f,
-            "not everything was delivered: {pending} pending, {dropped} dropped since the last flush"
+            "not everything was delivered: {pending} pending, {dropped} dropped"
         )
     }
 }
@@ -279,5 +299,41 @@ impl Error for FlushError {
     /// Why the last request failed, if it did: a [`DeliveryError`].
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.cause.as_deref().map(|cause| cause as _)
+    }
+}
+
+// The causes are boxed values of other types, which nothing changes after the error was made: a panic cannot leave one
+// half-changed.
+impl UnwindSafe for ConfigError {}
+impl RefUnwindSafe for ConfigError {}
+impl UnwindSafe for TrackError {}
+impl RefUnwindSafe for TrackError {}
+impl UnwindSafe for DeliveryError {}
+impl RefUnwindSafe for DeliveryError {}
+impl UnwindSafe for FlushError {}
+impl RefUnwindSafe for FlushError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Trubrics, TrubricsBuilder};
+
+    #[test]
+    fn clients_and_errors_may_cross_a_caught_panic() {
+        fn crosses<T: UnwindSafe + RefUnwindSafe>() {}
+        crosses::<Trubrics>();
+        crosses::<TrubricsBuilder>();
+        crosses::<ConfigError>();
+        crosses::<TrackError>();
+        crosses::<DeliveryError>();
+        crosses::<FlushError>();
+    }
+
+    #[test]
+    fn a_delivery_error_says_if_the_client_is_closed_or_a_hook_refused() {
+        let closed = DeliveryError::new(DeliveryErrorKind::Closed);
+        assert!(closed.is_closed() && !closed.is_refused_by_hook());
+        let refused = DeliveryError::new(DeliveryErrorKind::Hook);
+        assert!(refused.is_refused_by_hook() && !refused.is_closed());
     }
 }

@@ -5,7 +5,6 @@ use std::cell::RefCell;
 use std::{
     error::Error,
     fmt,
-    panic::{RefUnwindSafe, UnwindSafe},
     sync::{PoisonError, RwLock},
     time::Duration,
 };
@@ -155,10 +154,6 @@ pub struct ClientGuard {
     client: Option<Trubrics>,
 }
 
-// As for the client: a panic cannot leave it half-changed.
-impl UnwindSafe for ClientGuard {}
-impl RefUnwindSafe for ClientGuard {}
-
 impl ClientGuard {
     /// Takes the client from the process and closes it as [`Trubrics::close`] does, to see the result.
     ///
@@ -200,10 +195,6 @@ impl fmt::Debug for ClientGuard {
 pub struct InitError {
     client: Trubrics,
 }
-
-// As for the client: a panic cannot leave it half-changed.
-impl UnwindSafe for InitError {}
-impl RefUnwindSafe for InitError {}
 
 impl InitError {
     /// Returns the client that was not made the one of the process. It still works.

@@ -16,8 +16,6 @@ pub(super) struct Counters {
     beside_queue: AtomicU64,
     delivered: AtomicU64,
     dropped: [AtomicU64; REASONS],
-    /// How many of the dropped records a flush has reported.
-    reported_drops: AtomicU64,
     recovered: AtomicU64,
     left_in_spool: AtomicU64,
     /// Records in the spool that this client has yet to settle.
@@ -59,15 +57,6 @@ impl Counters {
 
     pub(super) fn dropped(&self) -> u64 {
         self.dropped.iter().map(|count| count.load(Relaxed)).sum()
-    }
-
-    pub(super) fn reported_drops(&self) -> u64 {
-        self.reported_drops.load(Relaxed)
-    }
-
-    /// Two flushes that run at once report the same drops, so that neither claims that all is well.
-    pub(super) fn mark_reported(&self, dropped: u64) {
-        self.reported_drops.fetch_max(dropped, Relaxed);
     }
 
     pub(super) fn stats(&self, accepted: u64, pending: u64) -> Stats {

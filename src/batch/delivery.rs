@@ -139,7 +139,7 @@ impl Delivery {
             Verdict::Unauthorized { refusal } => {
                 self.drop_all(DropReason::Unauthorized, Some(refusal))
             }
-            Verdict::Rejected { refusal } => self.drop_front(DropReason::Rejected, refusal),
+            Verdict::Rejected { refusal } => self.drop_front(DropReason::RequestRejected, refusal),
         }
     }
 

@@ -103,24 +103,23 @@ impl Inner {
         if self.lifecycle().is_forked() {
             return Err(self.not_delivered());
         }
-        let reported = self.accounting().reported_drops();
         if self.is_inside() {
             return Err(FlushError::in_hook(self.accounting().pending()));
         }
-        let deadline = after(Instant::now(), timeout);
         if timeout.is_zero() {
             self.worker().request_flush();
-            return self.outcome(false, reported);
+            return Ok(());
         }
+        let dropped_before = self.accounting().dropped();
+        let deadline = after(Instant::now(), timeout);
         let is_settled = self.worker().flush(deadline);
-        self.outcome(is_settled, reported)
+        self.outcome(is_settled, dropped_before)
     }
 
     pub(super) fn close(&self, timeout: Duration) -> Result<(), FlushError> {
         if self.lifecycle().is_forked() {
             return Err(self.not_delivered());
         }
-        let reported = self.accounting().reported_drops();
         if self.is_inside() {
             return Err(FlushError::in_hook(self.accounting().pending()));
         }
@@ -141,7 +140,7 @@ impl Inner {
         if self.has_ended(deadline) {
             self.join();
         }
-        self.outcome(false, reported)
+        self.outcome(false, 0)
     }
 
     pub(super) fn close_in_time(&self) {
@@ -189,20 +188,16 @@ impl Inner {
         FlushError::new(accounting.pending(), accounting.dropped(), None)
     }
 
-    fn outcome(&self, is_settled: bool, reported: u64) -> Result<(), FlushError> {
+    /// The result of a call that speaks of the drops after the first `dropped_before`.
+    fn outcome(&self, is_settled: bool, dropped_before: u64) -> Result<(), FlushError> {
         let accounting = self.accounting();
         let pending = accounting.pending();
-        let dropped = accounting.dropped();
-        accounting.mark_reported(dropped);
-        if (is_settled || pending == 0) && dropped <= reported {
+        let dropped = accounting.dropped().saturating_sub(dropped_before);
+        if (is_settled || pending == 0) && dropped == 0 {
             return Ok(());
         }
         let cause = self.state.parts.exchange.last_failure();
-        Err(FlushError::new(
-            pending,
-            dropped.saturating_sub(reported),
-            cause,
-        ))
+        Err(FlushError::new(pending, dropped, cause))
     }
 }
 

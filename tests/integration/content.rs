@@ -170,7 +170,7 @@ fn a_redaction_that_panics_drops_the_record() {
         error.to_string(),
         "a hook of the program refused the record"
     );
-    client.flush(LONG).expect_err("three were dropped");
+    client.flush(LONG).expect("the rest is delivered");
     assert_eq!(server.accepted(), 1);
     let stats = client.stats();
     assert_eq!(stats.dropped_for(DropReason::Hook), 3);
@@ -273,7 +273,7 @@ fn a_redaction_that_tracks_does_not_call_itself_without_end() {
     *slot.lock().expect("no panic") = Some(client.clone());
     client.track(LlmEvent::new("u", "p", "g"));
     slot.lock().expect("no panic").take();
-    client.flush(LONG).expect_err("what the redaction tracked");
+    client.flush(LONG).expect("the outer record is delivered");
     assert_eq!(server.accepted(), 1);
     assert_eq!(client.stats().dropped_for(DropReason::Hook), 2);
 }

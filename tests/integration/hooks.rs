@@ -28,8 +28,7 @@ fn before_send_can_change_a_record_or_refuse_it() {
     client
         .try_track(LlmEvent::new("u", "p", "g"))
         .expect("refused by the program itself");
-    let error = client.flush(LONG).expect_err("two were refused");
-    assert_eq!(error.dropped(), 2);
+    client.flush(LONG).expect("the rest is delivered");
     assert_eq!(server.events()[0]["properties"]["seen"], true);
     assert!(server.llm_events().is_empty());
     let stats = client.stats();
@@ -59,7 +58,7 @@ fn a_panic_in_before_send_costs_its_record_and_nothing_else() {
     client.track(Event::new("u", "e"));
     client.track(LlmEvent::new("u", "p", "g"));
     client.track(Event::new("u", "e"));
-    client.flush(LONG).expect_err("one was dropped");
+    client.flush(LONG).expect("the rest is delivered");
     assert_eq!(server.accepted(), 2);
     assert_eq!(client.stats().dropped_for(DropReason::Hook), 1);
 }
@@ -82,8 +81,8 @@ fn on_drop_is_told_of_every_drop_with_its_records() {
     client.track(Event::new("u", "bad"));
     client.track(Event::new("u", "good"));
     client.track(Event::new("u", "too many"));
-    let error = client.flush(LONG).expect_err("three were dropped");
-    assert_eq!(error.dropped(), 3);
+    let error = client.flush(LONG).expect_err("the server refused one");
+    assert_eq!(error.dropped(), 1);
     let told = std::mem::take(&mut *told.lock().expect("no panic"));
     let kinds: Vec<_> = told
         .iter()
@@ -117,7 +116,7 @@ fn a_panic_in_on_drop_is_swallowed() {
     client.flush(LONG).expect_err("one was refused");
     client.track(Event::new("u", ""));
     client.track(Event::new("u", "good"));
-    client.flush(LONG).expect_err("one was invalid");
+    client.flush(LONG).expect("the valid one is delivered");
     assert_eq!((calls.load(Ordering::SeqCst), server.accepted()), (2, 1));
     assert_balanced(client.stats());
 }

@@ -33,7 +33,7 @@ fn a_full_queue_drops_the_newest_and_counts_it() {
     assert_eq!((stats.tracked, stats.pending, stats.dropped), (8, 5, 3));
     assert_eq!(stats.dropped_for(DropReason::QueueFull), 3);
     gate.answer(200);
-    client.flush(LONG).expect_err("three were dropped");
+    client.flush(LONG).expect("the rest is delivered");
     client.track(Event::new("u", "there is room again"));
     gate.answer(200);
     client.flush(LONG).expect("delivered");
@@ -55,7 +55,7 @@ fn the_queue_is_bounded_in_bytes_too() {
     // They may have been sent as one batch or as two.
     gate.answer(200);
     gate.answer(200);
-    client.flush(LONG).expect_err("one was dropped");
+    client.flush(LONG).expect("the rest is delivered");
     assert_eq!(client.stats().delivered, 3);
 }
 

@@ -239,3 +239,17 @@ fn a_flush_that_cannot_deliver_waits_for_its_deadline() {
     }
     let _ = client.close(Duration::ZERO);
 }
+
+#[test]
+fn a_flush_speaks_of_its_own_time_and_a_close_of_all_drops() {
+    let client = Trubrics::builder("key").transport(transport_fn(|_| Ok(Response::new(200))));
+    let client = client.build().expect("a client");
+    client.track(Event::new("", "Nobody"));
+    client.track(Event::new("user", "Sign up"));
+    client.flush(Duration::ZERO).expect("all were sent");
+    client.flush(LONG).expect("no drop since the call");
+    for _ in 0..2 {
+        let error = client.close(LONG).expect_err("one was dropped");
+        assert_eq!((error.pending(), error.dropped()), (0, 1));
+    }
+}

@@ -103,9 +103,9 @@ impl TrubricsBuilder {
         })
     }
 
-    /// The URL before `/publish_events`: `http` or `https`, with or without a slash at its end. `build` logs a warning when
-    /// it is `http` and the host is not this machine, because the key then travels in clear text.
-    /// Default: [`defaults::HOST`].
+    /// The URL before `/publish_events`: `http` or `https`, with or without a slash at its end. `build` logs a warning
+    /// when it is `http` and the host is not this machine, because the key then travels in clear text. Default:
+    /// [`defaults::HOST`].
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.host = host.into();
         self
@@ -119,9 +119,9 @@ impl TrubricsBuilder {
     }
 
     /// So many waiting records are sent at once; 1 to 100. Waiting records of
-    /// [`max_batch_bytes`](Self::max_batch_bytes) together are sent at once too, however few they are. For 50 ms after one
-    /// such batch, the next ones may wait until then, or for a request of [`max_batch_size`](Self::max_batch_size): where
-    /// records are dense, no call has to wake the worker. Default: [`defaults::FLUSH_BATCH_SIZE`].
+    /// [`max_batch_bytes`](Self::max_batch_bytes) together are sent at once too, however few they are. For 50 ms after
+    /// one such batch, the next ones may wait until then, or for a request of [`max_batch_size`](Self::max_batch_size):
+    /// where records are dense, no call has to wake the worker. Default: [`defaults::FLUSH_BATCH_SIZE`].
     pub fn flush_batch_size(mut self, records: usize) -> Self {
         self.worker.flush_batch_size = records;
         self
@@ -147,9 +147,8 @@ impl TrubricsBuilder {
         self
     }
 
-    /// The most memory that records which wait or are in flight may take: their JSON, and 48 bytes for each. At least 1.
-    /// A record that takes more alone is invalid.
-    /// Default: [`defaults::QUEUE_BYTES`].
+    /// The most memory that records which wait or are in flight may take: their JSON, and 48 bytes for each. At least
+    /// 1. A record that takes more alone is invalid. Default: [`defaults::QUEUE_BYTES`].
     pub fn queue_bytes(mut self, bytes: usize) -> Self {
         self.queue.bytes = bytes;
         self
@@ -194,7 +193,8 @@ impl TrubricsBuilder {
         self
     }
 
-    /// Where the doubling ends; at least [`initial_backoff`](Self::initial_backoff). Default: [`defaults::MAX_BACKOFF`].
+    /// Where the doubling ends; at least [`initial_backoff`](Self::initial_backoff). Default:
+    /// [`defaults::MAX_BACKOFF`].
     pub fn max_backoff(mut self, delay: Duration) -> Self {
         self.worker.max_backoff = delay;
         self
@@ -218,10 +218,10 @@ impl TrubricsBuilder {
     /// Sees every record once, before it is encoded, on the thread that tracks it, and may change it or refuse it with
     /// `None`; a refused one is counted as [`DropReason::Hook`](crate::DropReason::Hook). Default: none.
     ///
-    /// A panic refuses the record, and so does the hook for records that it tracks itself. It must be quick, for it runs
-    /// inside `track`, must not call `flush` or `close`, which return an error there, and must not own a handle of its
-    /// client, which would then never be closed by itself. [`Record`] has the readers and setters, and an example that
-    /// redacts; for prompts and generations alone there is [`llm_content`](Self::llm_content).
+    /// A panic refuses the record, and so does the hook for records that it tracks itself. It must be quick, for it
+    /// runs inside `track`, must not call `flush` or `close`, which return an error there, and must not own a handle of
+    /// its client, which would then never be closed by itself. [`Record`] has the readers and setters, and an example
+    /// that redacts; for prompts and generations alone there is [`llm_content`](Self::llm_content).
     ///
     /// ```
     /// use trubrics::{Record, Trubrics};
@@ -244,13 +244,13 @@ impl TrubricsBuilder {
         self
     }
 
-    /// Sets how much is sent of the texts of people and models: the prompt and the generation of an [`LlmEvent`](crate::LlmEvent), the `$text`
-    /// of an [`Event`](crate::Event), and the property `error.message`, which may quote them. Default:
-    /// [`Content::Full`].
+    /// Sets how much is sent of the texts of people and models: the prompt and the generation of an
+    /// [`LlmEvent`](crate::LlmEvent), the `$text` of an [`Event`](crate::Event), and the property `error.message`,
+    /// which may quote them. Default: [`Content::Full`].
     ///
     /// With [`Content::Off`] the prompt and the generation are empty, the two properties are left out, and the
-    /// properties `prompt_length`, `generation_length`, `text_length` and `error_length` say how many characters (Unicode
-    /// scalar values) there were. All else is sent as ever, other properties too. It goes by what
+    /// properties `prompt_length`, `generation_length`, `text_length` and `error_length` say how many characters
+    /// (Unicode scalar values) there were. All else is sent as ever, other properties too. It goes by what
     /// [`before_send`](Self::before_send) has left; a `$text` that is no text is taken as its JSON, and a
     /// [`default_property`](Self::default_property) of one of the two names as the record's own.
     ///
@@ -276,7 +276,8 @@ impl TrubricsBuilder {
     /// very long one is cut instead of refused by the server; at least 1. Default: no limit.
     ///
     /// The cut falls between two characters, and the record gets the property `truncated: true` and the length that the
-    /// text had in characters, in `prompt_length` and its like. A redaction comes first: the limit is for the text that is sent.
+    /// text had in characters, in `prompt_length` and its like. A redaction comes first: the limit is for the text that
+    /// is sent.
     pub fn max_text_bytes(mut self, bytes: usize) -> Self {
         self.content.max_text_bytes = Some(bytes);
         self
@@ -315,8 +316,8 @@ impl TrubricsBuilder {
         self
     }
 
-    /// Sends the requests with this transport instead of the default one. Without the feature `http` there is no default
-    /// one, and [`build`](Self::build) fails unless this is set.
+    /// Sends the requests with this transport instead of the default one. Without the feature `http` there is no
+    /// default one, and [`build`](Self::build) fails unless this is set.
     ///
     /// The settings of the default transport, `connect_timeout`, `proxy` and `root_certificates`, then have no effect.
     /// [`transport_fn`](crate::transport_fn) makes a transport from a closure:
@@ -343,13 +344,12 @@ impl TrubricsBuilder {
     /// key delivers the rest. Default: none.
     ///
     /// [`close`](Trubrics::close) leaves there what it cannot deliver in time; with `Duration::ZERO` it returns as soon
-    /// as everything is on disk. Records on disk are not given up after [`give_up_after`](Self::give_up_after), needs no
-    /// place in the queue, and survives the end of the process, but not that of the machine: see
+    /// as everything is on disk. Records on disk are not given up after [`give_up_after`](Self::give_up_after), needs
+    /// no place in the queue, and survives the end of the process, but not that of the machine: see
     /// [`spool_sync`](Self::spool_sync). Several processes and projects may share a folder; each record is delivered by
-    /// one process of its project.
-    /// A process that is killed, or closed, after the server took a batch and before that is written down, doubles that
-    /// one batch. The order of records holds within a segment of the spool only. [`durability`](crate::_docs::durability) says
-    /// all of it on a page.
+    /// one process of its project. A process that is killed, or closed, after the server took a batch and before that
+    /// is written down, doubles that one batch. The order of records holds within a segment of the spool only.
+    /// [`durability`](crate::_docs::durability) says all of it on a page.
     ///
     /// A transport that sends nothing, such as [`DebugTransport`](crate::DebugTransport), does not use the folder.
     ///
@@ -361,16 +361,16 @@ impl TrubricsBuilder {
         self
     }
 
-    /// How much of the disk the [`spool`](Self::spool) may take for this project; at least 4 KiB. The oldest records are
-    /// dropped first, as [`DropReason::SpoolFull`](crate::DropReason::SpoolFull). Each client may exceed it by 64 KiB if
-    /// other processes hold everything. Default: [`defaults::SPOOL_MAX_BYTES`].
+    /// How much of the disk the [`spool`](Self::spool) may take for this project; at least 4 KiB. The oldest records
+    /// are dropped first, as [`DropReason::SpoolFull`](crate::DropReason::SpoolFull). Each client may exceed it by 64
+    /// KiB if other processes hold everything. Default: [`defaults::SPOOL_MAX_BYTES`].
     pub fn spool_max_bytes(mut self, bytes: u64) -> Self {
         self.spool.max_bytes = bytes;
         self
     }
 
-    /// How old a record in the [`spool`](Self::spool) may get; more than zero. Older records, and no others, are dropped
-    /// as [`DropReason::Expired`](crate::DropReason::Expired). Default: [`defaults::SPOOL_MAX_AGE`].
+    /// How old a record in the [`spool`](Self::spool) may get; more than zero. Older records, and no others, are
+    /// dropped as [`DropReason::Expired`](crate::DropReason::Expired). Default: [`defaults::SPOOL_MAX_AGE`].
     pub fn spool_max_age(mut self, age: Duration) -> Self {
         self.spool.max_age = age;
         self

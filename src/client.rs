@@ -115,13 +115,13 @@ impl Trubrics {
     /// Waits until all records that were tracked before the call are delivered or dropped, at most for `timeout`.
     ///
     /// One attempt is made at once, even in a back-off, but not against a `Retry-After` of the server. After a failure,
-    /// further attempts are spread over the time that is left. With `Duration::ZERO` this does not wait: all records are
-    /// sent as soon as possible, and the call succeeds.
+    /// further attempts are spread over the time that is left. With `Duration::ZERO` this does not wait: all records
+    /// are sent as soon as possible, and the call succeeds.
     ///
     /// # Errors
     ///
-    /// When time ran out, or records of any caller were dropped during the call. The error says how many are pending and
-    /// how many were dropped, and its source says why the last request failed, if it did. Earlier drops are in
+    /// When time ran out, or records of any caller were dropped during the call. The error says how many are pending
+    /// and how many were dropped, and its source says why the last request failed, if it did. Earlier drops are in
     /// [`stats`](Self::stats), and in the error of [`close`](Self::close). A call from a hook, a transport, or a logger
     /// that the client's own threads call returns an error at once.
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
@@ -133,19 +133,19 @@ impl Trubrics {
 
     /// Flushes, and ends the worker thread; returns within `timeout` whatever the network does.
     ///
-    /// Attempts go on until shortly before the deadline. The call returns early if a `Retry-After` of the server leaves no
-    /// attempt. Records that are not delivered by then are dropped as
+    /// Attempts go on until shortly before the deadline. The call returns early if a `Retry-After` of the server leaves
+    /// no attempt. Records that are not delivered by then are dropped as
     /// [`DropReason::CloseTimeout`](crate::DropReason::CloseTimeout), and the request in flight is interrupted. If it
     /// cannot be interrupted (a connection that is being made, a transport without
-    /// [`interrupt`](crate::Transport::interrupt)), its thread is detached; records held by a detached worker stay pending.
-    /// Later records are dropped as [`DropReason::Closed`](crate::DropReason::Closed). A second call waits for the same
-    /// end, and gives the worker more time only before the request is interrupted. The drop of the last handle waits no
-    /// longer. `Duration::ZERO` gives up all records at once.
+    /// [`interrupt`](crate::Transport::interrupt)), its thread is detached; records held by a detached worker stay
+    /// pending. Later records are dropped as [`DropReason::Closed`](crate::DropReason::Closed). A second call waits for
+    /// the same end, and gives the worker more time only before the request is interrupted. The drop of the last handle
+    /// waits no longer. `Duration::ZERO` gives up all records at once.
     ///
     /// With a [`spool`](crate::TrubricsBuilder::spool) nothing is dropped: records that are not delivered by then stay
     /// there for the next run, and once all records are on disk, the first attempt that fails ends the call. With
-    /// `Duration::ZERO` this returns when they are on disk, after a second at most if the disk hangs. In the time that is
-    /// left, records of earlier runs are delivered too.
+    /// `Duration::ZERO` this returns when they are on disk, after a second at most if the disk hangs. In the time that
+    /// is left, records of earlier runs are delivered too.
     ///
     /// # Errors
     ///

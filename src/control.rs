@@ -1,4 +1,5 @@
-//! The control channel: what callers and sender threads say to the worker, and how they wake it no more often than needed.
+//! The control channel: what callers and sender threads say to the worker, and how they wake it no more often than
+//! needed.
 
 use std::{
     mem,
@@ -82,8 +83,8 @@ impl WorkerHandle {
     }
 
     /// Has the worker send all records now, and waits until they are settled, or the worker ends. Returns whether they
-    /// were settled by the deadline. A caller whose time is over takes its request back, so that requests do not pile up
-    /// while the worker is busy.
+    /// were settled by the deadline. A caller whose time is over takes its request back, so that requests do not pile
+    /// up while the worker is busy.
     pub(crate) fn flush(&self, deadline: Instant) -> bool {
         let (done, settled) = bounded(1);
         let Some(number) = self.flushes().add(deadline, done) else {
@@ -99,8 +100,8 @@ impl WorkerHandle {
         is_settled
     }
 
-    /// Clears the wake flag, and takes the flush requests; None if no flush was requested. The worker calls it *before* it
-    /// reads the queue, so a concurrent wake-up is never lost.
+    /// Clears the wake flag, and takes the flush requests; None if no flush was requested. The worker calls it *before*
+    /// it reads the queue, so a concurrent wake-up is never lost.
     pub(crate) fn take_flush_requests(&self) -> Option<Vec<FlushRequest>> {
         self.is_waking.store(false, SeqCst);
         let is_requested = self.is_flush_requested.swap(false, SeqCst);

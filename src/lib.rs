@@ -18,8 +18,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [The guide](_docs::guide) goes from nothing to a program that tracks its users well, and has the answers on the way: which records are
-//! sent and when, which can be lost, errors, tests, privacy, the cost of each fault, and how to move from another SDK.
+//! [The guide](_docs::guide) goes from nothing to a program that tracks its users well, and has the answers on the way:
+//! which records are sent and when, which can be lost, errors, tests, privacy, the cost of each fault, and how to move
+//! from another SDK.
 //!
 //! # The way of a record
 //!

@@ -175,8 +175,8 @@ impl Spool {
             let count = records.len();
             let stored = active.store(records, self.active_limit, &self.settings, now);
             self.stored += (count - records.len()) as u64;
-            // If another program removed the file, the disk has not failed: the next file is made. A file that is gone as
-            // soon as it was made is a failure, because this would go on forever.
+            // If another program removed the file, the disk has not failed: the next file is made. A file that is gone
+            // as soon as it was made is a failure, because this would go on forever.
             let is_gone = stored.is_err() && !is_fresh && !active.is_linked();
             let has_room = active.length() < self.active_limit;
             if has_room && (stored.is_ok() || active.can_retry_append()) {

@@ -5,8 +5,8 @@ use std::{collections::VecDeque, mem, sync::Arc};
 use super::{Accounting, Outcome};
 use crate::{drop_reason::DropReason, record::Encoded};
 
-/// Records in the worker's hands that are not settled. If they go out of scope, which takes a panic of the worker, those
-/// in memory are dropped as [`DropReason::Internal`], and those in the spool stay there.
+/// Records in the worker's hands that are not settled. If they go out of scope, which takes a panic of the worker,
+/// those in memory are dropped as [`DropReason::Internal`], and those in the spool stay there.
 pub(crate) struct Unsettled {
     records: VecDeque<Encoded>,
     accounting: Arc<Accounting>,

@@ -1,8 +1,8 @@
 //! One batch on its way: from its first attempt until each of its records is delivered or dropped.
 //!
-//! Deterministic, without I/O: the worker attempts the records at the [`front`](Delivery::front) and brings the verdict,
-//! which is turned into effects. A refused batch is taken apart here until only its bad records are dropped. Accepted
-//! records are never sent again.
+//! Deterministic, without I/O: the worker attempts the records at the [`front`](Delivery::front) and brings the
+//! verdict, which is turned into effects. A refused batch is taken apart here until only its bad records are dropped.
+//! Accepted records are never sent again.
 
 use std::{
     collections::VecDeque,
@@ -103,8 +103,8 @@ impl Delivery {
         part.map(|part| self.split(part, false)).is_some()
     }
 
-    /// Takes the second half of the front part off, as a batch of its own. The other parts stay. None if the front part is
-    /// a single record.
+    /// Takes the second half of the front part off, as a batch of its own. The other parts stay. None if the front part
+    /// is a single record.
     pub(crate) fn take_half(&mut self) -> Option<Self> {
         self.front().filter(|records| records.len() > 1)?;
         let (first, second) = self.parts.pop_front()?.halve();
@@ -246,7 +246,8 @@ impl Delivery {
         dropped.into_iter().collect()
     }
 
-    /// Takes the front part off after a refusal. It explains the refusal of the whole, so its other half is not a suspect.
+    /// Takes the front part off after a refusal. It explains the refusal of the whole, so its other half is not a
+    /// suspect.
     fn pop_refused(&mut self) -> Option<Part> {
         let part = self.parts.pop_front();
         if let Some(next) = self.parts.front_mut() {

@@ -6,8 +6,8 @@
 //! the bound shows that the bound no longer holds. The two endpoints share no limit, because their records differ.
 //!
 //! A body that could not be sent in time halves the limit too, down to [`SMALL_BODY`]. It is not a bound, because a
-//! network is slow for a while only: each accepted body of more than half of the limit then raises the limit by a 64th of
-//! the largest one.
+//! network is slow for a while only: each accepted body of more than half of the limit then raises the limit by a 64th
+//! of the largest one.
 
 /// How many large bodies have to be accepted before the bound is raised.
 const ACCEPTED_BEFORE_RAISE: u32 = 1_000;

@@ -23,8 +23,8 @@ pub(super) trait Disk: Send {
     /// The size of a file. Fails for anything that is not a file.
     fn measure(&self, name: &Path) -> io::Result<FileSize>;
 
-    /// Makes a file for its owner alone and locks it. It has a temporary name until its first bytes are in it, so that a
-    /// process that finds it under its final name finds it whole and locked.
+    /// Makes a file for its owner alone and locks it. It has a temporary name until its first bytes are in it, so that
+    /// a process that finds it under its final name finds it whole and locked.
     fn create(&self, temp: &Path, name: &Path, bytes: &[u8]) -> io::Result<Box<dyn SegmentFile>>;
 
     /// Locks a file that another process left.

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! The checksum is CRC-32 of the kind and of everything behind the checksum and its blank. The time is when the record
-//! was stored, in milliseconds since 1970. The length makes a line readable whose line break is damaged. After a line that
-//! cannot be read, reading goes on behind the next line break.
+//! was stored, in milliseconds since 1970. The length makes a line readable whose line break is damaged. After a line
+//! that cannot be read, reading goes on behind the next line break.
 
 use std::{
     num::NonZeroU32,

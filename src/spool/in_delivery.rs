@@ -100,8 +100,8 @@ impl InDelivery {
         first
     }
 
-    /// Writes down that these records are settled. A segment is let go with its last record. Its file is removed if nothing
-    /// is left in it.
+    /// Writes down that these records are settled. A segment is let go with its last record. Its file is removed if
+    /// nothing is left in it.
     pub(super) fn acknowledge(
         &mut self,
         entries: &[NonZeroU32],

@@ -21,8 +21,8 @@ const LOAD_SEGMENTS: usize = 64;
 const MAX_LOADED_BYTES: usize = 8 * 1024 * 1024;
 
 impl Spool {
-    /// The next records to deliver: this client's own and those that other processes left by turns. Own records that are
-    /// still gathered are among them if `is_due`; others are only loaded if `may_recover`.
+    /// The next records to deliver: this client's own and those that other processes left by turns. Own records that
+    /// are still gathered are among them if `is_due`; others are only loaded if `may_recover`.
     ///
     /// Records of earlier loads may be unsettled, within the bounds of [`can_load`](Self::can_load).
     pub(crate) fn load(&mut self, is_due: bool, may_recover: bool, now: Now) -> Option<Loaded> {
@@ -47,15 +47,15 @@ impl Spool {
         }
     }
 
-    /// Whether another load is possible before earlier ones are settled: not if their unsettled records have 8 MiB, or the
-    /// size of a segment where that is more, or if they are from 64 segments.
+    /// Whether another load is possible before earlier ones are settled: not if their unsettled records have 8 MiB, or
+    /// the size of a segment where that is more, or if they are from 64 segments.
     pub(crate) fn can_load(&self) -> bool {
         let max_bytes = MAX_LOADED_BYTES.max(self.segment_bytes() as usize);
         self.in_delivery.len() < LOAD_SEGMENTS && self.in_delivery.bytes() < max_bytes
     }
 
-    /// Writes down that these records are settled: delivered or dropped. A file is removed with the last of its records.
-    /// After an error, the next call writes it.
+    /// Writes down that these records are settled: delivered or dropped. A file is removed with the last of its
+    /// records. After an error, the next call writes it.
     pub(crate) fn acknowledge(&mut self, entries: &[NonZeroU32]) -> io::Result<()> {
         let segments = self.in_delivery.len();
         let sync = self.settings.sync;

@@ -1,4 +1,5 @@
-//! Where the next records go: the size of segments, the limit of the folder, and the segments that are removed to stay below it.
+//! Where the next records go: the size of segments, the limit of the folder, and the segments that are removed to stay
+//! below it.
 
 use std::io;
 

@@ -284,8 +284,9 @@ impl Segment {
         self.unsettled_own + self.unsettled_inherited == 0 && !self.has_unloaded
     }
 
-    /// Whether to go on with this file after a failed write. A full disk refuses one write and takes the next: a new file
-    /// for each would be too many. After a second failure the file itself may be the cause, and a new one is needed.
+    /// Whether to go on with this file after a failed write. A full disk refuses one write and takes the next: a new
+    /// file for each would be too many. After a second failure the file itself may be the cause, and a new one is
+    /// needed.
     pub(super) fn can_retry_append(&self) -> bool {
         self.last_append_failed && !self.is_settled() && self.is_linked()
     }

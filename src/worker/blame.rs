@@ -6,15 +6,15 @@
 //! - otherwise on its endpoint, if the other endpoint was accepted since this endpoint failed before;
 //! - otherwise on the host.
 //!
-//! Each scope counts its own failures, and its delay doubles with them. An accepted request resets the counts of the host
-//! and of its endpoint only. An endpoint that was blamed keeps its own delay, also while its next failures are blamed on
-//! the host.
+//! Each scope counts its own failures, and its delay doubles with them. An accepted request resets the counts of the
+//! host and of its endpoint only. An endpoint that was blamed keeps its own delay, also while its next failures are
+//! blamed on the host.
 //!
-//! A batch that was blamed is suspect. Others pass it. Its halves become batches of their own at once, and are blamed by
-//! the same rule, until a bad record is alone. At most 16 splits in a row may pass without an accepted half. A suspect
-//! record that is alone waits with delays of its own. It needs no more evidence while its endpoint does not fail
-//! otherwise. If each batch has failed three times, and nothing else can be sent, batches are split without evidence, once
-//! each: a half that is accepted is evidence.
+//! A batch that was blamed is suspect. Others pass it. Its halves become batches of their own at once, and are blamed
+//! by the same rule, until a bad record is alone. At most 16 splits in a row may pass without an accepted half. A
+//! suspect record that is alone waits with delays of its own. It needs no more evidence while its endpoint does not
+//! fail otherwise. If each batch has failed three times, and nothing else can be sent, batches are split without
+//! evidence, once each: a half that is accepted is evidence.
 //!
 //! A failure that says nothing about the records is always blamed on the host: 425, 429, any
 //! answer with `Retry-After`, and a request that may have failed before its body was on its way.
@@ -51,9 +51,9 @@ impl Failures {
         self.in_a_row
     }
 
-    /// Of several batches, the one with the lowest rank goes first. While their endpoint fails, one that fails twice lets
-    /// the next one have a turn, so that a bad batch does not hide the evidence. Otherwise the order is kept. A suspect
-    /// batch always lets the next one have a turn.
+    /// Of several batches, the one with the lowest rank goes first. While their endpoint fails, one that fails twice
+    /// lets the next one have a turn, so that a bad batch does not hide the evidence. Otherwise the order is kept. A
+    /// suspect batch always lets the next one have a turn.
     pub(super) fn rank(&self, is_endpoint_failing: bool) -> u32 {
         match (self.is_suspect, is_endpoint_failing) {
             (true, _) => self.in_a_row,
@@ -182,8 +182,8 @@ impl Blame {
         shut_until.filter(|until| *until > now)
     }
 
-    /// Whether the endpoint was blamed since its last accepted request. Its own delay then holds after a failure that is
-    /// blamed on the host, too.
+    /// Whether the endpoint was blamed since its last accepted request. Its own delay then holds after a failure that
+    /// is blamed on the host, too.
     pub(super) fn is_blamed(&self, endpoint: Endpoint) -> bool {
         self.endpoints[endpoint as usize].is_blamed
     }

@@ -149,8 +149,8 @@ impl EndpointQueue {
         }
     }
 
-    /// The batch to attempt next: one whose last attempt is due, or else the oldest that is due of those with the lowest
-    /// rank. A new one has not failed. `is_failing` says whether the last request to the endpoint failed.
+    /// The batch to attempt next: one whose last attempt is due, or else the oldest that is due of those with the
+    /// lowest rank. A new one has not failed. `is_failing` says whether the last request to the endpoint failed.
     pub(super) fn next(
         &self,
         now: Instant,

@@ -38,8 +38,8 @@ impl Incoming {
         self.taken
     }
 
-    /// Takes out the records that are waiting now, and not those that callers add meanwhile: a fast caller would keep the
-    /// worker here. Once the queue is closed, this waits for records that were accepted and are not sent yet.
+    /// Takes out the records that are waiting now, and not those that callers add meanwhile: a fast caller would keep
+    /// the worker here. Once the queue is closed, this waits for records that were accepted and are not sent yet.
     pub(super) fn take(&mut self, is_closed: bool) -> Unsettled {
         let mut taken = Unsettled::new(self.accounting.clone());
         for _ in 0..self.waiting() {

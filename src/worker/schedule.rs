@@ -1,5 +1,5 @@
-//! What the worker does next. Deterministic, without I/O: `now` is an argument, and nothing here sends, waits or reads a
-//! clock.
+//! What the worker does next. Deterministic, without I/O: `now` is an argument, and nothing here sends, waits or reads
+//! a clock.
 
 mod view;
 
@@ -12,8 +12,8 @@ use crate::{deadline::after, queue::WakeLimits};
 /// default of `give_up_after`.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
 
-/// How long the worker polls the queue after a full batch was taken. While records are that dense, no caller has to wake
-/// it.
+/// How long the worker polls the queue after a full batch was taken. While records are that dense, no caller has to
+/// wake it.
 const POLL_PERIOD: Duration = Duration::from_millis(50);
 
 /// The same with a spool, after any record was taken: it is on disk within this time.
@@ -82,7 +82,8 @@ impl Schedule {
         })
     }
 
-    /// Whether waiting records are taken whatever their number: to the disk if it has room, or because the client closes.
+    /// Whether waiting records are taken whatever their number: to the disk if it has room, or because the client
+    /// closes.
     fn takes_at_once(&self, now: Instant, view: &View, until: &mut Option<Instant>) -> bool {
         if view.waiting == 0 {
             return false;
@@ -247,8 +248,8 @@ impl Schedule {
         self.gate.shut_at.is_none_or(|shut_at| began >= shut_at)
     }
 
-    /// Nothing is sent for a while: for the client's own delay, at most until `give_up_at`, and in any case for as long as
-    /// the server asks for. The client's own delay is shorter while a caller waits.
+    /// Nothing is sent for a while: for the client's own delay, at most until `give_up_at`, and in any case for as long
+    /// as the server asks for. The client's own delay is shorter while a caller waits.
     pub(crate) fn failed(
         &mut self,
         now: Instant,
@@ -318,8 +319,8 @@ impl Schedule {
 }
 
 /// A back-off delay when a caller has this much time left until the last attempt: half of it, so that attempts become
-/// more frequent, and all of it when there is no time for two more. It is at least `floor`. With less time than that, no
-/// attempt is made for the caller, and the delay stays as it is.
+/// more frequent, and all of it when there is no time for two more. It is at least `floor`. With less time than that,
+/// no attempt is made for the caller, and the delay stays as it is.
 fn delay_within(left: Duration, delay: Duration, floor: Duration) -> Duration {
     if left.is_zero() || left < floor {
         delay

@@ -1,4 +1,5 @@
-//! Storms of processes that share a spool and die by `SIGKILL`. They are of two projects: each record must arrive at its own.
+//! Storms of processes that share a spool and die by `SIGKILL`. They are of two projects: each record must arrive at
+//! its own.
 //!
 //! A process promises a record when it has read that record in the folder as a whole line. The record is then in the
 //! kernel's hands, where a kill cannot reach it. After each `track`, the process looks for its own records in the

@@ -1,5 +1,5 @@
-//! Helpers of the modules: clients for a server, a folder, a deadline that is only an upper bound, a transport made of a
-//! closure, and a built example.
+//! Helpers of the modules: clients for a server, a folder, a deadline that is only an upper bound, a transport made of
+//! a closure, and a built example.
 
 use std::{
     env,

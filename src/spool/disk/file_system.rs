@@ -121,8 +121,8 @@ impl Disk for FileSystem {
 }
 
 impl FileSystem {
-    /// The user that this process acts for, known by the owner of a file that it makes; none where none can be made. The
-    /// standard library has no call for it.
+    /// The user that this process acts for, known by the owner of a file that it makes; none where none can be made.
+    /// The standard library has no call for it.
     #[cfg(unix)]
     fn user(&self, folder: &Path) -> Option<u32> {
         use std::os::unix::fs::MetadataExt;
@@ -139,8 +139,8 @@ impl FileSystem {
         Some(*self.user.get_or_init(|| user))
     }
 
-    /// Whether only this process's user, or the administrator, can have put something into it. If the user is not known,
-    /// the mode has to do: any user but the administrator can write to such a file only as its owner.
+    /// Whether only this process's user, or the administrator, can have put something into it. If the user is not
+    /// known, the mode has to do: any user but the administrator can write to such a file only as its owner.
     #[cfg(unix)]
     fn is_safe(&self, metadata: &Metadata, folder: &Path) -> bool {
         use std::os::unix::fs::MetadataExt;

@@ -28,7 +28,8 @@ pub(in crate::spool) struct Content {
     pub(in crate::spool) json: Box<[u8]>,
 }
 
-/// The entry of a record whose segment was let go. There is nothing to acknowledge, but it needs no place in memory either.
+/// The entry of a record whose segment was let go. There is nothing to acknowledge, but it needs no place in memory
+/// either.
 const NO_ENTRY: Option<NonZeroU32> = Some(NonZeroU32::MAX);
 
 impl Content {
@@ -49,8 +50,8 @@ impl Contents {
 }
 
 impl Segment {
-    /// Closes the segment for writing, and hands out every record that is not settled. Records that are missing count as
-    /// settled from here on.
+    /// Closes the segment for writing, and hands out every record that is not settled. Records that are missing count
+    /// as settled from here on.
     pub(in crate::spool) fn hand_out(&mut self) -> Contents {
         let written = mem::take(&mut self.written);
         if !written.is_empty() && !self.has_unloaded {

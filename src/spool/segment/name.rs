@@ -9,8 +9,8 @@ const SUFFIX: &str = ".trubrics";
 /// A new segment has a temporary name until its header is written.
 const TEMP_SUFFIX: &str = ".new";
 
-/// A temporary file older than this was abandoned before its rename. A process that was merely stalled gets an error from
-/// the rename, and makes another file.
+/// A temporary file older than this was abandoned before its rename. A process that was merely stalled gets an error
+/// from the rename, and makes another file.
 const TEMP_GRACE: Duration = Duration::from_secs(10);
 
 /// The temporary name and the final name of a new segment.

@@ -17,8 +17,8 @@ pub(super) struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
-    /// Reads the lines behind the header. The numbers up to `last_number` should be there, and all below any other. Those
-    /// in `unwritten` are settled too.
+    /// Reads the lines behind the header. The numbers up to `last_number` should be there, and all below any other.
+    /// Those in `unwritten` are settled too.
     pub(super) fn of(bytes: &'a [u8], last_number: u32, unwritten: &[u32]) -> Self {
         let lines = read_lines(bytes.get(HEADER.len()..).unwrap_or_default());
         let settled = Ranges::of(&lines, unwritten);

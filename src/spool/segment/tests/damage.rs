@@ -49,8 +49,8 @@ enum Kind {
     Acknowledged(u32),
 }
 
-/// The numbers that have to come back when these lines are whole, and those that may: a damaged acknowledgement may cost
-/// a double, and need not.
+/// The numbers that have to come back when these lines are whole, and those that may: a damaged acknowledgement may
+/// cost a double, and need not.
 fn expected(whole: &[Kind]) -> (Vec<u32>, Vec<u32>) {
     let must = [1, 3, 5].into_iter();
     let must = must.filter(|number| whole.contains(&Kind::Record(*number)));

@@ -1,0 +1,107 @@
+//! Records on their way from the channel and the spool into the queues of the endpoints.
+
+use std::time::Instant;
+
+use super::{Worker, endpoint_queue::EndpointQueue, spooler::Spooler};
+use crate::{accounting::Unsettled, batch::cost, catch_panic::panic_point, record::Endpoint};
+
+impl Worker {
+    /// Takes all records that wait in the channel: to the disk if there is a spool, or else to their queue.
+    pub(super) fn take(&mut self, now: Instant) {
+        let taken = self.incoming.take(self.schedule.closing().is_some());
+        panic_point();
+        self.schedule
+            .note_arrivals(taken.len() as u64, self.spooler.is_some(), now);
+        match &mut self.spooler {
+            Some(spooler) => spooler.store_or_hold(taken),
+            None => self.enqueue(taken),
+        }
+        self.publish(now);
+        if !self.holds_any() {
+            self.schedule.note_drained(now);
+        }
+    }
+
+    /// Whether records are gathered outside of the channel.
+    fn holds_any(&self) -> bool {
+        self.spooler.as_ref().is_some_and(Spooler::holds_any)
+    }
+
+    /// Queues records that the disk does not take: as many as a request carries, or all of them for a flush.
+    pub(super) fn take_unspooled(&mut self) {
+        let limit = match self.flush_requested {
+            true => usize::MAX,
+            false => self.settings.batch.records,
+        };
+        if let Some(spooler) = &mut self.spooler {
+            let unspooled = spooler.take_unspooled(limit);
+            self.enqueue(unspooled);
+        }
+    }
+
+    fn enqueue(&mut self, records: Unsettled) {
+        self.batched_bytes += cost(records.iter());
+        self.distribute(records);
+    }
+
+    fn distribute(&mut self, mut records: Unsettled) {
+        while let Some(record) = records.pop() {
+            self.queue(record.endpoint).push(record);
+        }
+    }
+
+    /// Queues the next records of the spool.
+    pub(super) fn load(&mut self, is_due: bool, now: Instant) {
+        if is_due {
+            self.take_unspooled();
+            if self.queues.iter().any(EndpointQueue::has_work) && self.resting_until(now).is_none()
+            {
+                return;
+            }
+        }
+        self.load_from_spool(is_due, now);
+    }
+
+    fn load_from_spool(&mut self, is_due: bool, now: Instant) {
+        let closing = self.schedule.closing();
+        let may_recover = closing.is_none_or(|deadline| now < deadline);
+        let Some(spooler) = &mut self.spooler else {
+            return;
+        };
+        let loaded = spooler.load(is_due, may_recover, now);
+        panic_point();
+        self.distribute(loaded);
+        // Full segments and those of other runs may come first: gathered records stay due until they are loaded.
+        if is_due && !self.holds_any() {
+            self.flush_requested = false;
+            self.schedule.note_drained(now);
+        }
+    }
+
+    /// Takes records that may go along with those in hand, or show whether others than these are accepted.
+    pub(super) fn take_more(&mut self, now: Instant) {
+        if self.spooler.is_none() {
+            let has_room = |endpoint: &Endpoint| {
+                self.queues[*endpoint as usize].has_room(self.limits(*endpoint))
+            };
+            if Endpoint::ALL.iter().any(has_room) {
+                // A full batch costs no more than this one.
+                self.take(now);
+            }
+        } else if self.queues.iter().all(EndpointQueue::is_failing)
+            && let Some(is_due) = self.loadable()
+        {
+            self.load_from_spool(is_due, now);
+        }
+    }
+
+    /// Whether the spool has enough for one more request, and whether this client's gathered records are part of it.
+    pub(super) fn loadable(&self) -> Option<bool> {
+        let spool = self.spooler.as_ref()?.spool();
+        let (held, _) = spool.held();
+        let is_due = spool.has_sealed()
+            || self.flush_requested && held > 0
+            || held >= self.parts.wake_limits.records as u64;
+        (spool.can_load() && (is_due || spool.has_orphans())).then_some(is_due)
+    }
+}

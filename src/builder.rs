@@ -118,10 +118,10 @@ impl TrubricsBuilder {
         self
     }
 
-    /// So many waiting records are sent at once; 1 to 100. Waiting records of
-    /// [`max_batch_bytes`](Self::max_batch_bytes) together are sent at once too, however few they are. For 50 ms after
-    /// one such batch, the next ones may wait until then, or for a request of [`max_batch_size`](Self::max_batch_size):
-    /// where records are dense, no call has to wake the worker. Default: [`defaults::FLUSH_BATCH_SIZE`].
+    /// Sends as soon as this many records are queued; 1 to 100. Waiting records of
+    /// [`max_batch_bytes`](Self::max_batch_bytes) together are sent at once too, however few they are. Under load the
+    /// worker polls every 50 ms instead of being woken, so a batch may wait up to 50 ms longer, or for a request of
+    /// [`max_batch_size`](Self::max_batch_size). Default: [`defaults::FLUSH_BATCH_SIZE`].
     pub fn flush_batch_size(mut self, records: usize) -> Self {
         self.worker.flush_batch_size = records;
         self
@@ -219,8 +219,8 @@ impl TrubricsBuilder {
     /// `None`; a refused one is counted as [`DropReason::Hook`](crate::DropReason::Hook). Default: none.
     ///
     /// A panic refuses the record, and so does the hook for records that it tracks itself. It must be quick, for it
-    /// runs inside `track`, must not call `flush` or `close`, which return an error there, and must not own a handle of
-    /// its client, which would then never be closed by itself. [`Record`] has the readers and setters, and an example
+    /// runs inside `track`, must not call `flush` or `close`, which return an error there, and must not capture the
+    /// client: the reference cycle would keep it from closing when the last handle is dropped. [`Record`] has the readers and setters, and an example
     /// that redacts; for prompts and generations alone there is [`llm_content`](Self::llm_content).
     ///
     /// ```
@@ -250,8 +250,8 @@ impl TrubricsBuilder {
     ///
     /// With [`Content::Off`] the prompt and the generation are empty, the two properties are left out, and the
     /// properties `prompt_length`, `generation_length`, `text_length` and `error_length` say how many characters
-    /// (Unicode scalar values) there were. All else is sent as ever, other properties too. It goes by what
-    /// [`before_send`](Self::before_send) has left; a `$text` that is no text is taken as its JSON, and a
+    /// (Unicode scalar values) there were. All else is sent as usual, other properties too. It goes by what
+    /// [`before_send`](Self::before_send) has left; a `$text` that is not a text is taken as its JSON, and a
     /// [`default_property`](Self::default_property) of one of the two names as the record's own.
     ///
     /// ```
@@ -286,9 +286,9 @@ impl TrubricsBuilder {
     /// Called for every drop, on the thread that drops: the worker, or the caller of `track` if the record was not
     /// taken. Default: none.
     ///
-    /// A panic is swallowed. It must be quick, and must not call `flush` or `close`, which return an error there. What
-    /// it drops itself is counted but not reported. It must not own a handle of its client, which would then never be
-    /// closed by itself.
+    /// A panic is caught and ignored. The hook must be quick, and must not call `flush` or `close`, which return an error there. Records
+    /// that it drops itself are counted but not reported. It must not capture the client: the reference cycle
+    /// would keep it from closing when the last handle is dropped.
     ///
     /// ```
     /// use std::sync::mpsc;
@@ -344,8 +344,8 @@ impl TrubricsBuilder {
     /// key delivers the rest. Default: none.
     ///
     /// [`close`](Trubrics::close) leaves there what it cannot deliver in time; with `Duration::ZERO` it returns as soon
-    /// as everything is on disk. Records on disk are not given up after [`give_up_after`](Self::give_up_after), needs
-    /// no place in the queue, and survives the end of the process, but not that of the machine: see
+    /// as everything is on disk. Records on disk are not given up after [`give_up_after`](Self::give_up_after), need
+    /// no place in the queue, and survive the end of the process, but not that of the machine: see
     /// [`spool_sync`](Self::spool_sync). Several processes and projects may share a folder; each record is delivered by
     /// one process of its project. A process that is killed, or closed, after the server took a batch and before that
     /// is written down, doubles that one batch. The order of records holds within a segment of the spool only.

@@ -20,7 +20,7 @@ pub const MAX_BATCH_BYTES: usize = 1024 * 1024;
 /// A burst of this many records is taken without a loss.
 pub const QUEUE_CAPACITY: usize = 100_000;
 
-/// What an outage may cost in memory, at the most.
+/// The maximum memory that an outage may cost.
 pub const QUEUE_BYTES: usize = 32 * 1024 * 1024;
 
 /// One request at a time keeps the order of the records.

@@ -1,5 +1,5 @@
-//! The program's own code that runs inside ours: guarded, so that its panic costs a record at the most, and known, so
-//! that it cannot wait for itself.
+//! Runs user callbacks: catches their panics, and tracks re-entrancy so that a callback cannot deadlock on its own
+//! client.
 
 use std::{cell::Cell, fmt, num::NonZeroU32, sync::Arc};
 
@@ -120,7 +120,7 @@ pub(crate) fn is_inside(client: ClientId) -> bool {
 
 type Frame = (ClientId, Kind);
 
-/// What runs on a thread, each inside the one before. It is plain data, for that is there until the very end of a
+/// What runs on a thread, each inside the one before. It is plain data, because that is there until the very end of a
 /// thread, when other thread-locals are gone.
 #[derive(Clone, Copy)]
 struct Running {

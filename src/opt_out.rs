@@ -9,7 +9,7 @@ pub(crate) fn is_asked_for() -> bool {
     is_asked_for_in(env::var_os)
 }
 
-/// Any value asks for it but those that say no. One that is no Unicode is a value: in doubt, nothing is sent.
+/// Any value asks for it but those that say no. A value that is not Unicode counts as well: in doubt, nothing is sent.
 fn is_asked_for_in(variable: impl Fn(&'static str) -> Option<OsString>) -> bool {
     VARIABLES.into_iter().filter_map(variable).any(|value| {
         let value = value.to_string_lossy();

@@ -39,7 +39,7 @@ struct Part {
     suspect: bool,
 }
 
-/// What came of an attempt.
+/// The outcome of an attempt.
 pub(crate) enum Effect {
     Delivered(Unsettled),
     Dropped {

@@ -74,7 +74,7 @@ impl Worker {
         }
     }
 
-    /// Applies what came of an attempt.
+    /// Applies the outcome of an attempt.
     pub(super) fn apply(&mut self, completed: Completed) {
         let Completed {
             flight,

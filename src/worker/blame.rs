@@ -1,4 +1,4 @@
-//! What a failure is blamed on, and what waits for it. Deterministic, without a clock.
+//! Which scope a failure is blamed on, and which records wait because of it. Deterministic, without a clock.
 //!
 //! The rule: a failure is an answer that asks for a later attempt (5xx, 408) or a missing answer. It is blamed on the
 //! narrowest scope that the evidence supports:
@@ -137,7 +137,7 @@ impl Blame {
         health.is_skipped = false;
     }
 
-    /// A request with this many records of a batch, begun at `began`, failed. Returns what is blamed.
+    /// A request with this many records of a batch, begun at `began`, failed. Returns the blamed scope.
     pub(super) fn failed(
         &mut self,
         endpoint: Endpoint,

@@ -48,7 +48,7 @@ pub(super) enum Next {
 }
 
 impl Batch {
-    /// The server answered: what comes next of the batch has not failed.
+    /// The server answered: the rest of the batch has not failed.
     pub(super) fn note_answer(&mut self, is_accepted: bool) {
         self.failures = Failures::default();
         if is_accepted {

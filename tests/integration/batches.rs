@@ -285,7 +285,7 @@ fn several_connections_lose_and_double_nothing_when_some_requests_fail() {
         client.track(Event::new("u", "e").property("index", index));
     }
     // The scripted success takes a batch unseen, bad records and all.
-    let error = client.flush(LONG).expect_err("some were refused");
+    let error = client.close(LONG).expect_err("some were refused");
     let stats = client.stats();
     assert_eq!((stats.tracked, stats.pending), (1_000, 0));
     assert_eq!(stats.dropped, error.dropped());

@@ -184,7 +184,7 @@ fn a_refused_key_is_one_error_and_not_one_for_each_batch() {
     server.script([Reply::status(401)]);
     client.track(Event::new("u", "e"));
     client.flush(LONG).expect_err("dropped");
-    client.close(LONG).expect("nothing is left");
+    client.close(LONG).expect_err("four were dropped");
     assert_eq!(
         ours(Level::Error),
         [

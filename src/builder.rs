@@ -220,8 +220,9 @@ impl TrubricsBuilder {
     ///
     /// A panic refuses the record, and so does the hook for records that it tracks itself. It must be quick, for it
     /// runs inside `track`, must not call `flush` or `close`, which return an error there, and must not capture the
-    /// client: the reference cycle would keep it from closing when the last handle is dropped. [`Record`] has the readers and setters, and an example
-    /// that redacts; for prompts and generations alone there is [`llm_content`](Self::llm_content).
+    /// client: the reference cycle would keep it from closing when the last handle is dropped. [`Record`] has the
+    /// readers and setters, and an example that redacts; for prompts and generations alone there is
+    /// [`llm_content`](Self::llm_content).
     ///
     /// ```
     /// use trubrics::{Record, Trubrics};
@@ -286,9 +287,9 @@ impl TrubricsBuilder {
     /// Called for every drop, on the thread that drops: the worker, or the caller of `track` if the record was not
     /// taken. Default: none.
     ///
-    /// A panic is caught and ignored. The hook must be quick, and must not call `flush` or `close`, which return an error there. Records
-    /// that it drops itself are counted but not reported. It must not capture the client: the reference cycle
-    /// would keep it from closing when the last handle is dropped.
+    /// A panic is caught and ignored. The hook must be quick, and must not call `flush` or `close`, which return an
+    /// error there. Records that it drops itself are counted but not reported. It must not capture the client: the
+    /// reference cycle would keep it from closing when the last handle is dropped.
     ///
     /// ```
     /// use std::sync::mpsc;

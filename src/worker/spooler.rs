@@ -178,8 +178,8 @@ impl Spooler {
             .all(|record| record.spool_entry.is_some_and(is_expired))
     }
 
-    /// The records on disk. This client's records are due if a flush was requested, however few they are. `batched_bytes`
-    /// are those of the records that the worker holds in memory alone.
+    /// The records on disk. This client's records are due if a flush was requested, however few they are.
+    /// `batched_bytes` are those of the records that the worker holds in memory alone.
     pub(super) fn view(&self, flush_requested: bool, batched_bytes: usize) -> SpoolView {
         let (on_disk, held_bytes) = self.spool.held();
         // The bytes of records in memory are counted by the queue.

@@ -156,6 +156,20 @@ impl Accounting {
         }
     }
 
+    /// The server refuses requests, and their records stay in the spool. Logged once until something is delivered.
+    pub(crate) fn request_refused(&self, refusal: &Refusal) {
+        if !self.is_key_refused.swap(true, SeqCst) {
+            let status = refusal.status;
+            let what = match status {
+                401 | 403 => "the API key",
+                _ => "requests",
+            };
+            logging(
+                || error!(target: TARGET, "the server refuses {what} (status {status}): records wait in the spool"),
+            );
+        }
+    }
+
     /// The client has ended, and an episode of drops ends with it. Records that are still counted on disk have their
     /// files, although the worker does not know them any more.
     pub(crate) fn end(&self) {

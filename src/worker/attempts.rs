@@ -16,11 +16,14 @@ use crate::{
     deadline::after,
     drop_reason::DropReason,
     record::Endpoint,
-    reply::{Refusal, Verdict},
+    reply::{BodySent, Refusal, Verdict},
 };
 
 /// A batch that failed this often is split, if nothing else can be sent to gather evidence from.
 const FAILURES_BEFORE_SPLIT: u32 = 3;
+
+/// How long records in the spool wait after the server refused the request.
+const REFUSED_RETRY: Duration = Duration::from_secs(5 * 60);
 
 /// A request that failed.
 #[derive(Clone, Copy)]
@@ -74,6 +77,24 @@ impl Worker {
         }
     }
 
+    /// A refusal of the request, such as a wrong key or a captive portal, says nothing about its records: those in the
+    /// spool stay there, and are tried again rarely.
+    fn keep_spooled(&self, batch: &Batch, verdict: Verdict) -> Verdict {
+        match verdict {
+            Verdict::Unauthorized { refusal } | Verdict::Rejected { refusal }
+                if batch.is_on_disk() =>
+            {
+                self.parts.accounting.request_refused(&refusal);
+                Verdict::Later {
+                    after: Some(REFUSED_RETRY),
+                    refusal: Some(refusal),
+                    body: BodySent::Whole,
+                }
+            }
+            verdict => verdict,
+        }
+    }
+
     /// Applies the outcome of an attempt.
     pub(super) fn apply(&mut self, completed: Completed) {
         let Completed {
@@ -87,6 +108,7 @@ impl Worker {
             began,
         } = flight;
         let now = Instant::now();
+        let verdict = self.keep_spooled(&batch, verdict);
         self.has_failed = matches!(verdict, Verdict::Later { .. });
         if !self.has_failed {
             self.backoff.reset();

@@ -517,3 +517,30 @@ fn what_has_to_go_when_a_client_leaves_is_told_of() {
     next.close(LONG).expect("delivered");
     assert_eq!(server.accepted() as u64, 50 + 90 - stats.dropped);
 }
+
+#[test]
+fn records_in_the_spool_outlive_a_refusal_of_the_request() {
+    for status in [401, 403, 302, 404, 407] {
+        let (server, folder) = (server(), Folder::new());
+        let stored = build(offline(&server, &folder.0));
+        for index in 0..300 {
+            stored.track(Event::new("u", format!("event {index}")));
+        }
+        stored.close(Duration::ZERO).expect("they are on disk");
+
+        server.script([trubrics::testing::Reply::status(status)]);
+        let refused = build(spooling(&server, &folder.0));
+        refused.close(LONG).expect("nothing is lost");
+        let stats = refused.stats();
+        assert_eq!(
+            (stats.dropped, stats.left_in_spool),
+            (0, 300),
+            "{status}: {stats:?}"
+        );
+        assert_eq!(server.requests().len(), 1, "{status}");
+
+        let next = build(spooling(&server, &folder.0));
+        next.close(LONG).expect("delivered");
+        assert_eq!(server.accepted(), 300, "{status}");
+    }
+}

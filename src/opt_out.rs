@@ -43,7 +43,7 @@ mod tests {
                 let value = match name {
                     "DO_NOT_TRACK" => everybodys,
                     "TRUBRICS_DISABLED" => ours,
-                    other => panic!("{other} is nobody's business"),
+                    other => panic!("{other} is not a variable of an opt-out"),
                 };
                 value.map(OsString::from)
             });

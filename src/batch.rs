@@ -1,6 +1,7 @@
 //! Records in the order they came, and how many of them go into one request.
 
 pub(crate) mod backoff;
+pub(crate) mod blame;
 pub(crate) mod delivery;
 pub(crate) mod size_limit;
 

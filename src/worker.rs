@@ -4,7 +4,6 @@
 //! the queue becomes non-empty and when a batch fills. For a while after that the worker polls the queue instead.
 
 mod attempts;
-mod blame;
 mod dispatcher;
 mod endpoint_queue;
 mod flush_waiters;
@@ -19,7 +18,6 @@ use crossbeam_channel::{Receiver, Sender};
 use log::error;
 
 use self::{
-    blame::Blame,
     dispatcher::Dispatcher,
     endpoint_queue::EndpointQueue,
     flush_waiters::{FlushWaiters, Progress},
@@ -29,7 +27,7 @@ use self::{
 };
 use crate::{
     accounting::{Accounting, Outcome, Unsettled},
-    batch::{backoff::Backoff, size_limit::SizeLimit},
+    batch::{backoff::Backoff, blame::Blame, size_limit::SizeLimit},
     catch_panic::{catch_panic, panic_point},
     control::{Control, WorkerHandle},
     drop_reason::DropReason,

@@ -4,14 +4,18 @@ use std::time::{Duration, Instant};
 
 use super::{
     Worker,
-    blame::{Scope, may_be_narrow},
     dispatcher::{Completed, InFlight},
     endpoint_queue::Batch,
     spooler::entries,
 };
 use crate::{
     accounting::{Outcome, Unsettled},
-    batch::{BatchLimits, cost, delivery::Effect},
+    batch::{
+        BatchLimits,
+        blame::{Scope, may_be_narrow},
+        cost,
+        delivery::Effect,
+    },
     catch_panic::panic_point,
     deadline::after,
     drop_reason::DropReason,

@@ -9,11 +9,11 @@ use std::{
     time::Instant,
 };
 
-use super::blame::Failures;
 use crate::{
     accounting::{Accounting, Unsettled},
     batch::{
         BatchLimits, batch_length,
+        blame::Failures,
         delivery::{Delivery, MAX_FRUITLESS_SPLITS},
         write_body,
     },

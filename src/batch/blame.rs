@@ -28,7 +28,7 @@ use crate::{
 
 /// What a failure is blamed on.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Scope {
+pub(crate) enum Scope {
     Batch,
     Endpoint,
     Host,
@@ -36,7 +36,7 @@ pub(super) enum Scope {
 
 /// The failures of one batch since its next records became the next ones.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Failures {
+pub(crate) struct Failures {
     in_a_row: u32,
     /// How many requests of its endpoint had been accepted at the last failure.
     accepted: Option<u64>,
@@ -47,14 +47,14 @@ pub(super) struct Failures {
 }
 
 impl Failures {
-    pub(super) fn in_a_row(&self) -> u32 {
+    pub(crate) fn in_a_row(&self) -> u32 {
         self.in_a_row
     }
 
     /// Of several batches, the one with the lowest rank goes first. While their endpoint fails, one that fails twice
     /// lets the next one have a turn, so that a bad batch does not hide the evidence. Otherwise the order is kept. A
     /// suspect batch always lets the next one have a turn.
-    pub(super) fn rank(&self, is_endpoint_failing: bool) -> u32 {
+    pub(crate) fn rank(&self, is_endpoint_failing: bool) -> u32 {
         match (self.is_suspect, is_endpoint_failing) {
             (true, _) => self.in_a_row,
             (false, true) => self.in_a_row / 2,
@@ -62,20 +62,20 @@ impl Failures {
         }
     }
 
-    pub(super) fn is_suspect(&self) -> bool {
+    pub(crate) fn is_suspect(&self) -> bool {
         self.is_suspect
     }
 
-    pub(super) fn retry_at(&self) -> Option<Instant> {
+    pub(crate) fn retry_at(&self) -> Option<Instant> {
         self.retry_at
     }
 
-    pub(super) fn set_retry_at(&mut self, retry_at: Option<Instant>) {
+    pub(crate) fn set_retry_at(&mut self, retry_at: Option<Instant>) {
         self.retry_at = retry_at;
     }
 
     /// Those of each half, if the batch is split. The evidence against the whole counts for them.
-    pub(super) fn of_half(&self) -> Self {
+    pub(crate) fn of_half(&self) -> Self {
         Self {
             in_a_row: 0,
             accepted: self.accepted,
@@ -87,7 +87,7 @@ impl Failures {
 
 /// How the requests of each endpoint went.
 #[derive(Debug, Default)]
-pub(super) struct Blame {
+pub(crate) struct Blame {
     endpoints: [Health; Endpoint::ALL.len()],
 }
 
@@ -110,7 +110,7 @@ struct Health {
 }
 
 /// Whether this verdict may be due to the records or to their endpoint, and not to the host as a whole.
-pub(super) fn may_be_narrow(verdict: &Verdict) -> bool {
+pub(crate) fn may_be_narrow(verdict: &Verdict) -> bool {
     match verdict {
         Verdict::Later {
             after: None,
@@ -128,7 +128,7 @@ pub(super) fn may_be_narrow(verdict: &Verdict) -> bool {
 
 impl Blame {
     /// A request was answered with something other than "later".
-    pub(super) fn succeeded(&mut self, endpoint: Endpoint) {
+    pub(crate) fn succeeded(&mut self, endpoint: Endpoint) {
         let health = self.of(endpoint);
         health.accepted += 1;
         health.failures = 0;
@@ -138,7 +138,7 @@ impl Blame {
     }
 
     /// A request with this many records of a batch, begun at `began`, failed. Returns the blamed scope.
-    pub(super) fn failed(
+    pub(crate) fn failed(
         &mut self,
         endpoint: Endpoint,
         batch: &mut Failures,
@@ -170,31 +170,31 @@ impl Blame {
     }
 
     /// Nothing is sent to the endpoint until then.
-    pub(super) fn shut(&mut self, endpoint: Endpoint, now: Instant, until: Instant) {
+    pub(crate) fn shut(&mut self, endpoint: Endpoint, now: Instant, until: Instant) {
         let health = self.of(endpoint);
         health.shut_until = Some(until);
         health.shut_at = Some(now);
     }
 
     /// When the endpoint may be attempted again, if it may not at present.
-    pub(super) fn shut_until(&self, endpoint: Endpoint, now: Instant) -> Option<Instant> {
+    pub(crate) fn shut_until(&self, endpoint: Endpoint, now: Instant) -> Option<Instant> {
         let shut_until = self.endpoints[endpoint as usize].shut_until;
         shut_until.filter(|until| *until > now)
     }
 
     /// Whether the endpoint was blamed since its last accepted request. Its own delay then holds after a failure that
     /// is blamed on the host, too.
-    pub(super) fn is_blamed(&self, endpoint: Endpoint) -> bool {
+    pub(crate) fn is_blamed(&self, endpoint: Endpoint) -> bool {
         self.endpoints[endpoint as usize].is_blamed
     }
 
     /// How often the endpoint failed since it was accepted.
-    pub(super) fn failures(&self, endpoint: Endpoint) -> u32 {
+    pub(crate) fn failures(&self, endpoint: Endpoint) -> u32 {
         self.endpoints[endpoint as usize].failures
     }
 
     /// A caller waits: each endpoint has one attempt at once for each delay that runs its course.
-    pub(super) fn skip_once(&mut self, now: Instant) {
+    pub(crate) fn skip_once(&mut self, now: Instant) {
         for health in &mut self.endpoints {
             match health.shut_until {
                 Some(until) if until <= now => health.is_skipped = false,
@@ -208,7 +208,7 @@ impl Blame {
     }
 
     /// The client closes: each endpoint has one attempt at once.
-    pub(super) fn open_all(&mut self) {
+    pub(crate) fn open_all(&mut self) {
         for health in &mut self.endpoints {
             health.shut_until = None;
         }

@@ -49,10 +49,10 @@ pub(crate) struct Accounting {
 }
 
 /// How records end.
-#[derive(Clone, Copy)]
-pub(crate) enum Outcome<'a> {
+#[derive(Debug, PartialEq)]
+pub(crate) enum Outcome {
     Delivered,
-    Dropped(DropReason, Option<&'a Refusal>),
+    Dropped(DropReason, Option<Refusal>),
 }
 
 impl Accounting {
@@ -115,11 +115,12 @@ impl Accounting {
     }
 
     /// Records come to their end, and their resources are released: their budget, or their place on disk.
-    pub(crate) fn settle(&self, records: &[Encoded], outcome: Outcome<'_>) {
+    pub(crate) fn settle(&self, records: &[Encoded], outcome: &Outcome) {
         match outcome {
             Outcome::Delivered => self.deliver(records.len() as u64),
             Outcome::Dropped(reason, refusal) => {
-                self.drop_records(reason, refusal, records.len() as u64, records);
+                let count = records.len() as u64;
+                self.drop_records(*reason, refusal.as_ref(), count, records);
             }
         }
         let (mut in_memory, mut bytes) = (0, 0);

@@ -21,12 +21,12 @@ pub(crate) enum Control {
     /// The queue is closed: deliver the remaining records, and end by this deadline.
     Close { deadline: Instant },
     /// A request that a sender thread made has ended.
-    Completed(SendResult),
+    Completed(Completed),
 }
 
 /// The result of a request, with the buffer of its body.
-pub(crate) struct SendResult {
-    /// The place of the request among those in flight.
+pub(crate) struct Completed {
+    /// The place of its batch among those in flight.
     pub(crate) slot: usize,
     pub(crate) verdict: Verdict,
     pub(crate) body: Vec<u8>,

@@ -32,12 +32,11 @@ pub(crate) struct Exchange {
 }
 
 /// What an attempt sends.
-#[derive(Clone, Copy)]
-pub(crate) struct Attempt<'a> {
+pub(crate) struct Attempt {
     pub(crate) endpoint: Endpoint,
     /// How many records are in the body.
     pub(crate) records: usize,
-    pub(crate) body: &'a [u8],
+    pub(crate) body: Vec<u8>,
     pub(crate) deadline: Instant,
 }
 
@@ -65,7 +64,7 @@ impl Exchange {
     }
 
     /// Makes one attempt for the worker, and keeps the reason if it fails.
-    pub(crate) fn attempt(&self, attempt: Attempt<'_>) -> Verdict {
+    pub(crate) fn attempt(&self, attempt: &Attempt) -> Verdict {
         let (verdict, failure) = self.exchange(attempt);
         self.note_attempt(failure.as_ref());
         let failure = failure.map(DeliveryError::new).map(Arc::new);
@@ -93,7 +92,7 @@ impl Exchange {
     }
 
     /// Makes one attempt for a caller.
-    pub(crate) fn attempt_once(&self, attempt: Attempt<'_>) -> Result<(), DeliveryErrorKind> {
+    pub(crate) fn attempt_once(&self, attempt: &Attempt) -> Result<(), DeliveryErrorKind> {
         let (_, failure) = self.exchange(attempt);
         failure.map_or(Ok(()), Err)
     }
@@ -109,7 +108,7 @@ impl Exchange {
     }
 
     /// One request and its answer: what it means, and why it is not a success.
-    fn exchange(&self, attempt: Attempt<'_>) -> (Verdict, Option<DeliveryErrorKind>) {
+    fn exchange(&self, attempt: &Attempt) -> (Verdict, Option<DeliveryErrorKind>) {
         let answer = match self.send(attempt) {
             Ok(answer) => answer,
             Err(error) => {
@@ -131,7 +130,7 @@ impl Exchange {
     }
 
     /// Calls the transport. A panic of it counts as a missing answer.
-    fn send(&self, attempt: Attempt<'_>) -> Result<Response, TransportError> {
+    fn send(&self, attempt: &Attempt) -> Result<Response, TransportError> {
         let Attempt {
             endpoint,
             records,
@@ -139,9 +138,9 @@ impl Exchange {
             deadline,
         } = attempt;
         let start = Instant::now();
-        let request = Request::new(&self.urls[endpoint as usize], body)
+        let request = Request::new(&self.urls[*endpoint as usize], body)
             .with_api_key(&self.api_key)
-            .with_deadline(deadline);
+            .with_deadline(*deadline);
         let answer = hooks::transport(self.client, || self.transport.send(&request))
             .unwrap_or_else(|| Err(TransportError::new("the transport panicked")));
         logging(|| {

@@ -198,11 +198,7 @@ impl Worker {
                     spooler.scan_now(Instant::now());
                 }
             }
-            Control::Completed(result) => {
-                if let Some(completed) = self.dispatcher.complete(result) {
-                    self.apply(completed);
-                }
-            }
+            Control::Completed(completed) => self.complete(completed),
         }
     }
 
@@ -292,7 +288,7 @@ impl Worker {
         self.take(Instant::now());
         let mut left = Unsettled::new(self.parts.accounting.clone());
         for mut batch in self.dispatcher.recall() {
-            if let Some(records) = batch.delivery.take_all() {
+            if let Some(records) = batch.take_all() {
                 left.append(records);
             }
         }
@@ -304,7 +300,7 @@ impl Worker {
         if let Some(spooler) = &mut self.spooler {
             spooler.leave(&mut left);
         }
-        left.settle(Outcome::Dropped(reason, None));
+        left.settle(&Outcome::Dropped(reason, None));
     }
 }
 

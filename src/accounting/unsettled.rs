@@ -94,6 +94,12 @@ impl Unsettled {
         self.records.retain(|record| !record.is_spooled());
     }
 
+    /// What the records in memory take there, as the queue's budget counts it.
+    pub(crate) fn cost(&self) -> usize {
+        let in_memory = self.records.iter().filter(|record| !record.is_spooled());
+        in_memory.map(Encoded::cost).sum()
+    }
+
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Encoded> + Clone {
         self.records.iter()
     }
@@ -108,11 +114,11 @@ impl Unsettled {
     }
 
     /// Settles all of them with this outcome.
-    pub(crate) fn settle(mut self, outcome: Outcome<'_>) {
+    pub(crate) fn settle(mut self, outcome: &Outcome) {
         self.settle_all(outcome);
     }
 
-    fn settle_all(&mut self, outcome: Outcome<'_>) {
+    fn settle_all(&mut self, outcome: &Outcome) {
         let mut records = mem::take(&mut self.records);
         self.accounting.settle(records.make_contiguous(), outcome);
     }
@@ -122,7 +128,7 @@ impl Drop for Unsettled {
     fn drop(&mut self) {
         self.keep_unspooled();
         if !self.is_empty() {
-            self.settle_all(Outcome::Dropped(DropReason::Internal, None));
+            self.settle_all(&Outcome::Dropped(DropReason::Internal, None));
         }
     }
 }

@@ -89,10 +89,10 @@ impl Inner {
         let encoded = self.state.parts.intake.prepare(record)?;
         let mut body = Vec::new();
         write_body([&encoded].into_iter(), &mut body);
-        self.state.parts.exchange.attempt_once(Attempt {
+        self.state.parts.exchange.attempt_once(&Attempt {
             endpoint: encoded.endpoint,
             records: 1,
-            body: &body,
+            body,
             deadline: after(Instant::now(), self.state.parts.request_timeout),
         })?;
         self.accounting().deliver_directly();

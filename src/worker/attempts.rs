@@ -2,25 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use super::{
-    Worker,
-    dispatcher::{Completed, InFlight},
-    endpoint_queue::Batch,
-    spooler::entries,
-};
+use super::{Worker, spooler::entries};
 use crate::{
     accounting::{Outcome, Unsettled},
     batch::{
-        BatchLimits,
+        Batch, BatchLimits,
         blame::{Scope, may_be_narrow},
-        cost,
-        delivery::Effect,
     },
     catch_panic::panic_point,
+    control::Completed,
     deadline::after,
     drop_reason::DropReason,
     record::Endpoint,
-    reply::{BodySent, Refusal, Verdict},
+    reply::{BodySent, Verdict},
 };
 
 /// A batch that failed this often is split, if nothing else can be sent to gather evidence from.
@@ -30,11 +24,14 @@ const FAILURES_BEFORE_SPLIT: u32 = 3;
 const REFUSED_RETRY: Duration = Duration::from_secs(5 * 60);
 
 /// A request that failed.
-#[derive(Clone, Copy)]
 struct Failure {
     endpoint: Endpoint,
     began: Instant,
     scope: Scope,
+    /// The delay that the server asks for.
+    retry_after: Option<Duration>,
+    /// When its batch is given up, if there is anything left of it.
+    give_up_at: Option<Instant>,
 }
 
 impl Worker {
@@ -60,7 +57,7 @@ impl Worker {
             self.queues[endpoint as usize].next(now, self.blame.failures(endpoint) > 0, |batch| {
                 self.give_up_at(batch)
             });
-        let batch = next.and_then(|next| self.queue(endpoint).take(next, limits));
+        let batch = next.and_then(|next| self.queue(endpoint).take(next, limits, now));
         let Some(batch) = batch else {
             return;
         };
@@ -70,14 +67,9 @@ impl Worker {
             deadline = deadline.min(closing);
         }
         self.next_endpoint = endpoint.other();
-        let flight = InFlight {
-            endpoint,
-            batch,
-            began: now,
-        };
-        if let Some(completed) = self.dispatcher.attempt(flight, deadline) {
+        if let Some(completed) = self.dispatcher.attempt(batch, deadline) {
             panic_point();
-            self.apply(completed);
+            self.complete(completed);
         }
     }
 
@@ -100,52 +92,59 @@ impl Worker {
     }
 
     /// Applies the outcome of an attempt.
-    pub(super) fn apply(&mut self, completed: Completed) {
+    pub(super) fn complete(&mut self, completed: Completed) {
         let Completed {
-            flight,
-            bytes,
+            slot,
             verdict,
+            body,
         } = completed;
-        let InFlight {
-            endpoint,
-            mut batch,
-            began,
-        } = flight;
+        let bytes = body.len();
+        if let Some(batch) = self.dispatcher.complete(slot, body) {
+            self.apply(batch, bytes, verdict);
+        }
+    }
+
+    /// Applies the verdict on a batch that was sent in a body of this size.
+    fn apply(&mut self, mut batch: Batch, bytes: usize, verdict: Verdict) {
         let now = Instant::now();
+        let endpoint = batch.endpoint;
         let verdict = self.keep_spooled(&batch, verdict);
-        self.has_failed = matches!(verdict, Verdict::Later { .. });
+        let narrow = may_be_narrow(&verdict);
+        let retry_after = match verdict {
+            Verdict::Later { after, .. } => Some(after),
+            _ => None,
+        };
+        self.has_failed = retry_after.is_some();
         if !self.has_failed {
             self.backoff.reset();
             self.schedule.succeeded();
             self.blame.succeeded(endpoint);
-            batch.note_answer(verdict == Verdict::Delivered);
         }
-        let narrow = may_be_narrow(&verdict);
-        self.adjust_size_limit(endpoint, &mut batch, bytes, &verdict);
-        let effects = batch
-            .delivery
-            .apply(verdict, now, self.give_up_after(&batch));
-        let mut scope = Scope::Host;
-        let mut half = None;
-        if self.has_failed {
-            let records = batch.records();
-            let failures = &mut batch.failures;
-            scope = self
+        self.adjust_size_limit(&mut batch, bytes, &verdict);
+        let give_up_after = self.give_up_after(&batch);
+        let settled = batch.apply(verdict, now, give_up_after);
+        let (records, began) = (batch.records(), batch.began);
+        let failure = retry_after.map(|retry_after| Failure {
+            endpoint,
+            began,
+            scope: self
                 .blame
-                .failed(endpoint, failures, records, narrow, began);
-            half = self.set_aside(&mut batch, scope, narrow, now);
-        }
+                .failed(endpoint, &mut batch.failures, records, narrow, began),
+            retry_after,
+            give_up_at: batch.give_up_at(give_up_after),
+        });
+        let half = failure
+            .as_ref()
+            .and_then(|failure| self.set_aside(&mut batch, failure.scope, narrow, now));
         let queue = self.queue(endpoint);
         queue.put_back(batch);
         half.into_iter().for_each(|half| queue.add_half(half));
         panic_point();
-        let failure = Failure {
-            endpoint,
-            began,
-            scope,
-        };
-        for effect in effects {
-            self.perform(effect, failure, now);
+        if let Some((records, outcome)) = settled {
+            self.settle(records, outcome);
+        }
+        if let Some(failure) = failure {
+            self.put_off(&failure, now);
         }
     }
 
@@ -162,7 +161,7 @@ impl Worker {
             && !batch.failures.is_suspect()
             && self.lacks_evidence(batch);
         if (scope == Scope::Batch || lacks_evidence)
-            && let Some(half) = batch.split()
+            && let Some(half) = batch.split_off()
         {
             return Some(half);
         }
@@ -196,19 +195,13 @@ impl Worker {
         }
     }
 
-    fn adjust_size_limit(
-        &mut self,
-        endpoint: Endpoint,
-        batch: &mut Batch,
-        bytes: usize,
-        verdict: &Verdict,
-    ) {
-        let limit = &mut self.size_limits[endpoint as usize];
+    fn adjust_size_limit(&mut self, batch: &mut Batch, bytes: usize, verdict: &Verdict) {
+        let limit = &mut self.size_limits[batch.endpoint as usize];
         match verdict {
             // A single record cannot be made smaller.
             Verdict::TooLarge { .. } if batch.records() > 1 => limit.note_refused(bytes),
             Verdict::Delivered => limit.note_accepted(bytes),
-            Verdict::Later { body, .. } if batch.delivery.halve_if_cut_off(bytes, *body) => {
+            Verdict::Later { body, .. } if batch.halve_if_cut_off(bytes, *body) => {
                 limit.note_cut_off(bytes);
             }
             _ => {}
@@ -217,14 +210,14 @@ impl Worker {
 
     /// When the batch is given up, if it has failed.
     pub(super) fn give_up_at(&self, batch: &Batch) -> Option<Instant> {
-        batch.delivery.give_up_at(self.give_up_after(batch))
+        batch.give_up_at(self.give_up_after(batch))
     }
 
     /// How long a batch is tried. Records on disk are safe there until they are too old.
     fn give_up_after(&self, batch: &Batch) -> Duration {
         match &self.spooler {
             Some(spooler) if batch.is_on_disk() => {
-                let front = batch.delivery.front();
+                let front = batch.front();
                 match front.is_some_and(|front| spooler.is_expired(front)) {
                     true => Duration::ZERO,
                     false => Duration::MAX,
@@ -237,18 +230,13 @@ impl Worker {
     /// Gives up the batches whose time has passed.
     pub(super) fn give_up(&mut self, now: Instant) {
         for endpoint in Endpoint::ALL {
-            let failure = Failure {
-                endpoint,
-                began: now,
-                scope: Scope::Host,
-            };
             while let Some(index) = self.overdue(endpoint, now)
                 && let Some(mut batch) = self.queue(endpoint).take_retrying(index)
             {
-                let effects = batch.delivery.drop_all(DropReason::GaveUp, None);
+                let settled = batch.drop_all(DropReason::GaveUp, None);
                 self.queue(endpoint).put_back(batch);
-                for effect in effects {
-                    self.perform(effect, failure, now);
+                if let Some((records, outcome)) = settled {
+                    self.settle(records, outcome);
                 }
             }
         }
@@ -261,34 +249,15 @@ impl Worker {
             .position(is_overdue)
     }
 
-    fn perform(&mut self, effect: Effect, failure: Failure, now: Instant) {
-        match effect {
-            Effect::Delivered(records) => self.settle(records, Outcome::Delivered),
-            Effect::Dropped {
-                reason,
-                refusal,
-                records,
-            } => self.drop_records(records, reason, refusal.as_ref()),
-            Effect::RetryLater {
-                retry_after,
-                give_up_at,
-            } => self.put_off(failure, retry_after, give_up_at, now),
-        }
-    }
-
     /// Has the blamed scope wait.
-    fn put_off(
-        &mut self,
-        failure: Failure,
-        retry_after: Option<Duration>,
-        give_up_at: Option<Instant>,
-        now: Instant,
-    ) {
+    fn put_off(&mut self, failure: &Failure, now: Instant) {
         let Failure {
             endpoint,
             began,
             scope,
-        } = failure;
+            retry_after,
+            give_up_at,
+        } = *failure;
         if scope == Scope::Batch {
             return;
         }
@@ -306,23 +275,17 @@ impl Worker {
         }
     }
 
-    fn drop_records(&mut self, records: Unsettled, reason: DropReason, refusal: Option<&Refusal>) {
-        let is_expired =
-            reason == DropReason::GaveUp && records.iter().all(|record| record.is_spooled());
-        let reason = if is_expired {
-            DropReason::Expired
-        } else {
-            reason
-        };
-        self.settle(records, Outcome::Dropped(reason, refusal));
-    }
-
     /// Settles records, in the accounting and in the spool.
-    fn settle(&mut self, records: Unsettled, outcome: Outcome<'_>) {
-        let in_memory = records.iter().filter(|record| !record.is_spooled());
-        self.batched_bytes -= cost(in_memory);
+    fn settle(&mut self, records: Unsettled, outcome: Outcome) {
+        self.batched_bytes -= records.cost();
         let entries = entries(records.iter());
-        records.settle(outcome);
+        let outcome = match outcome {
+            Outcome::Dropped(DropReason::GaveUp, refusal) if entries.len() == records.len() => {
+                Outcome::Dropped(DropReason::Expired, refusal)
+            }
+            outcome => outcome,
+        };
+        records.settle(&outcome);
         panic_point();
         if let (false, Some(spooler)) = (entries.is_empty(), &mut self.spooler) {
             spooler.acknowledge(&entries);

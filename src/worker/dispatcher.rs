@@ -9,52 +9,29 @@ use std::{
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use super::endpoint_queue::Batch;
 use crate::{
+    batch::Batch,
     catch_panic::catch_panic,
-    control::{Control, SendResult, WorkerHandle},
+    control::{Completed, Control, WorkerHandle},
     exchange::{Attempt, Exchange},
     hooks,
-    record::Endpoint,
     reply::Verdict,
 };
 
 pub(super) struct Dispatcher {
     exchange: Arc<Exchange>,
-    /// One place for each request that may be in flight.
-    slots: Vec<Option<InFlight>>,
+    /// One place for the batch of each request that may be in flight.
+    slots: Vec<Option<Batch>>,
     /// None if the worker makes the requests itself.
     senders: Option<Senders>,
     /// The buffers of bodies that are not in flight.
     bodies: Vec<Vec<u8>>,
 }
 
-/// A batch in flight.
-pub(super) struct InFlight {
-    pub(super) endpoint: Endpoint,
-    pub(super) batch: Batch,
-    pub(super) began: Instant,
-}
-
-/// A batch that came back.
-pub(super) struct Completed {
-    pub(super) flight: InFlight,
-    /// The size of the body.
-    pub(super) bytes: usize,
-    pub(super) verdict: Verdict,
-}
-
 struct Senders {
-    jobs: Sender<SendJob>,
+    /// Takes each attempt with the slot of its batch.
+    attempts: Sender<(usize, Attempt)>,
     threads: Vec<JoinHandle<()>>,
-}
-
-struct SendJob {
-    slot: usize,
-    endpoint: Endpoint,
-    records: usize,
-    body: Vec<u8>,
-    deadline: Instant,
 }
 
 /// A buffer that grew beyond this is not kept for the next body.
@@ -77,7 +54,7 @@ impl Dispatcher {
         worker: &Arc<WorkerHandle>,
         max_concurrent_requests: usize,
     ) -> io::Result<Self> {
-        let (jobs, next) = unbounded();
+        let (attempts, next) = unbounded();
         let spawn = |_| {
             let (exchange, worker, next) = (exchange.clone(), worker.clone(), next.clone());
             thread::Builder::new()
@@ -90,7 +67,7 @@ impl Dispatcher {
         Ok(Self {
             exchange,
             slots: (0..max_concurrent_requests).map(|_| None).collect(),
-            senders: Some(Senders { jobs, threads }),
+            senders: Some(Senders { attempts, threads }),
             bodies: Vec::new(),
         })
     }
@@ -104,48 +81,34 @@ impl Dispatcher {
     }
 
     /// Makes one attempt of the batch. If a sender thread makes it, the result arrives as [`Control::Completed`].
-    pub(super) fn attempt(&mut self, flight: InFlight, deadline: Instant) -> Option<Completed> {
-        let mut body = self.bodies.pop().unwrap_or_default();
-        let records = flight.batch.write_body(&mut body);
-        let endpoint = flight.endpoint;
-        let Some(senders) = &self.senders else {
-            let verdict = self.exchange.attempt(Attempt {
-                endpoint,
-                records,
-                body: &body,
-                deadline,
-            });
-            let bytes = body.len();
-            self.keep(body);
-            return Some(Completed {
-                flight,
-                bytes,
-                verdict,
-            });
-        };
+    pub(super) fn attempt(&mut self, batch: Batch, deadline: Instant) -> Option<Completed> {
         let slot = self.slots.iter().position(Option::is_none)?;
-        self.slots[slot] = Some(flight);
-        // The threads live as long as this end of the channel.
-        let _ = senders.jobs.send(SendJob {
-            slot,
-            endpoint,
-            records,
+        let mut body = self.bodies.pop().unwrap_or_default();
+        let attempt = Attempt {
+            endpoint: batch.endpoint,
+            records: batch.write_body(&mut body),
             body,
             deadline,
-        });
+        };
+        self.slots[slot] = Some(batch);
+        let Some(senders) = &self.senders else {
+            let verdict = self.exchange.attempt(&attempt);
+            let body = attempt.body;
+            return Some(Completed {
+                slot,
+                verdict,
+                body,
+            });
+        };
+        // The threads live as long as this end of the channel.
+        let _ = senders.attempts.send((slot, attempt));
         None
     }
 
-    /// Takes the result of a sender thread in.
-    pub(super) fn complete(&mut self, result: SendResult) -> Option<Completed> {
-        let bytes = result.body.len();
-        self.keep(result.body);
-        let flight = self.slots.get_mut(result.slot)?.take()?;
-        Some(Completed {
-            flight,
-            bytes,
-            verdict: result.verdict,
-        })
+    /// Returns the batch whose request has ended, and keeps the buffer of its body.
+    pub(super) fn complete(&mut self, slot: usize, body: Vec<u8>) -> Option<Batch> {
+        self.keep(body);
+        self.slots.get_mut(slot)?.take()
     }
 
     /// Takes the batches in flight back without waiting for their answers.
@@ -154,15 +117,13 @@ impl Dispatcher {
             // Some threads are in a request: all of them end by themselves after it.
             senders.threads.clear();
         }
-        self.slots
-            .iter_mut()
-            .filter_map(|slot| slot.take().map(|flight| flight.batch))
+        self.slots.iter_mut().filter_map(Option::take)
     }
 
     /// Ends the threads, and waits for those that have nothing to do.
     pub(super) fn end(&mut self) {
-        if let Some(Senders { jobs, threads }) = self.senders.take() {
-            drop(jobs);
+        if let Some(Senders { attempts, threads }) = self.senders.take() {
+            drop(attempts);
             for thread in threads {
                 // A panic of the transport was caught where it happened.
                 let _ = thread.join();
@@ -177,23 +138,15 @@ impl Dispatcher {
     }
 }
 
-fn send_all(exchange: &Exchange, worker: &WorkerHandle, jobs: &Receiver<SendJob>) {
+fn send_all(exchange: &Exchange, worker: &WorkerHandle, attempts: &Receiver<(usize, Attempt)>) {
     hooks::mark_worker_thread(exchange.client());
-    for job in jobs {
-        let attempt = || {
-            exchange.attempt(Attempt {
-                endpoint: job.endpoint,
-                records: job.records,
-                body: &job.body,
-                deadline: job.deadline,
-            })
-        };
+    for (slot, attempt) in attempts {
         // Without a result, the worker would wait forever: a panic counts as a missing answer.
-        let verdict = catch_panic(attempt).unwrap_or(Verdict::NO_ANSWER);
-        worker.send(Control::Completed(SendResult {
-            slot: job.slot,
+        let verdict = catch_panic(|| exchange.attempt(&attempt)).unwrap_or(Verdict::NO_ANSWER);
+        worker.send(Control::Completed(Completed {
+            slot,
             verdict,
-            body: job.body,
+            body: attempt.body,
         }));
     }
 }

@@ -1,22 +1,10 @@
 //! The records of one endpoint between the channel and their outcome, in their order.
 
-use std::{
-    collections::VecDeque,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering::Relaxed},
-    },
-    time::Instant,
-};
+use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use crate::{
     accounting::{Accounting, Unsettled},
-    batch::{
-        BatchLimits, batch_length,
-        blame::Failures,
-        delivery::{Delivery, MAX_FRUITLESS_SPLITS},
-        write_body,
-    },
+    batch::{Batch, BatchLimits, batch_length},
     record::Encoded,
 };
 
@@ -30,68 +18,11 @@ pub(super) struct EndpointQueue {
     unsettled: Vec<u64>,
 }
 
-/// A batch on its way.
-pub(super) struct Batch {
-    /// How many records of its endpoint came before it.
-    start: u64,
-    pub(super) delivery: Delivery,
-    pub(super) failures: Failures,
-    /// How many splits in a row passed without an accepted record, of this batch and those that were split from it.
-    splits: Arc<AtomicU32>,
-}
-
 /// Which batch is attempted next.
 #[derive(Clone, Copy)]
 pub(super) enum Next {
     Retrying(usize),
     New,
-}
-
-impl Batch {
-    /// The server answered: the rest of the batch has not failed.
-    pub(super) fn note_answer(&mut self, is_accepted: bool) {
-        self.failures = Failures::default();
-        if is_accepted {
-            self.splits.store(0, Relaxed);
-        }
-    }
-
-    /// Takes the second half off, if there are several records and the splits are not used up.
-    pub(super) fn split(&mut self) -> Option<Self> {
-        if self.splits.load(Relaxed) >= MAX_FRUITLESS_SPLITS {
-            return None;
-        }
-        let half = self.delivery.take_half()?;
-        self.splits.fetch_add(1, Relaxed);
-        self.failures = self.failures.of_half();
-        Some(Self {
-            start: self.start + self.records() as u64,
-            delivery: half,
-            failures: self.failures.clone(),
-            splits: self.splits.clone(),
-        })
-    }
-
-    /// Whether the records of the next attempt are in the spool.
-    pub(super) fn is_on_disk(&self) -> bool {
-        self.delivery
-            .front()
-            .is_some_and(|front| front.iter().all(|record| record.is_spooled()))
-    }
-
-    /// How many records the next attempt carries.
-    pub(super) fn records(&self) -> usize {
-        self.delivery.front().map_or(0, Unsettled::len)
-    }
-
-    /// Writes the body of the next attempt, and returns how many records are in it.
-    pub(super) fn write_body(&self, body: &mut Vec<u8>) -> usize {
-        match self.delivery.front() {
-            Some(front) => write_body(front.iter(), body),
-            None => write_body([].into_iter(), body),
-        }
-        self.records()
-    }
 }
 
 /// A queue that grew beyond this in a burst is given back when it is empty.
@@ -175,32 +106,32 @@ impl EndpointQueue {
         }
     }
 
-    /// Takes a batch to attempt.
-    pub(super) fn take(&mut self, next: Next, limits: BatchLimits) -> Option<Batch> {
+    /// Takes a batch for an attempt that begins now.
+    pub(super) fn take(&mut self, next: Next, limits: BatchLimits, now: Instant) -> Option<Batch> {
         match next {
-            Next::Retrying(index) => self.retrying.remove(index),
-            Next::New => self.take_new(limits),
+            Next::Retrying(index) => {
+                let mut batch = self.retrying.remove(index)?;
+                batch.began = now;
+                Some(batch)
+            }
+            Next::New => self.take_new(limits, now),
         }
     }
 
-    fn take_new(&mut self, mut limits: BatchLimits) -> Option<Batch> {
+    fn take_new(&mut self, mut limits: BatchLimits, now: Instant) -> Option<Batch> {
         // Records on disk outlive an outage, and must not be given up together with others.
-        let is_on_disk = self.waiting.first()?.is_spooled();
+        let first = self.waiting.first()?;
+        let (endpoint, is_on_disk) = (first.endpoint, first.is_spooled());
         let alike = self.waiting.iter().take(limits.records);
         limits.records = alike
             .take_while(|record| (record.is_spooled()) == is_on_disk)
             .count();
         let start = self.received - self.waiting.len() as u64;
         let length = batch_length(self.waiting.iter(), limits);
-        let delivery = Delivery::new(self.waiting.take_first(length));
+        let records = self.waiting.take_first(length);
         self.unsettled.push(start);
         self.waiting.shrink_to(MAX_KEPT_CAPACITY);
-        Some(Batch {
-            start,
-            delivery,
-            failures: Failures::default(),
-            splits: Arc::default(),
-        })
+        Some(Batch::new(endpoint, start, records, now))
     }
 
     /// The batches that were attempted, and have to be attempted again.
@@ -215,7 +146,7 @@ impl EndpointQueue {
 
     /// Takes a batch back after an attempt, to go on with it or to note its end.
     pub(super) fn put_back(&mut self, batch: Batch) {
-        if batch.delivery.front().is_some() {
+        if batch.front().is_some() {
             let place = self
                 .retrying
                 .partition_point(|retrying| retrying.start < batch.start);
@@ -252,7 +183,7 @@ impl EndpointQueue {
     pub(super) fn take_all(&mut self) -> Unsettled {
         let mut all = self.waiting.take_first(0);
         for mut batch in self.retrying.drain(..) {
-            if let Some(records) = batch.delivery.take_all() {
+            if let Some(records) = batch.take_all() {
                 all.append(records);
             }
         }
@@ -283,7 +214,7 @@ mod tests {
             records: 100,
             bytes: 1_000,
         };
-        let batches = std::iter::from_fn(|| queue.take(Next::New, limits));
+        let batches = std::iter::from_fn(|| queue.take(Next::New, limits, Instant::now()));
         let sizes: Vec<_> = batches
             .map(|batch| (batch.records(), batch.is_on_disk()))
             .collect();

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{Worker, endpoint_queue::EndpointQueue, spooler::Spooler};
-use crate::{accounting::Unsettled, batch::cost, catch_panic::panic_point, record::Endpoint};
+use crate::{accounting::Unsettled, catch_panic::panic_point, record::Endpoint};
 
 impl Worker {
     /// Takes all records that wait in the channel: to the disk if there is a spool, or else to their queue.
@@ -40,7 +40,7 @@ impl Worker {
     }
 
     fn enqueue(&mut self, records: Unsettled) {
-        self.batched_bytes += cost(records.iter());
+        self.batched_bytes += records.cost();
         self.distribute(records);
     }
 

@@ -13,7 +13,6 @@ use log::warn;
 use super::schedule::SpoolView;
 use crate::{
     accounting::{Accounting, Outcome, Unsettled},
-    batch::cost,
     drop_reason::DropReason,
     logging::{TARGET, logging},
     record::Encoded,
@@ -103,14 +102,14 @@ impl Spooler {
             // An empty write would say nothing about the disk.
             return;
         }
-        let (count, bytes) = (records.len(), cost(records.iter()));
+        let (count, bytes) = (records.len(), records.cost());
         let stored = records.lend(|records| {
             self.spool
                 .store(records, self.spool.when_full(), Now::read())
         });
         self.log_disk_state(&stored.map(|_| ()));
         // Before the evicted records are counted: some of these may be among them.
-        let stored_bytes = bytes - cost(records.iter());
+        let stored_bytes = bytes - records.cost();
         self.accounting
             .move_to_disk(count - records.len(), stored_bytes);
         self.settle_evicted();
@@ -129,7 +128,7 @@ impl Spooler {
         while let Some(loaded) = self.next(is_due, may_recover) {
             self.count_loaded(&loaded);
             let outcome = Outcome::Dropped(DropReason::Expired, None);
-            self.accounting.settle(&loaded.expired, outcome);
+            self.accounting.settle(&loaded.expired, &outcome);
             self.acknowledge(&entries(loaded.expired.iter()));
             if !loaded.records.is_empty() {
                 return Unsettled::of(loaded.records, self.accounting.clone());
@@ -164,7 +163,7 @@ impl Spooler {
         let left = self.spool.leave(Now::read());
         self.accounting.leave_in_spool(left.records);
         let outcome = Outcome::Dropped(DropReason::CloseTimeout, None);
-        self.accounting.settle(&left.orphaned, outcome);
+        self.accounting.settle(&left.orphaned, &outcome);
         self.count_missing(left.missing);
         self.settle_evicted();
     }
@@ -224,7 +223,7 @@ impl Spooler {
                 (DropReason::Expired, &loaded.expired),
             ] {
                 let outcome = Outcome::Dropped(reason, None);
-                self.accounting.settle(records, outcome);
+                self.accounting.settle(records, &outcome);
             }
         }
     }

@@ -21,6 +21,7 @@ use crate::{
     accounting::{Outcome, Unsettled},
     deadline::after,
     drop_reason::DropReason,
+    exchange::Attempt,
     record::{Encoded, Endpoint},
     reply::{BodySent, Refusal, Verdict},
 };
@@ -91,13 +92,18 @@ impl Batch {
             .is_some_and(|front| front.iter().all(|record| record.is_spooled()))
     }
 
-    /// Writes the body of the next attempt, and returns how many records are in it.
-    pub(crate) fn write_body(&self, body: &mut Vec<u8>) -> usize {
+    /// The next attempt, with its body in this buffer.
+    pub(crate) fn attempt(&self, mut body: Vec<u8>, deadline: Instant) -> Attempt {
         match self.front() {
-            Some(front) => write_body(front.iter(), body),
-            None => write_body([].into_iter(), body),
+            Some(front) => write_body(front.iter(), &mut body),
+            None => write_body([].into_iter(), &mut body),
         }
-        self.records()
+        Attempt {
+            endpoint: self.endpoint,
+            records: self.records(),
+            body,
+            deadline,
+        }
     }
 
     /// Takes all records that are not settled.

@@ -67,7 +67,8 @@ impl Worker {
             deadline = deadline.min(closing);
         }
         self.next_endpoint = endpoint.other();
-        if let Some(completed) = self.dispatcher.attempt(batch, deadline) {
+        let attempt = batch.attempt(self.dispatcher.buffer(), deadline);
+        if let Some(completed) = self.dispatcher.attempt(batch, attempt) {
             panic_point();
             self.complete(completed);
         }

@@ -4,7 +4,6 @@ use std::{
     io,
     sync::Arc,
     thread::{self, JoinHandle},
-    time::Instant,
 };
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -80,16 +79,14 @@ impl Dispatcher {
         self.slots.iter().all(Option::is_none)
     }
 
+    /// A buffer for the body of an attempt.
+    pub(super) fn buffer(&mut self) -> Vec<u8> {
+        self.bodies.pop().unwrap_or_default()
+    }
+
     /// Makes one attempt of the batch. If a sender thread makes it, the result arrives as [`Control::Completed`].
-    pub(super) fn attempt(&mut self, batch: Batch, deadline: Instant) -> Option<Completed> {
+    pub(super) fn attempt(&mut self, batch: Batch, attempt: Attempt) -> Option<Completed> {
         let slot = self.slots.iter().position(Option::is_none)?;
-        let mut body = self.bodies.pop().unwrap_or_default();
-        let attempt = Attempt {
-            endpoint: batch.endpoint,
-            records: batch.write_body(&mut body),
-            body,
-            deadline,
-        };
         self.slots[slot] = Some(batch);
         let Some(senders) = &self.senders else {
             let verdict = self.exchange.attempt(&attempt);

@@ -9,7 +9,6 @@ pub use stream::{LlmStream, LlmTryStream};
 use std::{
     fmt::{self, Display},
     mem,
-    panic::{RefUnwindSafe, UnwindSafe},
     time::{Duration, Instant},
 };
 
@@ -69,10 +68,6 @@ pub struct LlmCall {
     /// None once the record is tracked, and for a disabled client.
     open: Option<Box<Open>>,
 }
-
-// As for the client: a panic cannot leave it half-changed.
-impl UnwindSafe for LlmCall {}
-impl RefUnwindSafe for LlmCall {}
 
 struct Open {
     client: Trubrics,

@@ -1,10 +1,6 @@
 //! A handle for one user, with presets for a series of records.
 
-use std::{
-    fmt,
-    panic::{RefUnwindSafe, UnwindSafe},
-    sync::Arc,
-};
+use std::{fmt, sync::Arc};
 
 use serde::Serialize;
 
@@ -82,10 +78,6 @@ pub struct Scope {
     client: Trubrics,
     presets: Arc<Presets>,
 }
-
-// As for the client: a panic cannot leave it half-changed.
-impl UnwindSafe for Scope {}
-impl RefUnwindSafe for Scope {}
 
 #[derive(Clone)]
 struct Presets {

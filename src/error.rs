@@ -2,7 +2,7 @@
 
 use std::{
     error::Error,
-    fmt,
+    fmt, io,
     panic::{RefUnwindSafe, UnwindSafe},
     sync::Arc,
 };
@@ -15,11 +15,13 @@ use crate::{
 
 type Cause = Box<dyn Error + Send + Sync>;
 
-/// A setting that cannot be used, found by [`TrubricsBuilder::build`](crate::TrubricsBuilder::build).
+/// Why [`TrubricsBuilder::build`](crate::TrubricsBuilder::build) made no client: a setting that cannot be used, or a
+/// worker thread that could not be started.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ConfigError {
-    setting: &'static str,
+    /// None if all settings are right.
+    setting: Option<&'static str>,
     problem: String,
     cause: Option<Cause>,
 }
@@ -28,9 +30,18 @@ impl ConfigError {
     /// `problem` continues the sentence that the setting's name begins.
     pub(crate) fn new(setting: &'static str, problem: impl Into<String>) -> Self {
         Self {
-            setting,
+            setting: Some(setting),
             problem: problem.into(),
             cause: None,
+        }
+    }
+
+    /// All settings are right, but the system did not start the worker thread.
+    pub(crate) fn not_started(cause: io::Error) -> Self {
+        Self {
+            setting: None,
+            problem: "the worker thread could not be started".into(),
+            cause: Some(cause.into()),
         }
     }
 
@@ -39,16 +50,19 @@ impl ConfigError {
         self
     }
 
-    /// The name of the setting, as it is called in [`TrubricsBuilder`](crate::TrubricsBuilder), or of the environment
-    /// variable.
-    pub fn setting(&self) -> &'static str {
+    /// Returns the name of the setting that is wrong: of the method of [`TrubricsBuilder`](crate::TrubricsBuilder), or
+    /// of the environment variable. `None` if the worker thread could not be started, and no setting is wrong.
+    pub fn setting(&self) -> Option<&str> {
         self.setting
     }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.setting, self.problem)
+        match self.setting {
+            Some(setting) => write!(f, "{setting} {}", self.problem),
+            None => f.write_str(&self.problem),
+        }
     }
 }
 
@@ -327,6 +341,18 @@ mod tests {
         crosses::<TrackError>();
         crosses::<DeliveryError>();
         crosses::<FlushError>();
+    }
+
+    #[test]
+    fn a_config_error_names_the_setting_if_one_is_wrong() {
+        let wrong = ConfigError::new("queue_bytes", "is 0");
+        assert_eq!(wrong.setting(), Some("queue_bytes"));
+        assert_eq!(wrong.to_string(), "queue_bytes is 0");
+        let not_started = ConfigError::not_started(io::ErrorKind::WouldBlock.into());
+        assert_eq!(not_started.setting(), None);
+        assert!(not_started.source().is_some());
+        let text = "the worker thread could not be started";
+        assert_eq!(not_started.to_string(), text);
     }
 
     #[test]

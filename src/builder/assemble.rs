@@ -2,7 +2,6 @@
 
 use std::{
     convert::Infallible,
-    io,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -45,7 +44,7 @@ impl TrubricsBuilder {
         let thread = thread::Builder::new()
             .name("trubrics-worker".into())
             .spawn(move || worker.run(alive))
-            .map_err(not_started)?;
+            .map_err(ConfigError::not_started)?;
         Ok(Trubrics::running(client, thread, running))
     }
 
@@ -124,7 +123,7 @@ impl TrubricsBuilder {
         };
         let request_timeout = self.worker.request_timeout;
         let worker = Worker::new(parts.clone(), self.worker, spool, commands, records)
-            .map_err(not_started)?;
+            .map_err(ConfigError::not_started)?;
         let ContentSettings {
             content,
             max_text_bytes,
@@ -161,8 +160,4 @@ fn wake_limits(queue: &QueueSettings, worker: &WorkerSettings) -> WakeLimits {
         bytes: worker.batch.bytes.min(queue.bytes.div_ceil(2)),
         records_while_polling: a_request.max(records),
     }
-}
-
-fn not_started(error: io::Error) -> ConfigError {
-    ConfigError::new("worker", "thread could not be started").caused_by(error)
 }

@@ -122,7 +122,7 @@ fn a_bad_setting_is_refused_even_for_a_disabled_client() {
 #[test]
 fn the_error_knows_the_name_of_the_setting() {
     let error = builder().queue_bytes(0).build().expect_err("a bad setting");
-    assert_eq!(error.setting(), "queue_bytes");
+    assert_eq!(error.setting(), Some("queue_bytes"));
 }
 
 #[test]
@@ -269,7 +269,7 @@ mod no_default_transport {
     #[test]
     fn a_client_without_a_transport_is_refused_in_words() {
         let error = Trubrics::builder("key").build().expect_err("no transport");
-        assert_eq!(error.setting(), "transport");
+        assert_eq!(error.setting(), Some("transport"));
         assert_eq!(
             error.to_string(),
             "transport is not set: give one to the builder, or switch on the feature http for the default one"

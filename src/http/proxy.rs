@@ -241,7 +241,7 @@ mod tests {
             ("http://user:hunter2%ff@proxy", "begins with"),
         ] {
             let error = choose(&away, Some(url), environment(&[])).expect_err(url);
-            assert_eq!(error.setting(), "proxy");
+            assert_eq!(error.setting(), Some("proxy"));
             assert!(error.to_string().contains(words), "{url}: {error}");
             assert!(!error.to_string().contains("hunter2"), "{error}");
         }

@@ -98,7 +98,7 @@ fn a_panic_while_a_value_is_serialised_costs_that_record() {
     let built = default_client_of(&server)
         .default_property("value", Explosive)
         .build();
-    assert_eq!(built.unwrap_err().setting(), "default_property");
+    assert_eq!(built.unwrap_err().setting(), Some("default_property"));
 }
 
 #[test]

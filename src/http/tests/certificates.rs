@@ -152,7 +152,7 @@ fn certificates_that_cannot_be_used_are_refused() {
         (&cut, "whole certificates"),
     ] {
         let error = trusting("https://localhost", Some(text)).expect_err(text);
-        assert_eq!(error.setting(), "root_certificates");
+        assert_eq!(error.setting(), Some("root_certificates"));
         assert!(error.to_string().contains(words), "{text}: {error}");
     }
 }
@@ -278,7 +278,7 @@ fn https_without_a_crypto_provider_is_refused() {
         return;
     }
     let error = HttpTransport::new(&settings("https://localhost")).expect_err("no provider");
-    assert_eq!(error.setting(), "host");
+    assert_eq!(error.setting(), Some("host"));
     assert!(error.to_string().contains("crypto provider"), "{error}");
     assert!(HttpTransport::new(&settings("http://localhost")).is_ok());
     assert!(trusting("https://localhost", None).is_ok());

@@ -1,88 +1,8 @@
+//! A batch that was refused: which of its records are dropped, and how many requests that takes.
+
 use proptest::prelude::*;
 
 use super::*;
-use crate::accounting::tests::unsettled;
-
-const GIVE_UP_AFTER: Duration = Duration::from_secs(300);
-
-fn records(count: usize) -> Unsettled {
-    let record = |id: usize| Encoded {
-        json: id.to_string().into_bytes().into(),
-        endpoint: Endpoint::Events,
-        spool_entry: None,
-    };
-    unsettled((0..count).map(record))
-}
-
-fn ids(records: &Unsettled) -> Vec<usize> {
-    let id = |record: &Encoded| {
-        std::str::from_utf8(&record.json)
-            .expect("UTF-8")
-            .parse()
-            .expect("an id")
-    };
-    records.iter().map(id).collect()
-}
-
-fn batch_of(count: usize) -> Batch {
-    Batch::new(Endpoint::Events, 0, records(count), Instant::now())
-}
-
-fn refusal(status: u16) -> Refusal {
-    Refusal {
-        status,
-        detail: None,
-    }
-}
-
-/// The outcome of a batch that a made-up server judged until it was done.
-#[derive(Debug, Default)]
-struct Judged {
-    requests: usize,
-    delivered: Vec<usize>,
-    dropped: Vec<usize>,
-}
-
-fn deliver(count: usize, server: impl Fn(&[usize]) -> Verdict) -> Judged {
-    let now = Instant::now();
-    let mut batch = batch_of(count);
-    let mut judged = Judged::default();
-    while let Some(front) = batch.front() {
-        judged.requests += 1;
-        assert!(judged.requests <= 2 * count, "it does not end");
-        let verdict = server(&ids(front));
-        match batch.apply(verdict, now, GIVE_UP_AFTER) {
-            Some((records, Outcome::Delivered)) => judged.delivered.extend(ids(&records)),
-            Some((records, Outcome::Dropped(..))) => judged.dropped.extend(ids(&records)),
-            None => {}
-        }
-    }
-    judged
-}
-
-/// Why these records are dropped, and how many there are.
-fn dropped(settled: Settled) -> Option<(DropReason, usize)> {
-    match settled? {
-        (records, Outcome::Dropped(reason, _)) => Some((reason, records.len())),
-        (_, Outcome::Delivered) => panic!("they are delivered"),
-    }
-}
-
-/// Refuses an array that holds one of the bad ones, and says which or not.
-fn refuses(bad: &[usize], names: bool) -> impl Fn(&[usize]) -> Verdict {
-    move |ids| {
-        let found: Vec<_> = (0..ids.len())
-            .filter(|index| bad.contains(&ids[*index]))
-            .collect();
-        if found.is_empty() {
-            return Verdict::Delivered;
-        }
-        Verdict::Invalid {
-            bad: if names { found } else { Vec::new() },
-            refusal: refusal(422),
-        }
-    }
-}
 
 #[test]
 fn one_bad_record_of_a_hundred_costs_itself_and_two_requests_when_it_is_named() {
@@ -229,44 +149,6 @@ fn a_refused_key_drops_the_whole_batch_even_half_way() {
 }
 
 #[test]
-fn a_batch_is_attempted_once_more_at_its_last_chance_and_then_given_up() {
-    let start = Instant::now();
-    let mut batch = batch_of(2);
-    let mut attempt = |at: u64| {
-        let now = start + Duration::from_secs(at);
-        let settled = batch.apply(Verdict::NO_ANSWER, now, GIVE_UP_AFTER);
-        (dropped(settled), batch.give_up_at(GIVE_UP_AFTER))
-    };
-    for at in [0, 100, 299] {
-        assert_eq!(attempt(at), (None, Some(start + GIVE_UP_AFTER)));
-    }
-    assert_eq!(attempt(300), (Some((DropReason::GaveUp, 2)), None));
-}
-
-#[test]
-fn without_time_for_retries_one_attempt_is_all() {
-    let mut batch = batch_of(1);
-    let settled = batch.apply(Verdict::NO_ANSWER, Instant::now(), Duration::ZERO);
-    assert_eq!(dropped(settled), Some((DropReason::GaveUp, 1)));
-    assert_eq!(batch.give_up_at(Duration::ZERO), None);
-}
-
-#[test]
-fn an_answer_gives_a_batch_all_its_time_again() {
-    let start = Instant::now();
-    let minute = Duration::from_secs(60);
-    let mut batch = batch_of(4);
-    batch.apply(Verdict::NO_ANSWER, start, GIVE_UP_AFTER);
-    let invalid = Verdict::Invalid {
-        bad: Vec::new(),
-        refusal: refusal(422),
-    };
-    batch.apply(invalid, start + minute, GIVE_UP_AFTER);
-    let settled = batch.apply(Verdict::NO_ANSWER, start + 6 * minute, GIVE_UP_AFTER);
-    assert_eq!(dropped(settled), None);
-}
-
-#[test]
 fn a_hundred_records_that_are_each_too_large_stay_within_the_budget() {
     let judged = deliver(100, |_| Verdict::TooLarge {
         refusal: refusal(413),
@@ -277,58 +159,6 @@ fn a_hundred_records_that_are_each_too_large_stay_within_the_budget() {
         "{} requests",
         judged.requests
     );
-}
-
-#[test]
-fn a_large_body_that_is_not_sent_in_time_is_halved() {
-    let mut batch = batch_of(5);
-    assert!(!batch.halve_if_cut_off(SMALL_BODY, BodySent::TimedOut));
-    assert!(!batch.halve_if_cut_off(100_000, BodySent::Unknown));
-    assert!(batch.halve_if_cut_off(100_000, BodySent::TimedOut));
-    assert_eq!(batch.front().map(ids), Some(vec![0, 1, 2]));
-}
-
-#[test]
-fn the_second_half_of_the_next_records_can_go_its_own_way() {
-    let start = Instant::now();
-    let mut batch = batch_of(5);
-    batch.apply(Verdict::NO_ANSWER, start, GIVE_UP_AFTER);
-    let half = batch.split_off().expect("several records");
-    assert_eq!(batch.front().map(ids), Some(vec![0, 1, 2]));
-    assert_eq!(half.front().map(ids), Some(vec![3, 4]));
-    let give_up_at = Some(start + GIVE_UP_AFTER);
-    assert_eq!(half.give_up_at(GIVE_UP_AFTER), give_up_at);
-    assert!(batch_of(1).split_off().is_none());
-}
-
-#[test]
-fn two_lost_connections_in_a_row_halve_a_large_body() {
-    let mut batch = batch_of(5);
-    for (body, halves) in [
-        (BodySent::Lost, false),
-        (BodySent::Whole, false),
-        (BodySent::Lost, false),
-        (BodySent::Lost, true),
-        (BodySent::Lost, false),
-    ] {
-        assert_eq!(batch.halve_if_cut_off(100_000, body), halves);
-    }
-    let mut single = batch_of(1);
-    assert!(!single.halve_if_cut_off(100_000, BodySent::TimedOut));
-    assert_eq!(single.front().map(ids), Some(vec![0]));
-}
-
-#[test]
-fn the_same_part_is_tried_again_after_a_wait() {
-    let mut batch = batch_of(3);
-    let later = Verdict::Later {
-        after: Some(Duration::from_secs(5)),
-        refusal: Some(refusal(429)),
-        body: BodySent::Whole,
-    };
-    let settled = batch.apply(later, Instant::now(), GIVE_UP_AFTER);
-    assert_eq!(dropped(settled), None);
-    assert_eq!(batch.front().map(ids), Some(vec![0, 1, 2]));
 }
 
 proptest! {

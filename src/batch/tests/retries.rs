@@ -1,0 +1,93 @@
+//! A batch that failed: its retries and its halves.
+
+use super::*;
+
+#[test]
+fn a_batch_is_attempted_once_more_at_its_last_chance_and_then_given_up() {
+    let start = Instant::now();
+    let mut batch = batch_of(2);
+    let mut attempt = |at: u64| {
+        let now = start + Duration::from_secs(at);
+        let settled = batch.apply(Verdict::NO_ANSWER, now, GIVE_UP_AFTER);
+        (dropped(settled), batch.give_up_at(GIVE_UP_AFTER))
+    };
+    for at in [0, 100, 299] {
+        assert_eq!(attempt(at), (None, Some(start + GIVE_UP_AFTER)));
+    }
+    assert_eq!(attempt(300), (Some((DropReason::GaveUp, 2)), None));
+}
+
+#[test]
+fn without_time_for_retries_one_attempt_is_all() {
+    let mut batch = batch_of(1);
+    let settled = batch.apply(Verdict::NO_ANSWER, Instant::now(), Duration::ZERO);
+    assert_eq!(dropped(settled), Some((DropReason::GaveUp, 1)));
+    assert_eq!(batch.give_up_at(Duration::ZERO), None);
+}
+
+#[test]
+fn an_answer_gives_a_batch_all_its_time_again() {
+    let start = Instant::now();
+    let minute = Duration::from_secs(60);
+    let mut batch = batch_of(4);
+    batch.apply(Verdict::NO_ANSWER, start, GIVE_UP_AFTER);
+    let invalid = Verdict::Invalid {
+        bad: Vec::new(),
+        refusal: refusal(422),
+    };
+    batch.apply(invalid, start + minute, GIVE_UP_AFTER);
+    let settled = batch.apply(Verdict::NO_ANSWER, start + 6 * minute, GIVE_UP_AFTER);
+    assert_eq!(dropped(settled), None);
+}
+
+#[test]
+fn a_large_body_that_is_not_sent_in_time_is_halved() {
+    let mut batch = batch_of(5);
+    assert!(!batch.halve_if_cut_off(SMALL_BODY, BodySent::TimedOut));
+    assert!(!batch.halve_if_cut_off(100_000, BodySent::Unknown));
+    assert!(batch.halve_if_cut_off(100_000, BodySent::TimedOut));
+    assert_eq!(batch.front().map(ids), Some(vec![0, 1, 2]));
+}
+
+#[test]
+fn the_second_half_of_the_next_records_can_go_its_own_way() {
+    let start = Instant::now();
+    let mut batch = batch_of(5);
+    batch.apply(Verdict::NO_ANSWER, start, GIVE_UP_AFTER);
+    let half = batch.split_off().expect("several records");
+    assert_eq!(batch.front().map(ids), Some(vec![0, 1, 2]));
+    assert_eq!(half.front().map(ids), Some(vec![3, 4]));
+    let give_up_at = Some(start + GIVE_UP_AFTER);
+    assert_eq!(half.give_up_at(GIVE_UP_AFTER), give_up_at);
+    assert!(batch_of(1).split_off().is_none());
+}
+
+#[test]
+fn two_lost_connections_in_a_row_halve_a_large_body() {
+    let mut batch = batch_of(5);
+    for (body, halves) in [
+        (BodySent::Lost, false),
+        (BodySent::Whole, false),
+        (BodySent::Lost, false),
+        (BodySent::Lost, true),
+        (BodySent::Lost, false),
+    ] {
+        assert_eq!(batch.halve_if_cut_off(100_000, body), halves);
+    }
+    let mut single = batch_of(1);
+    assert!(!single.halve_if_cut_off(100_000, BodySent::TimedOut));
+    assert_eq!(single.front().map(ids), Some(vec![0]));
+}
+
+#[test]
+fn the_same_part_is_tried_again_after_a_wait() {
+    let mut batch = batch_of(3);
+    let later = Verdict::Later {
+        after: Some(Duration::from_secs(5)),
+        refusal: Some(refusal(429)),
+        body: BodySent::Whole,
+    };
+    let settled = batch.apply(later, Instant::now(), GIVE_UP_AFTER);
+    assert_eq!(dropped(settled), None);
+    assert_eq!(batch.front().map(ids), Some(vec![0, 1, 2]));
+}

@@ -15,10 +15,10 @@ const LONG: [&str; 1] = ["src/builder.rs"];
 
 #[test]
 fn no_file_is_longer_than_four_hundred_lines() {
-    let long: Vec<_> = files_in(&root().join("src"))
-        .into_iter()
+    let folders = ["src", "tests", "benches", "examples"].into_iter();
+    let long: Vec<_> = folders
+        .flat_map(|folder| files_in(&root().join(folder)))
         .filter(|file| file.extension().is_some_and(|extension| extension == "rs"))
-        .filter(|file| !file.ends_with("tests.rs"))
         .filter(|file| !LONG.iter().any(|long| file.ends_with(long)))
         .map(|file| {
             (

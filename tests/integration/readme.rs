@@ -19,7 +19,7 @@ fn the_readme_has_every_default_as_its_constant_is() {
         millis => format!("{millis} ms"),
     };
     let mebibytes = |bytes: u64| format!("{} MiB", bytes / (1024 * 1024));
-    for (setting, default) in [
+    let defaults = [
         ("host", format!("`{}`", defaults::HOST)),
         ("flush_interval", time(defaults::FLUSH_INTERVAL)),
         ("flush_batch_size", defaults::FLUSH_BATCH_SIZE.to_string()),
@@ -43,9 +43,15 @@ fn the_readme_has_every_default_as_its_constant_is() {
         ("shutdown_timeout", time(defaults::SHUTDOWN_TIMEOUT)),
         ("spool_max_bytes", mebibytes(defaults::SPOOL_MAX_BYTES)),
         ("spool_max_age", time(defaults::SPOOL_MAX_AGE)),
-    ] {
+    ];
+    for (setting, default) in &defaults {
         let row = format!("| `{setting}` | {default} |");
         assert!(README.contains(&row), "the README has no row {row}");
+    }
+    for row in README.lines().filter(|row| row.contains("| `defaults::")) {
+        let setting = row.split('`').nth(1);
+        let is_held = defaults.iter().any(|(held, _)| setting == Some(*held));
+        assert!(is_held, "the default of this row is not held here: {row}");
     }
 }
 

@@ -14,10 +14,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 use trubrics::{Trubrics, testing};
 
 use self::states::{STATES, State};
-use crate::child;
-
-/// What every wait that is no matter of time may take.
-const AMPLE: Duration = Duration::from_secs(20);
+use crate::{child, support::LONG};
 
 const LIMIT: Duration = Duration::from_millis(300);
 
@@ -150,12 +147,12 @@ fn time(enter: states::Enter, connections: usize, call: fn(&mut Option<Trubrics>
 /// Ends the client, whose worker may have been let go, and holds that all its records have met their end.
 fn settle(client: &Trubrics) {
     let _ = client.close(Duration::ZERO);
-    let deadline = Instant::now() + AMPLE;
+    let deadline = Instant::now() + LONG;
     while client.stats().pending > 0 && Instant::now() < deadline {
         // Each call waits a little for the worker, but gives it no time for further attempts that matter.
         let _ = client.close(Duration::from_millis(20));
     }
-    client.close(AMPLE).ok();
+    client.close(LONG).ok();
     let stats = client.stats();
     assert_eq!(stats.pending, 0, "{stats:?}");
     assert_eq!(stats.tracked, stats.delivered + stats.dropped, "{stats:?}");
@@ -163,7 +160,7 @@ fn settle(client: &Trubrics) {
 
 /// The hook goes with the worker.
 fn wait_for_the_end(told: &Receiver<usize>) {
-    let deadline = Instant::now() + AMPLE;
+    let deadline = Instant::now() + LONG;
     loop {
         match told.recv_deadline(deadline) {
             Ok(_) => {}

@@ -12,16 +12,17 @@ use std::{
 use crossbeam_channel::{bounded, never};
 use trubrics::{Event, Response, Trubrics, defaults, testing::Server, transport_fn};
 
-use crate::child::{self, tell};
-
-const AMPLE: Duration = Duration::from_secs(30);
+use crate::{
+    child::{self, tell},
+    support::LONG,
+};
 
 /// The one worker of this process, which gives itself its name once it runs.
 fn worker() -> PathBuf {
     let is_worker = |task: &PathBuf| {
         fs::read_to_string(task.join("comm")).is_ok_and(|name| name.trim() == "trubrics-worker")
     };
-    let deadline = Instant::now() + AMPLE;
+    let deadline = Instant::now() + LONG;
     while Instant::now() < deadline {
         let tasks = fs::read_dir("/proc/self/task").expect("threads");
         let mut tasks = tasks.map(|task| task.expect("a thread").path());
@@ -72,7 +73,7 @@ fn an_idle_client_never_wakes() {
         .build()
         .expect("a client");
     client.track(Event::new("user", "Sign up"));
-    client.flush(AMPLE).expect("delivered");
+    client.flush(LONG).expect("delivered");
 
     let before = settled_switches();
     let _ = never::<()>().recv_timeout(watch);
@@ -107,7 +108,7 @@ fn tracking_wakes_the_worker_at_most_twice_for_each_batch() {
             client.track(Event::new("user", "Sign up"));
             thread::yield_now();
         }
-        batches.recv_timeout(AMPLE).expect("a full batch is sent");
+        batches.recv_timeout(LONG).expect("a full batch is sent");
     }
     let wakes = settled_switches() - before;
     tell(&format!("{wakes} wake-ups for {BATCHES} batches"));

@@ -6,22 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use trubrics::{
-    Event, Response, Trubrics, TrubricsBuilder,
-    testing::{API_KEY, Server},
-    transport_fn,
+use trubrics::{Event, Response, transport_fn};
+
+use crate::{
+    child,
+    support::{LONG, build, client_of, server},
 };
-
-use crate::child;
-
-const AMPLE: Duration = Duration::from_secs(20);
-
-fn builder(host: &str) -> TrubricsBuilder {
-    Trubrics::builder(API_KEY)
-        .host(host)
-        .initial_backoff(Duration::from_millis(5))
-        .max_backoff(Duration::from_millis(5))
-}
 
 fn event() -> Event {
     Event::new("user", "Scarce")
@@ -60,21 +50,21 @@ fn without_a_thread_build_returns_an_error_and_a_client_waits() {
     if !child::is_this_with(limits, module_path!(), test) {
         return;
     }
-    let server = Server::start().unwrap();
+    let server = server();
     // The lookup of a name needs a thread.
     let host = server.url().replace("127.0.0.1", "localhost");
-    let client = builder(&host).build().unwrap();
+    let client = build(client_of(&server).host(&host));
     without_threads(|| {
-        let error = builder(server.url()).build().unwrap_err();
+        let error = client_of(&server).build().unwrap_err();
         assert_eq!(error.setting(), None, "{error}");
         client.track(event());
         let error = client.flush(Duration::from_millis(50)).unwrap_err();
         assert_eq!((error.pending(), error.dropped()), (1, 0));
         assert!(client.track_sync(event()).unwrap_err().is_transient());
     });
-    client.close(AMPLE).unwrap();
+    client.close(LONG).unwrap();
     assert_eq!(server.accepted(), 1);
-    builder(server.url()).build().unwrap().close(AMPLE).unwrap();
+    build(client_of(&server)).close(LONG).unwrap();
 }
 
 #[test]
@@ -83,11 +73,11 @@ fn without_a_descriptor_records_wait_until_there_is_one() {
     if !child::is_this_with("ulimit -n 50", module_path!(), test) {
         return;
     }
-    let server = Server::start().unwrap();
-    let client = builder(server.url()).build().unwrap();
+    let server = server();
+    let client = build(client_of(&server));
     let files: Vec<File> = iter::from_fn(|| File::open("/dev/null").ok()).collect();
     assert!(files.len() < 50);
-    let other = builder(server.url()).build().unwrap();
+    let other = build(client_of(&server));
     for client in [&client, &other] {
         client.track(event());
         let error = client.flush(Duration::from_millis(50)).unwrap_err();
@@ -96,7 +86,7 @@ fn without_a_descriptor_records_wait_until_there_is_one() {
     }
     drop(files);
     for client in [client, other] {
-        client.close(AMPLE).unwrap();
+        client.close(LONG).unwrap();
         let stats = client.stats();
         assert_eq!((stats.tracked, stats.delivered), (1, 1), "{stats:?}");
     }
@@ -116,21 +106,21 @@ fn ten_thousand_clients_leave_no_thread_and_no_descriptor_behind() {
     }
     let before = holdings();
     let mut accepted = 0;
-    let server = Server::start().unwrap();
+    let server = server();
     for number in 0..10_000 {
         match number % 10 {
-            0 => drop(builder(server.url()).build().unwrap()),
+            0 => drop(build(client_of(&server))),
             // Over the network, by a name that has to be looked up.
             1 if number % 50 == 1 => {
                 let host = server.url().replace("127.0.0.1", "localhost");
-                let client = builder(&host).build().unwrap();
+                let client = build(client_of(&server).host(&host));
                 client.track(event());
                 client.track_sync(event()).unwrap();
                 accepted += 2;
             }
             _ => {
                 let fine = transport_fn(|_| Ok(Response::new(200)));
-                let client = builder(server.url()).transport(fine).build().unwrap();
+                let client = build(client_of(&server).transport(fine));
                 client.track(event());
             }
         }
@@ -138,7 +128,7 @@ fn ten_thousand_clients_leave_no_thread_and_no_descriptor_behind() {
     assert_eq!(server.accepted(), accepted);
     drop(server);
     // A thread that was joined may still be listed for a moment.
-    let deadline = Instant::now() + AMPLE;
+    let deadline = Instant::now() + LONG;
     while holdings() != before && Instant::now() < deadline {
         thread::yield_now();
     }

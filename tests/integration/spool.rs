@@ -13,13 +13,11 @@ use trubrics::{Event, LlmEvent, TransportError, TrubricsBuilder, testing::Server
 
 use crate::support::{Folder, LONG, NEVER, assert_balanced, build, client_of, server};
 
-fn spooling(server: &Server, folder: &Path) -> TrubricsBuilder {
-    client_of(server).spool(folder)
-}
-
 /// The same project without a network. A server may take a request in flight after its client is gone.
 fn offline(server: &Server, folder: &Path) -> TrubricsBuilder {
-    spooling(server, folder).transport(transport_fn(|_| Err(TransportError::new("no network"))))
+    client_of(server)
+        .spool(folder)
+        .transport(transport_fn(|_| Err(TransportError::new("no network"))))
 }
 
 fn indexes(server: &Server) -> Vec<u64> {
@@ -31,7 +29,7 @@ fn indexes(server: &Server) -> Vec<u64> {
 #[test]
 fn what_is_delivered_leaves_no_file() {
     let (server, folder) = (server(), Folder::new());
-    let client = build(spooling(&server, &folder.0));
+    let client = build(client_of(&server).spool(&folder.0));
     for index in 0..50 {
         client.track(Event::new("u", "e").property("index", index));
     }
@@ -77,7 +75,7 @@ fn a_close_without_time_leaves_everything_on_disk_for_the_next_run() {
         "the key is not on disk"
     );
 
-    let client = build(spooling(&server, &folder.0));
+    let client = build(client_of(&server).spool(&folder.0));
     client.track(Event::new("u", "e").property("index", 200));
     server
         .wait_for(200, LONG)
@@ -106,7 +104,7 @@ fn a_close_without_time_leaves_everything_on_disk_for_the_next_run() {
 fn records_are_on_disk_while_a_request_hangs() {
     let (server, folder) = (server(), Folder::new());
     server.script([trubrics::testing::Reply::hang()]);
-    let client = build(spooling(&server, &folder.0).flush_batch_size(1));
+    let client = build(client_of(&server).spool(&folder.0).flush_batch_size(1));
     client.track(Event::new("u", "in flight"));
     server.wait_for_requests(1, LONG).expect("a request");
     client.track(Event::new("u", "behind it"));
@@ -123,7 +121,7 @@ fn records_are_on_disk_while_a_request_hangs() {
 fn refused_records_are_dropped_and_do_not_stay_on_disk() {
     let (server, folder) = (server(), Folder::new());
     server.set_refusal(|record| record["event"] == "bad");
-    let client = build(spooling(&server, &folder.0));
+    let client = build(client_of(&server).spool(&folder.0));
     client.track(Event::new("u", "bad"));
     client.track(Event::new("u", "good"));
     let error = client.flush(LONG).expect_err("one was refused");
@@ -137,7 +135,8 @@ fn a_long_outage_does_not_fill_the_queue_and_is_not_given_up() {
     let (server, folder) = (server(), Folder::new());
     server.set_unavailable(true);
     let client = build(
-        spooling(&server, &folder.0)
+        client_of(&server)
+            .spool(&folder.0)
             .queue_capacity(100)
             .give_up_after(Duration::ZERO),
     );
@@ -173,7 +172,8 @@ fn a_flush_delivers_full_segments_and_what_was_gathered_behind_them() {
     let (server, folder) = (server(), Folder::new());
     server.set_unavailable(true);
     let client = build(
-        spooling(&server, &folder.0)
+        client_of(&server)
+            .spool(&folder.0)
             .spool_max_bytes(400_000)
             // Attempts are made because of a flush, and for no other reason.
             .initial_backoff(NEVER)
@@ -193,7 +193,7 @@ fn a_flush_delivers_full_segments_and_what_was_gathered_behind_them() {
 #[test]
 fn a_close_delivers_full_segments() {
     let (server, folder) = (server(), Folder::new());
-    let client = build(spooling(&server, &folder.0).spool_max_bytes(400_000));
+    let client = build(client_of(&server).spool(&folder.0).spool_max_bytes(400_000));
     client.track(Event::new("u", "fills a segment").property("text", "x".repeat(150_000)));
     let start = Instant::now();
     client.close(LONG).expect("delivered");
@@ -225,7 +225,7 @@ fn records_in_the_spool_outlive_a_refusal_of_the_request() {
         stored.close(Duration::ZERO).expect("they are on disk");
 
         server.script([trubrics::testing::Reply::status(status)]);
-        let refused = build(spooling(&server, &folder.0));
+        let refused = build(client_of(&server).spool(&folder.0));
         refused.close(LONG).expect("nothing is lost");
         let stats = refused.stats();
         assert_eq!(
@@ -235,7 +235,7 @@ fn records_in_the_spool_outlive_a_refusal_of_the_request() {
         );
         assert_eq!(server.requests().len(), 1, "{status}");
 
-        let next = build(spooling(&server, &folder.0));
+        let next = build(client_of(&server).spool(&folder.0));
         next.close(LONG).expect("delivered");
         assert_eq!(server.accepted(), 300, "{status}");
     }

@@ -15,7 +15,7 @@ use trubrics::{
     transport_fn,
 };
 
-use super::AMPLE;
+use crate::support::LONG;
 
 /// Brings a client into a state. Once the other side is dropped, it holds up nobody.
 pub(super) type Enter = fn(TrubricsBuilder) -> (Trubrics, OtherSide);
@@ -99,7 +99,7 @@ fn black_hole(builder: TrubricsBuilder) -> (Trubrics, OtherSide) {
 #[cfg(target_os = "linux")]
 fn name_server_is_silent(builder: TrubricsBuilder) -> (Trubrics, OtherSide) {
     let server = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 53)).unwrap();
-    server.set_read_timeout(Some(AMPLE)).unwrap();
+    server.set_read_timeout(Some(LONG)).unwrap();
     // A lookup cannot be interrupted: this is how long the worker waits for it.
     let builder = builder.connect_timeout(Duration::from_millis(700));
     let client = builder.host("http://trubrics.invalid").build().unwrap();
@@ -185,7 +185,7 @@ fn deaf_transport(builder: TrubricsBuilder) -> (Trubrics, OtherSide) {
     });
     let client = builder.transport(transport).build().unwrap();
     track(&client, RECORDS);
-    there.recv_timeout(AMPLE).unwrap();
+    there.recv_timeout(LONG).unwrap();
     (client, Box::new(let_go))
 }
 
@@ -198,7 +198,7 @@ fn scripted<const N: usize>(
     server.script(replies);
     let client = builder.host(server.url()).build().unwrap();
     track(&client, RECORDS);
-    server.wait_for_requests(1, AMPLE).unwrap();
+    server.wait_for_requests(1, LONG).unwrap();
     (client, Box::new(server))
 }
 
@@ -242,5 +242,5 @@ fn first_peer(listener: TcpListener) -> TcpStream {
         peer.read_exact(&mut [0]).unwrap();
         let _ = sender.send(peer);
     });
-    peers.recv_timeout(AMPLE).unwrap()
+    peers.recv_timeout(LONG).unwrap()
 }

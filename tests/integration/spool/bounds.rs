@@ -10,8 +10,8 @@ use std::{
 
 use trubrics::{DropReason, Event};
 
-use super::{assert_balanced_with_spool, indexes, offline, spooling};
-use crate::support::{Folder, LONG, build, server};
+use super::{assert_balanced_with_spool, indexes, offline};
+use crate::support::{Folder, LONG, build, client_of, server};
 
 #[test]
 fn figures_asked_for_while_records_are_dropped_are_sound() {
@@ -21,7 +21,7 @@ fn figures_asked_for_while_records_are_dropped_are_sound() {
     let asked = Arc::new(AtomicU64::new(0));
     let answered = Arc::new(AtomicU64::new(0));
     let (client, before, after) = (shared.clone(), asked.clone(), answered.clone());
-    let builder = spooling(&server, &folder.0).spool_max_bytes(20_000);
+    let builder = client_of(&server).spool(&folder.0).spool_max_bytes(20_000);
     let built = build(builder.on_drop(move |_| {
         if let Some(client) = client.get() {
             before.fetch_add(1, Relaxed);
@@ -43,7 +43,7 @@ fn figures_asked_for_while_records_are_dropped_are_sound() {
 fn a_folder_that_holds_too_much_lets_the_oldest_go() {
     let (server, folder) = (server(), Folder::new());
     server.set_unavailable(true);
-    let client = build(spooling(&server, &folder.0).spool_max_bytes(100_000));
+    let client = build(client_of(&server).spool(&folder.0).spool_max_bytes(100_000));
     for index in 0..5_000 {
         while client
             .try_track(Event::new("u", "e").property("index", index))
@@ -64,7 +64,7 @@ fn a_folder_that_holds_too_much_lets_the_oldest_go() {
     assert!(size <= 100_000, "{size}");
 
     server.set_unavailable(false);
-    let client = build(spooling(&server, &folder.0));
+    let client = build(client_of(&server).spool(&folder.0));
     server
         .wait_for(stats.left_in_spool as usize, LONG)
         .expect("recovered");
@@ -102,13 +102,13 @@ fn crc32(bytes: &[u8]) -> u32 {
 fn records_that_are_too_old_are_dropped_as_expired() {
     let (server, folder) = (server(), Folder::new());
     server.set_unavailable(true);
-    let client = build(spooling(&server, &folder.0));
+    let client = build(client_of(&server).spool(&folder.0));
     client.track(Event::new("u", "old"));
     client.close(Duration::ZERO).expect("nothing is lost");
     make_old(&folder);
 
     server.set_unavailable(false);
-    let client = build(spooling(&server, &folder.0));
+    let client = build(client_of(&server).spool(&folder.0));
     client.track(Event::new("u", "new"));
     let start = Instant::now();
     while client.stats().dropped_for(DropReason::Expired) == 0 {
@@ -148,7 +148,7 @@ fn what_has_to_go_when_a_client_leaves_is_told_of() {
     assert!(stats.left_in_spool >= 50, "our own are not among them");
     assert_balanced_with_spool(&client);
 
-    let next = build(spooling(&server, &folder.0));
+    let next = build(client_of(&server).spool(&folder.0));
     next.close(LONG).expect("delivered");
     assert_eq!(server.accepted() as u64, 50 + 90 - stats.dropped);
 }

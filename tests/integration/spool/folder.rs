@@ -7,8 +7,8 @@ use std::{
 
 use trubrics::Event;
 
-use super::{assert_balanced_with_spool, indexes, offline, spooling};
-use crate::support::{Folder, Gate, LONG, NEVER, build, server};
+use super::{assert_balanced_with_spool, indexes, offline};
+use crate::support::{Folder, Gate, LONG, NEVER, build, client_of, server};
 
 #[test]
 fn files_of_others_and_of_other_versions_are_left_alone() {
@@ -26,7 +26,7 @@ fn files_of_others_and_of_other_versions_are_left_alone() {
     for (name, text) in &strangers {
         std::fs::write(folder.0.join(name), text).expect("written");
     }
-    let client = build(spooling(&server, &folder.0));
+    let client = build(client_of(&server).spool(&folder.0));
     client.track(Event::new("u", "e"));
     client.close(LONG).expect("delivered");
     for (name, text) in &strangers {
@@ -40,7 +40,7 @@ fn files_of_others_and_of_other_versions_are_left_alone() {
 #[test]
 fn a_folder_that_goes_away_costs_nothing() {
     let (server, folder) = (server(), Folder::new());
-    let client = build(spooling(&server, &folder.0));
+    let client = build(client_of(&server).spool(&folder.0));
     client.track(Event::new("u", "e").property("index", 0));
     client.flush(LONG).expect("delivered");
     std::fs::remove_dir_all(&folder.0).expect("removed");
@@ -64,7 +64,7 @@ fn the_folder_and_its_files_are_for_their_owner_alone() {
 
     let (server, folder) = (server(), Folder::new());
     server.set_unavailable(true);
-    let client = build(spooling(&server, &folder.0));
+    let client = build(client_of(&server).spool(&folder.0));
     client.track(Event::new("u", "e"));
     client.close(Duration::ZERO).expect("nothing is lost");
     let mode = |path: &Path| path.metadata().expect("it is there").permissions().mode() & 0o777;
@@ -78,14 +78,14 @@ fn two_clients_share_a_folder_and_each_record_is_delivered_once() {
     server.set_unavailable(true);
     let clients = [
         build(offline(&server, &folder.0)),
-        build(spooling(&server, &folder.0)),
+        build(client_of(&server).spool(&folder.0)),
     ];
     for index in 0..100 {
         clients[index % 2].track(Event::new("u", "e").property("index", index));
     }
     clients[0].close(Duration::ZERO).expect("nothing is lost");
     server.set_unavailable(false);
-    let third = build(spooling(&server, &folder.0));
+    let third = build(client_of(&server).spool(&folder.0));
     clients[1].flush(LONG).expect("delivered");
     server.wait_for(100, LONG).expect("all");
     for client in [&clients[1], &third] {
@@ -122,7 +122,7 @@ fn a_spool_that_is_no_folder_is_refused_in_words() {
 fn a_close_without_time_finds_another_place_when_the_folder_is_gone() {
     let (server, folder) = (server(), Folder::new());
     server.set_unavailable(true);
-    let client = build(spooling(&server, &folder.0));
+    let client = build(client_of(&server).spool(&folder.0));
     client.track(Event::new("u", "e").property("index", 7));
     let start = Instant::now();
     while !folder.text().contains("index") {
@@ -134,7 +134,7 @@ fn a_close_without_time_finds_another_place_when_the_folder_is_gone() {
     assert_eq!(client.stats().left_in_spool, 1);
 
     server.set_unavailable(false);
-    let client = build(spooling(&server, &folder.0));
+    let client = build(client_of(&server).spool(&folder.0));
     client.close(LONG).expect("delivered");
     assert_eq!(indexes(&server), [7]);
 }
@@ -144,7 +144,8 @@ fn a_folder_that_is_removed_in_the_middle_of_a_delivery_doubles_none() {
     let (server, folder) = (server(), Folder::new());
     let (gate, transport) = Gate::new();
     let client = build(
-        spooling(&server, &folder.0)
+        client_of(&server)
+            .spool(&folder.0)
             .max_batch_size(5)
             .initial_backoff(NEVER)
             .max_backoff(NEVER)
@@ -166,7 +167,7 @@ fn a_folder_that_is_removed_in_the_middle_of_a_delivery_doubles_none() {
         (count, 20 - count, 0)
     );
 
-    let next = build(spooling(&server, &folder.0));
+    let next = build(client_of(&server).spool(&folder.0));
     next.close(LONG).expect("delivered");
     assert_eq!(indexes(&server), (count..20).collect::<Vec<_>>());
 }

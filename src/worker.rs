@@ -31,6 +31,7 @@ use crate::{
     accounting::{Accounting, Outcome, Unsettled},
     batch::{backoff::Backoff, size_limit::SizeLimit},
     catch_panic::{catch_panic, panic_point},
+    clock,
     control::{Control, WorkerHandle},
     drop_reason::DropReason,
     exchange::Exchange,
@@ -102,7 +103,7 @@ impl Worker {
         let accounting = || parts.accounting.clone();
         let spooler = spool
             .map(Spool::new)
-            .map(|spool| Spooler::new(accounting(), spool, Instant::now()));
+            .map(|spool| Spooler::new(accounting(), spool, clock::now()));
         let (seed, _) = uuid::Uuid::new_v4().as_u64_pair();
         Ok(Self {
             backoff: Backoff::new(settings.initial_backoff, settings.max_backoff, seed),
@@ -151,7 +152,7 @@ impl Worker {
             while let Ok(control) = self.control.try_recv() {
                 self.handle(control);
             }
-            let now = Instant::now();
+            let now = clock::now();
             self.answer_flushes(now);
             let view = self.publish_and_view(now);
             panic_point();
@@ -197,7 +198,7 @@ impl Worker {
                 }
                 self.schedule.close(deadline);
                 if let Some(spooler) = &mut self.spooler {
-                    spooler.scan_now(Instant::now());
+                    spooler.scan_now(clock::now());
                 }
             }
             Control::Completed(result) => {
@@ -210,12 +211,12 @@ impl Worker {
 
     /// A caller wants all records delivered.
     fn request_flush(&mut self) {
-        self.take(Instant::now());
+        self.take(clock::now());
         self.flush_requested = true;
         self.take_unspooled();
         self.spooler.iter_mut().for_each(Spooler::set_flush_target);
         self.schedule.skip_backoff_once();
-        self.blame.skip_once(Instant::now());
+        self.blame.skip_once(clock::now());
     }
 
     fn progress(
@@ -291,7 +292,7 @@ impl Worker {
 
     /// Leaves records on disk there, and drops all others: batched, in flight and in the channel.
     fn abandon(&mut self, reason: DropReason) {
-        self.take(Instant::now());
+        self.take(clock::now());
         let mut left = Unsettled::new(self.parts.accounting.clone());
         for mut batch in self.dispatcher.recall() {
             if let Some(records) = batch.delivery.take_all() {

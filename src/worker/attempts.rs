@@ -13,6 +13,7 @@ use crate::{
     accounting::{Outcome, Unsettled},
     batch::{BatchLimits, cost, delivery::Effect},
     catch_panic::panic_point,
+    clock,
     deadline::after,
     drop_reason::DropReason,
     record::Endpoint,
@@ -107,7 +108,7 @@ impl Worker {
             mut batch,
             began,
         } = flight;
-        let now = Instant::now();
+        let now = clock::now();
         let verdict = self.keep_spooled(&batch, verdict);
         self.has_failed = matches!(verdict, Verdict::Later { .. });
         if !self.has_failed {

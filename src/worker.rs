@@ -76,6 +76,15 @@ pub(crate) struct Worker {
     flush_requested: bool,
 }
 
+/// What follows a step of the worker.
+enum Ahead {
+    /// The next step.
+    Work,
+    /// The next message, or this instant if it comes earlier.
+    Wait(Option<Instant>),
+    End,
+}
+
 thread_local! {
     /// Dropped after the other thread-locals of the worker, because it is the first: a join after that takes no time.
     static RUNNING: Cell<Option<Sender<Infallible>>> = const { Cell::new(None) };
@@ -149,27 +158,37 @@ impl Worker {
 
     fn work(&mut self) {
         loop {
-            while let Ok(control) = self.control.try_recv() {
-                self.handle(control);
-            }
-            let now = clock::now();
-            self.answer_flushes(now);
-            let view = self.publish_and_view(now);
-            panic_point();
-            match self.schedule.next(now, view) {
-                Step::Take => self.take(now),
-                Step::Load { is_due } => self.load(is_due, now),
-                Step::ScanSpool => self
-                    .spooler
-                    .iter_mut()
-                    .for_each(|spooler| spooler.scan(now)),
-                Step::Attempt => self.attempt(now),
-                Step::GiveUp => self.give_up(now),
-                Step::Wait(until) => self.wait(until),
-                Step::Abandon | Step::End => return,
+            match self.step() {
+                Ahead::Work => {}
+                Ahead::Wait(until) => self.wait(until),
+                Ahead::End => return,
             }
             panic_point();
         }
+    }
+
+    /// Handles the messages that have arrived, and performs one step. Waits for no message and no instant.
+    fn step(&mut self) -> Ahead {
+        while let Ok(control) = self.control.try_recv() {
+            self.handle(control);
+        }
+        let now = clock::now();
+        self.answer_flushes(now);
+        let view = self.publish_and_view(now);
+        panic_point();
+        match self.schedule.next(now, view) {
+            Step::Take => self.take(now),
+            Step::Load { is_due } => self.load(is_due, now),
+            Step::ScanSpool => self
+                .spooler
+                .iter_mut()
+                .for_each(|spooler| spooler.scan(now)),
+            Step::Attempt => self.attempt(now),
+            Step::GiveUp => self.give_up(now),
+            Step::Wait(until) => return Ahead::Wait(until),
+            Step::Abandon | Step::End => return Ahead::End,
+        }
+        Ahead::Work
     }
 
     fn wait(&mut self, until: Option<Instant>) {

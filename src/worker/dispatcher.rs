@@ -49,7 +49,8 @@ struct Senders {
     threads: Vec<JoinHandle<()>>,
 }
 
-struct SendJob {
+/// A request to make.
+pub(super) struct SendJob {
     slot: usize,
     endpoint: Endpoint,
     records: usize,
@@ -77,9 +78,10 @@ impl Dispatcher {
         worker: &Arc<WorkerHandle>,
         max_concurrent_requests: usize,
     ) -> io::Result<Self> {
-        let (jobs, next) = unbounded();
+        let (mut dispatcher, next) = Self::over_channel(exchange, max_concurrent_requests);
         let spawn = |_| {
-            let (exchange, worker, next) = (exchange.clone(), worker.clone(), next.clone());
+            let exchange = dispatcher.exchange.clone();
+            let (worker, next) = (worker.clone(), next.clone());
             thread::Builder::new()
                 .name("trubrics-sender".into())
                 .spawn(move || send_all(&exchange, &worker, &next))
@@ -87,12 +89,28 @@ impl Dispatcher {
         let threads = (0..max_concurrent_requests)
             .map(spawn)
             .collect::<io::Result<_>>()?;
-        Ok(Self {
+        if let Some(senders) = &mut dispatcher.senders {
+            senders.threads = threads;
+        }
+        Ok(dispatcher)
+    }
+
+    /// Up to this many requests are in flight, and the owner of the channel makes them.
+    pub(super) fn over_channel(
+        exchange: Arc<Exchange>,
+        max_concurrent_requests: usize,
+    ) -> (Self, Receiver<SendJob>) {
+        let (jobs, next) = unbounded();
+        let dispatcher = Self {
             exchange,
             slots: (0..max_concurrent_requests).map(|_| None).collect(),
-            senders: Some(Senders { jobs, threads }),
+            senders: Some(Senders {
+                jobs,
+                threads: Vec::new(),
+            }),
             bodies: Vec::new(),
-        })
+        };
+        (dispatcher, next)
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -180,20 +198,27 @@ impl Dispatcher {
 fn send_all(exchange: &Exchange, worker: &WorkerHandle, jobs: &Receiver<SendJob>) {
     hooks::mark_worker_thread(exchange.client());
     for job in jobs {
+        worker.send(Control::Completed(job.run(exchange)));
+    }
+}
+
+impl SendJob {
+    /// Makes the request.
+    pub(super) fn run(self, exchange: &Exchange) -> SendResult {
         let attempt = || {
             exchange.attempt(Attempt {
-                endpoint: job.endpoint,
-                records: job.records,
-                body: &job.body,
-                deadline: job.deadline,
+                endpoint: self.endpoint,
+                records: self.records,
+                body: &self.body,
+                deadline: self.deadline,
             })
         };
         // Without a result, the worker would wait forever: a panic counts as a missing answer.
         let verdict = catch_panic(attempt).unwrap_or(Verdict::NO_ANSWER);
-        worker.send(Control::Completed(SendResult {
-            slot: job.slot,
+        SendResult {
+            slot: self.slot,
             verdict,
-            body: job.body,
-        }));
+            body: self.body,
+        }
     }
 }

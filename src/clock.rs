@@ -27,20 +27,62 @@ pub(crate) fn system_now() -> SystemTime {
 pub(crate) mod double {
     use std::{
         cell::Cell,
-        time::{Instant, SystemTime},
+        time::{Duration, Instant, SystemTime},
     };
 
     thread_local! {
         static TIME: Cell<Option<(Instant, SystemTime)>> = const { Cell::new(None) };
     }
 
-    /// Sets both clocks of this thread. They stand still until the next call.
-    pub(crate) fn set(instant: Instant, system: SystemTime) {
-        TIME.set(Some((instant, system)));
-    }
-
     pub(super) fn get() -> Option<(Instant, SystemTime)> {
         TIME.get()
+    }
+
+    /// While this exists, the clocks of its thread go on only as it says.
+    pub(crate) struct VirtualTime {
+        start: (Instant, SystemTime),
+    }
+
+    impl VirtualTime {
+        pub(crate) fn start() -> Self {
+            // A wall clock that is always the same makes a run repeatable.
+            let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+            let start = (Instant::now(), wall);
+            TIME.set(Some(start));
+            Self { start }
+        }
+
+        /// The time since the start.
+        pub(crate) fn elapsed(&self) -> Duration {
+            super::now().saturating_duration_since(self.start.0)
+        }
+
+        /// Sets both clocks to this time after the start.
+        pub(crate) fn set(&self, since: Duration) {
+            let (instant, system) = self.start;
+            TIME.set(Some((instant + since, system + since)));
+        }
+    }
+
+    impl Drop for VirtualTime {
+        fn drop(&mut self) {
+            TIME.set(None);
+        }
+    }
+
+    /// Runs `work`, whose time passes beside that of this thread. Returns when it ended.
+    pub(crate) fn beside<T>(work: impl FnOnce() -> T) -> (T, Instant) {
+        let began = TIME.get();
+        let result = work();
+        let ended = super::now();
+        TIME.set(began);
+        (result, ended)
+    }
+
+    /// Has the time of this thread pass, if a test sets it.
+    pub(crate) fn pass(time: Duration) {
+        let pass = |(instant, system): (Instant, SystemTime)| (instant + time, system + time);
+        TIME.set(TIME.get().map(pass));
     }
 }
 
@@ -51,14 +93,16 @@ mod tests {
 
     #[test]
     fn a_test_sets_the_time_of_its_own_thread_alone() {
-        let made_up = (
-            now() + Duration::from_secs(3_600),
-            SystemTime::UNIX_EPOCH + Duration::from_secs(1),
-        );
-        double::set(made_up.0, made_up.1);
-        assert_eq!((now(), system_now()), made_up);
-        let elsewhere = thread::spawn(|| (now(), system_now()));
-        let elsewhere = elsewhere.join().expect("no panic");
-        assert!(elsewhere.0 < made_up.0 && elsewhere.1 > made_up.1);
+        let hour = Duration::from_secs(3_600);
+        let time = double::VirtualTime::start();
+        time.set(hour);
+        assert_eq!(time.elapsed(), hour);
+        double::pass(hour);
+        assert_eq!(time.elapsed(), 2 * hour);
+        let (made_up, elsewhere) = (now(), thread::spawn(now).join());
+        assert!(made_up - elsewhere.expect("no panic") > hour);
+        let made_up = system_now();
+        drop(time);
+        assert_ne!(system_now(), made_up);
     }
 }

@@ -331,4 +331,6 @@ impl Worker {
 }
 
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;

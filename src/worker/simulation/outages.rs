@@ -1,0 +1,171 @@
+//! Outages in which the records are not at fault.
+
+use std::time::Duration;
+
+use super::{Answer, Query, Random, Rule, SECOND, Setup, Simulation, Traffic, clients, seeds};
+use crate::{batch::backoff::Backoff, defaults, record::Endpoint};
+
+/// How long an outage is simulated.
+const OUTAGE: Duration = Duration::from_secs(20 * 60);
+
+fn always(answer: Answer) -> Rule {
+    Box::new(move |_: &mut Query<'_>| answer.clone())
+}
+
+/// The requests of a client that knows nothing of blame: it tries its oldest batch after each delay, for both endpoints
+/// together, and once more when it gives the batch up. With several requests in flight, it tries as many batches.
+fn requests_without_blame(simulation: &Simulation, until: Duration) -> usize {
+    let setup = simulation.setup();
+    let calls = simulation.server.calls();
+    let give_up_after = match setup.has_spool {
+        true => Duration::MAX,
+        false => defaults::GIVE_UP_AFTER,
+    };
+    let mut backoff = Backoff::new(defaults::INITIAL_BACKOFF, defaults::MAX_BACKOFF, setup.seed);
+    let mut random = Random::new(setup.seed);
+    let (mut requests, mut now, mut first_failure) = (0, calls[0].at, None);
+    while now < until {
+        requests += 1;
+        now += match calls[0].answer {
+            Answer::Silence => defaults::REQUEST_TIMEOUT,
+            _ => Duration::from_millis(20 + random.below(60)),
+        };
+        let began = *first_failure.get_or_insert(now);
+        let delay = backoff.next_delay();
+        match give_up_after
+            .checked_sub(now - began)
+            .filter(|left| !left.is_zero())
+        {
+            Some(left) => now += delay.min(left),
+            None => {
+                first_failure = None;
+                now += delay;
+            }
+        }
+    }
+    requests * setup.requests
+}
+
+/// Tracks a thousand records of both endpoints while the outage goes on.
+fn run(setup: Setup, answer: &Answer) -> (usize, usize) {
+    let mut simulation = Simulation::new(setup, always(answer.clone()));
+    for round in 0..50 {
+        for index in 0..20 {
+            let endpoint = match (round + index) % 3 == 0 {
+                true => Endpoint::LlmEvents,
+                false => Endpoint::Events,
+            };
+            simulation.track(endpoint, 10);
+        }
+        simulation.run_for(SECOND);
+    }
+    simulation.run_until(OUTAGE);
+    let calls = simulation.server.calls();
+    let calls = calls.iter().filter(|call| call.at < OUTAGE).count();
+    (calls, requests_without_blame(&simulation, OUTAGE))
+}
+
+#[test]
+fn a_plain_outage_costs_no_more_requests_than_without_blame() {
+    for answer in [
+        Answer::Status(503),
+        Answer::Closed,
+        Answer::Silence,
+        Answer::Refused,
+    ] {
+        for kind in 0..4 {
+            let (mut with, mut without) = (0, 0);
+            for mut setup in seeds().filter_map(|seed| clients(seed).nth(kind)) {
+                setup.max_age = defaults::SPOOL_MAX_AGE;
+                let (ours, plain) = run(setup, &answer);
+                assert!(
+                    ours <= plain,
+                    "{setup:?} {answer:?}: {ours} requests, {plain} without blame"
+                );
+                with += ours;
+                without += plain;
+            }
+            println!("{answer:?}, kind {kind}: {with} requests, {without} without blame");
+        }
+    }
+}
+
+/// Tracks records for 15 s, and returns the number of requests until all are delivered.
+fn requests_for(setup: Setup, traffic: Traffic, rule: Rule, limit: Duration) -> Simulation {
+    let context = format!("{setup:?} {traffic:?}");
+    let mut simulation = Simulation::new(setup, rule);
+    traffic.track(&mut simulation, |_, _| {});
+    let is_open = |simulation: &Simulation| simulation.stats().pending > 0;
+    let is_done = simulation.run_while(limit, is_open);
+    assert!(is_done, "{context}: {:?}", simulation.stats());
+    assert_eq!(simulation.drops(), [], "{context}");
+    assert_eq!(
+        simulation.server.accepted().len(),
+        traffic.len() as usize,
+        "{context}"
+    );
+    simulation
+}
+
+#[test]
+fn a_server_that_fails_half_of_the_time_gets_everything() {
+    for traffic in Traffic::ALL {
+        for kind in 0..4 {
+            let mut worst = (0, 0, Duration::ZERO);
+            for setup in seeds().filter_map(|seed| clients(seed).nth(kind)) {
+                let fails = |query: &mut Query<'_>| match query.random.percent(50) {
+                    true => Answer::Status(503),
+                    false => Answer::Status(200),
+                };
+                let simulation = requests_for(setup, traffic, Box::new(fails), 300 * SECOND);
+                let all = requests_for(setup, traffic, always(Answer::Status(200)), 60 * SECOND);
+                worst.0 = worst.0.max(simulation.server.len());
+                worst.1 = worst.1.max(all.server.len());
+                worst.2 = worst.2.max(simulation.now());
+            }
+            println!("half, {traffic:?}, kind {kind}: {worst:?}");
+        }
+    }
+}
+
+#[test]
+fn a_server_that_dies_slowly_and_recovers_gets_everything() {
+    for traffic in Traffic::ALL {
+        for kind in 0..4 {
+            let mut worst = (0, 0, Duration::ZERO);
+            for setup in seeds().filter_map(|seed| clients(seed).nth(kind)) {
+                let dies = |query: &mut Query<'_>| match query.at.as_secs() {
+                    200.. => Answer::Status(200),
+                    60.. => Answer::Silence,
+                    seconds if query.random.percent(seconds * 100 / 15) => Answer::Silence,
+                    _ => Answer::Status(200),
+                };
+                let simulation = requests_for(setup, traffic, Box::new(dies), 300 * SECOND);
+                let calls = simulation.server.calls();
+                let dead = calls
+                    .iter()
+                    .filter(|call| (60..200).contains(&call.at.as_secs()));
+                let after = calls.iter().filter(|call| call.at.as_secs() >= 200);
+                worst.0 = worst.0.max(dead.count());
+                worst.1 = worst.1.max(after.count());
+                worst.2 = worst.2.max(simulation.now());
+            }
+            println!("slow death, {traffic:?}, kind {kind}: {worst:?}");
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    for setup in clients(7) {
+        let run = || {
+            let fails = |query: &mut Query<'_>| match query.random.percent(50) {
+                true => Answer::Status(503),
+                false => Answer::Status(200),
+            };
+            let simulation = requests_for(setup, Traffic::Both, Box::new(fails), 300 * SECOND);
+            simulation.server.calls()
+        };
+        assert_eq!(run(), run(), "{setup:?}");
+    }
+}

@@ -1,0 +1,189 @@
+//! Servers that fail because of a record.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use super::{
+    Answer, Ledger, Query, Random, Rule, SECOND, Setup, Simulation, Traffic, clients,
+    ledger::assert_order, seeds,
+};
+use crate::DropReason;
+
+/// How a server fails because of a record.
+#[derive(Debug, Clone)]
+pub(super) enum Fault {
+    Answers(Answer),
+    /// The server breaks down, and is back after this time.
+    EndsFor(Duration),
+}
+
+impl Fault {
+    pub(super) fn rule(self, bad: BTreeSet<u32>) -> Rule {
+        let mut absent_until = Duration::ZERO;
+        Box::new(move |query: &mut Query<'_>| {
+            let is_bad = query.records.iter().any(|record| bad.contains(record));
+            match &self {
+                _ if query.at < absent_until => Answer::Refused,
+                _ if !is_bad => Answer::Status(200),
+                Self::Answers(answer) => answer.clone(),
+                Self::EndsFor(time) => {
+                    absent_until = query.at + *time;
+                    Answer::Reset
+                }
+            }
+        })
+    }
+
+    /// The status that the program is shown for a record that is given up.
+    fn status(&self) -> Option<u16> {
+        match self {
+            Self::Answers(Answer::Status(status)) => Some(*status),
+            _ => None,
+        }
+    }
+}
+
+/// A status that says nothing about the records.
+const FAILS: Fault = Fault::Answers(Answer::Status(500));
+
+/// Which records are bad.
+#[derive(Debug, Clone, Copy)]
+enum Bad {
+    One,
+    /// Two, in different batches.
+    Apart,
+    /// Two, in the same batch.
+    Together,
+    /// Five, anywhere.
+    Five,
+}
+
+impl Bad {
+    fn choose(self, traffic: Traffic, seed: u64) -> BTreeSet<u32> {
+        let random = &mut Random::new(seed);
+        match self {
+            Self::One => traffic.choose_bad(1, 1, random),
+            Self::Apart => traffic.choose_bad(2, 200, random),
+            Self::Together => traffic.choose_bad(2, 1, random),
+            Self::Five => traffic.choose_bad(5, 1, random),
+        }
+    }
+}
+
+/// How many requests a server needs that accepts everything.
+fn accepted_by_all(setup: Setup, traffic: Traffic) -> usize {
+    let mut simulation = Simulation::new(setup, Box::new(|_| Answer::Status(200)));
+    traffic.track(&mut simulation, |_, _| {});
+    assert!(simulation.run_while(60 * SECOND, |simulation| simulation.stats().pending > 0));
+    simulation.server.len()
+}
+
+/// Runs one client against a server with this fault. Checks that all other records are delivered, in order, and how the
+/// bad ones end.
+fn run(setup: Setup, traffic: Traffic, bad: Bad, fault: &Fault) -> Ledger {
+    let bad = bad.choose(traffic, setup.seed);
+    let context = format!("{setup:?} {traffic:?} {fault:?} {bad:?}");
+    let needed = accepted_by_all(setup, traffic);
+    let mut simulation = Simulation::new(setup, fault.clone().rule(bad.clone()));
+    traffic.track(&mut simulation, |_, _| {});
+    let tracked_at = simulation.now();
+    let good = u64::from(traffic.len()) - bad.len() as u64;
+    let is_open = |simulation: &Simulation| simulation.stats().delivered < good;
+    let is_done = simulation.run_while(280 * SECOND, is_open);
+    if !is_done {
+        for call in simulation.server.calls() {
+            println!("{call:?}");
+        }
+    }
+    assert!(is_done, "{context}: {:?}", simulation.stats());
+    let late = simulation.now() - tracked_at;
+    let calls = simulation.server.calls();
+    let has_good = |records: &[u32]| records.iter().any(|record| !bad.contains(record));
+    let (accepted, failed): (Vec<_>, Vec<_>) = calls.iter().partition(|call| call.answer.accepts());
+    let ledger = Ledger {
+        failed: failed.iter().filter(|call| has_good(&call.records)).count(),
+        split: accepted.len().saturating_sub(needed),
+        late,
+    };
+    assert_ends_alone(&mut simulation, &bad, fault, &context);
+    if setup.requests == 1 {
+        assert_order(&simulation.server.calls(), &context);
+    }
+    ledger
+}
+
+/// Checks that each bad record waits until it is too old, and is then dropped alone, with the status of the server.
+pub(super) fn assert_ends_alone(
+    simulation: &mut Simulation,
+    bad: &BTreeSet<u32>,
+    fault: &Fault,
+    context: &str,
+) {
+    let setup = simulation.setup();
+    let (limit, reason) = match setup.has_spool {
+        true => (setup.max_age, DropReason::Expired),
+        false => (330 * SECOND, DropReason::GaveUp),
+    };
+    let is_open = |simulation: &Simulation| simulation.drops().len() < bad.len();
+    let is_done = simulation.run_while(limit + 60 * SECOND, is_open);
+    assert!(is_done, "{context}: {:?}", simulation.stats());
+    assert_eq!(simulation.stats().pending, 0, "{context}");
+    let mut dropped = BTreeSet::new();
+    for drop in simulation.drops() {
+        let is_alone = drop.records.len() == 1;
+        let end = (drop.reason, drop.status, is_alone);
+        assert_eq!(end, (reason, fault.status(), true), "{context}: {drop:?}");
+        dropped.extend(drop.records);
+    }
+    assert_eq!(&dropped, bad, "{context}");
+}
+
+/// Runs with all kinds of clients and traffic, and returns the highest figures.
+fn run_all(name: &str, bad: Bad, fault: &Fault) -> Ledger {
+    let traffic: &[_] = match bad {
+        Bad::One => &Traffic::ALL,
+        Bad::Apart => &[Traffic::Events, Traffic::Both, Traffic::Burst],
+        Bad::Together => &[Traffic::OneBatch],
+        Bad::Five => &[
+            Traffic::Events,
+            Traffic::Both,
+            Traffic::OneBatch,
+            Traffic::Burst,
+        ],
+    };
+    let mut worst = Ledger::default();
+    for traffic in traffic {
+        for setup in seeds().flat_map(clients) {
+            worst = worst.max(run(setup, *traffic, bad, fault));
+        }
+    }
+    println!("{name}: {worst:?}");
+    worst
+}
+
+#[test]
+fn a_record_that_the_server_cannot_take_ends_alone() {
+    let worst = run_all("500 for one record", Bad::One, &FAILS);
+    assert!(worst.failed <= 16 && worst.split <= 8, "{worst:?}");
+}
+
+#[test]
+fn two_bad_records_in_different_batches_end_alone() {
+    let worst = run_all("500 for two records", Bad::Apart, &FAILS);
+    assert!(worst.failed <= 32 && worst.split <= 16, "{worst:?}");
+}
+
+#[test]
+fn a_record_that_ends_the_connection_ends_alone() {
+    for answer in [Answer::Closed, Answer::Reset] {
+        let name = format!("{answer:?} for one record");
+        let worst = run_all(&name, Bad::One, &Fault::Answers(answer));
+        assert!(worst.failed <= 16 && worst.split <= 8, "{worst:?}");
+    }
+}
+
+#[test]
+fn a_record_that_takes_too_long_ends_alone() {
+    let fault = Fault::Answers(Answer::Silence);
+    let worst = run_all("silence for one record", Bad::One, &fault);
+    assert!(worst.failed <= 16, "{worst:?}");
+}

@@ -64,8 +64,8 @@ pub(crate) struct Worker {
     batched_bytes: usize,
     queues: [EndpointQueue; Endpoint::ALL.len()],
     next_endpoint: Endpoint,
-    /// The last request that was answered failed.
-    has_failed: bool,
+    /// When the last request failed, if none has been accepted since.
+    failed_at: Option<Instant>,
     dispatcher: Dispatcher,
     schedule: Schedule,
     backoff: Backoff,
@@ -124,7 +124,7 @@ impl Worker {
             batched_bytes: 0,
             queues: Endpoint::ALL.map(|_| EndpointQueue::new(accounting())),
             next_endpoint: Endpoint::Events,
-            has_failed: false,
+            failed_at: None,
             dispatcher,
             schedule,
             flush_waiters: FlushWaiters::default(),
@@ -264,13 +264,20 @@ impl Worker {
             batched: self.queues.iter().any(EndpointQueue::has_work),
             resting_until: self.resting_until(now),
             in_flight: !self.dispatcher.is_idle(),
-            has_slot: !self.dispatcher.is_full(),
+            has_slot: self.has_slot(),
             give_up_at: retrying.filter_map(|batch| self.give_up_at(batch)).min(),
             spool: self
                 .spooler
                 .as_ref()
                 .map(|spooler| spooler.view(self.flush_requested, self.batched_bytes)),
         }
+    }
+
+    /// Whether one more request may be in flight. After a failure only one is, until one is accepted: if several fail
+    /// together, it is not known which of their batches is the cause.
+    fn has_slot(&self) -> bool {
+        let is_probing = |failed_at| self.dispatcher.has_begun_since(failed_at);
+        !self.dispatcher.is_full() && !self.failed_at.is_some_and(is_probing)
     }
 
     /// When the first of the batches may be sent that all wait for delays of their own. None if one may be sent now.

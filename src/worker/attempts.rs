@@ -42,7 +42,7 @@ impl Worker {
         };
         let (next, other) = (self.next_endpoint, self.next_endpoint.other());
         let is_other_better =
-            self.has_failed && self.blame.failures(other) < self.blame.failures(next);
+            self.failed_at.is_some() && self.blame.failures(other) < self.blame.failures(next);
         match is_ready(other) && (is_other_better || !is_ready(next)) {
             true => other,
             false => next,
@@ -110,8 +110,9 @@ impl Worker {
         } = flight;
         let now = clock::now();
         let verdict = self.keep_spooled(&batch, verdict);
-        self.has_failed = matches!(verdict, Verdict::Later { .. });
-        if !self.has_failed {
+        let has_failed = matches!(verdict, Verdict::Later { .. });
+        self.failed_at = has_failed.then_some(now);
+        if !has_failed {
             self.backoff.reset();
             self.schedule.succeeded();
             self.blame.succeeded(endpoint);
@@ -124,7 +125,7 @@ impl Worker {
             .apply(verdict, now, self.give_up_after(&batch));
         let mut scope = Scope::Host;
         let mut half = None;
-        if self.has_failed {
+        if has_failed {
             let records = batch.records();
             let failures = &mut batch.failures;
             scope = self

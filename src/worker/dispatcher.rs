@@ -121,6 +121,12 @@ impl Dispatcher {
         self.slots.iter().all(Option::is_none)
     }
 
+    /// Whether a request is in flight that began then or later.
+    pub(super) fn has_begun_since(&self, since: Instant) -> bool {
+        let mut flights = self.slots.iter().flatten();
+        flights.any(|flight| flight.began >= since)
+    }
+
     /// Makes one attempt of the batch. If a sender thread makes it, the result arrives as [`Control::Completed`].
     pub(super) fn attempt(&mut self, flight: InFlight, deadline: Instant) -> Option<Completed> {
         let mut body = self.bodies.pop().unwrap_or_default();

@@ -13,7 +13,7 @@ fn always(answer: Answer) -> Rule {
 }
 
 /// The requests of a client that knows nothing of blame: it tries its oldest batch after each delay, for both endpoints
-/// together, and once more when it gives the batch up. With several requests in flight, it tries as many batches.
+/// together, and once more when it gives the batch up.
 fn requests_without_blame(simulation: &Simulation, until: Duration) -> usize {
     let setup = simulation.setup();
     let calls = simulation.server.calls();
@@ -43,7 +43,7 @@ fn requests_without_blame(simulation: &Simulation, until: Duration) -> usize {
             }
         }
     }
-    requests * setup.requests
+    requests
 }
 
 /// Tracks a thousand records of both endpoints while the outage goes on.
@@ -78,9 +78,11 @@ fn a_plain_outage_costs_no_more_requests_than_without_blame() {
             for mut setup in seeds().filter_map(|seed| clients(seed).nth(kind)) {
                 setup.max_age = defaults::SPOOL_MAX_AGE;
                 let (ours, plain) = run(setup, &answer);
+                // The first requests fail together, and the last delay may be cut by a moment.
+                let allowed = plain + setup.requests;
                 assert!(
-                    ours <= plain,
-                    "{setup:?} {answer:?}: {ours} requests, {plain} without blame"
+                    ours <= allowed,
+                    "{setup:?} {answer:?}: {ours} requests, {plain} without"
                 );
                 with += ours;
                 without += plain;

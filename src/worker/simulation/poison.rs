@@ -182,6 +182,13 @@ fn a_record_that_ends_the_connection_ends_alone() {
 }
 
 #[test]
+fn a_record_that_breaks_the_server_down_ends_alone() {
+    let fault = Fault::EndsFor(2 * SECOND);
+    let worst = run_all("a break-down for one record", Bad::One, &fault);
+    assert!(worst.failed <= 60, "{worst:?}");
+}
+
+#[test]
 fn a_record_that_takes_too_long_ends_alone() {
     let fault = Fault::Answers(Answer::Silence);
     let worst = run_all("silence for one record", Bad::One, &fault);

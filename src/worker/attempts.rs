@@ -6,7 +6,7 @@ use super::{
     Worker,
     blame::{Scope, may_be_narrow},
     dispatcher::{Completed, InFlight},
-    endpoint_queue::Batch,
+    endpoint_queue::{Batch, EndpointQueue},
     spooler::entries,
 };
 use crate::{
@@ -22,6 +22,12 @@ use crate::{
 
 /// A batch that failed this often is split, if nothing else can be sent to gather evidence from.
 const FAILURES_BEFORE_SPLIT: u32 = 3;
+
+/// The same for a half of such a batch.
+const FAILURES_OF_HALF: u32 = 2;
+
+/// No half is split in this way while so many batches wait: after an outage, each costs a request.
+const MAX_HALVES: usize = 16;
 
 /// How long records in the spool wait after the server refused the request.
 const REFUSED_RETRY: Duration = Duration::from_secs(5 * 60);
@@ -155,10 +161,7 @@ impl Worker {
         may_be_narrow: bool,
         now: Instant,
     ) -> Option<Batch> {
-        let lacks_evidence = may_be_narrow
-            && scope != Scope::Batch
-            && !batch.failures.is_suspect()
-            && self.lacks_evidence(batch);
+        let lacks_evidence = may_be_narrow && scope != Scope::Batch && self.lacks_evidence(batch);
         if (scope == Scope::Batch || lacks_evidence)
             && let Some(half) = batch.split()
         {
@@ -174,16 +177,22 @@ impl Worker {
 
     /// Whether all batches have failed so often that there is nothing else to gather evidence from.
     fn lacks_evidence(&self, batch: &Batch) -> bool {
-        let has_failed = |batch: &Batch| batch.failures.in_a_row() >= FAILURES_BEFORE_SPLIT;
-        has_failed(batch)
+        let others = || self.queues.iter().flat_map(EndpointQueue::retrying);
+        let (failures, has_failed_enough) = (batch.failures.in_a_row(), |batch: &Batch| {
+            batch.failures.in_a_row() >= FAILURES_BEFORE_SPLIT
+        });
+        let may_split = match batch.failures.is_suspect() {
+            true => failures >= FAILURES_OF_HALF && others().count() < MAX_HALVES,
+            false => has_failed_enough(batch),
+        };
+        let has_failed = |batch: &Batch| {
+            has_failed_enough(batch) || batch.failures.is_suspect() && batch.failures.in_a_row() > 0
+        };
+        may_split
             && self.dispatcher.is_idle()
             && self.loadable().is_none()
-            && self.queues.iter().all(|queue| {
-                !queue.has_waiting()
-                    && queue
-                        .retrying()
-                        .all(|batch| has_failed(batch) || batch.failures.is_suspect())
-            })
+            && !self.queues.iter().any(EndpointQueue::has_waiting)
+            && others().all(has_failed)
     }
 
     /// The bounds of a request to this endpoint.

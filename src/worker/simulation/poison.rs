@@ -173,6 +173,18 @@ fn two_bad_records_in_different_batches_end_alone() {
 }
 
 #[test]
+fn two_bad_records_of_the_only_batch_end_alone() {
+    let worst = run_all("500 for two of 20 records", Bad::Together, &FAILS);
+    assert!(worst.failed <= 32 && worst.split <= 16, "{worst:?}");
+}
+
+#[test]
+fn five_bad_records_anywhere_end_alone() {
+    let worst = run_all("500 for five records", Bad::Five, &FAILS);
+    assert!(worst.failed <= 80 && worst.split <= 40, "{worst:?}");
+}
+
+#[test]
 fn a_record_that_ends_the_connection_ends_alone() {
     for answer in [Answer::Closed, Answer::Reset] {
         let name = format!("{answer:?} for one record");

@@ -10,12 +10,13 @@ mod random;
 mod server;
 mod traffic;
 
+mod batches;
 mod outages;
 mod poison;
 mod restarts;
 
 use self::{
-    harness::{Drops, Setup, Simulation},
+    harness::{Setup, Simulation},
     ledger::Ledger,
     random::Random,
     server::{Answer, Call, Query, Rule},
@@ -29,7 +30,7 @@ const SECOND: Duration = Duration::from_secs(1);
 fn seeds() -> Range<u64> {
     let seeds = env::var("TRUBRICS_SIMULATION_SEEDS").ok();
     let count = seeds.and_then(|seeds| seeds.parse().ok());
-    0..count.unwrap_or(4)
+    0..count.unwrap_or(2)
 }
 
 /// In memory and with a spool, with one request and several in flight.

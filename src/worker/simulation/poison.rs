@@ -79,21 +79,15 @@ fn accepted_by_all(setup: Setup, traffic: Traffic) -> usize {
 
 /// Runs one client against a server with this fault. Checks that all other records are delivered, in order, and how the
 /// bad ones end.
-fn run(setup: Setup, traffic: Traffic, bad: Bad, fault: &Fault) -> Ledger {
+fn run(setup: Setup, traffic: Traffic, bad: Bad, fault: &Fault, needed: usize) -> Ledger {
     let bad = bad.choose(traffic, setup.seed);
     let context = format!("{setup:?} {traffic:?} {fault:?} {bad:?}");
-    let needed = accepted_by_all(setup, traffic);
     let mut simulation = Simulation::new(setup, fault.clone().rule(bad.clone()));
     traffic.track(&mut simulation, |_, _| {});
     let tracked_at = simulation.now();
     let good = u64::from(traffic.len()) - bad.len() as u64;
     let is_open = |simulation: &Simulation| simulation.stats().delivered < good;
     let is_done = simulation.run_while(280 * SECOND, is_open);
-    if !is_done {
-        for call in simulation.server.calls() {
-            println!("{call:?}");
-        }
-    }
     assert!(is_done, "{context}: {:?}", simulation.stats());
     let late = simulation.now() - tracked_at;
     let calls = simulation.server.calls();
@@ -124,7 +118,7 @@ pub(super) fn assert_ends_alone(
         false => (330 * SECOND, DropReason::GaveUp),
     };
     let is_open = |simulation: &Simulation| simulation.drops().len() < bad.len();
-    let is_done = simulation.run_while(limit + 60 * SECOND, is_open);
+    let is_done = simulation.run_while(limit + 300 * SECOND, is_open);
     assert!(is_done, "{context}: {:?}", simulation.stats());
     assert_eq!(simulation.stats().pending, 0, "{context}");
     let mut dropped = BTreeSet::new();
@@ -135,6 +129,17 @@ pub(super) fn assert_ends_alone(
         dropped.extend(drop.records);
     }
     assert_eq!(&dropped, bad, "{context}");
+}
+
+/// Runs with all kinds of clients.
+fn run_seeds(traffic: Traffic, bad: Bad, fault: &Fault) -> Vec<Ledger> {
+    let mut ledgers = Vec::new();
+    for (kind, client) in clients(0).enumerate() {
+        let needed = accepted_by_all(client, traffic);
+        let setups = seeds().filter_map(|seed| clients(seed).nth(kind));
+        ledgers.extend(setups.map(|setup| run(setup, traffic, bad, fault, needed)));
+    }
+    ledgers
 }
 
 /// Runs with all kinds of clients and traffic, and returns the highest figures.
@@ -150,12 +155,10 @@ fn run_all(name: &str, bad: Bad, fault: &Fault) -> Ledger {
             Traffic::Burst,
         ],
     };
-    let mut worst = Ledger::default();
-    for traffic in traffic {
-        for setup in seeds().flat_map(clients) {
-            worst = worst.max(run(setup, *traffic, bad, fault));
-        }
-    }
+    let ledgers = traffic
+        .iter()
+        .flat_map(|traffic| run_seeds(*traffic, bad, fault));
+    let worst = ledgers.fold(Ledger::default(), Ledger::max);
     println!("{name}: {worst:?}");
     worst
 }
@@ -163,7 +166,21 @@ fn run_all(name: &str, bad: Bad, fault: &Fault) -> Ledger {
 #[test]
 fn a_record_that_the_server_cannot_take_ends_alone() {
     let worst = run_all("500 for one record", Bad::One, &FAILS);
-    assert!(worst.failed <= 16 && worst.split <= 8, "{worst:?}");
+    assert!(worst.failed <= 15 && worst.split <= 6, "{worst:?}");
+}
+
+/// The figures of the guide.
+#[test]
+fn one_bad_record_costs_few_requests_beside_the_others() {
+    for (traffic, bound) in [(Traffic::OneBatch, 15), (Traffic::Burst, 21)] {
+        let ledgers = run_seeds(traffic, Bad::One, &FAILS);
+        let most = ledgers
+            .iter()
+            .map(|ledger| ledger.failed + ledger.split)
+            .max();
+        println!("500 for one record, {traffic:?}: {most:?} requests beside the others");
+        assert!(most <= Some(bound), "{traffic:?}: {most:?}");
+    }
 }
 
 #[test]

@@ -19,7 +19,6 @@ use std::{
             Ordering::{Relaxed, SeqCst},
         },
     },
-    time::Instant,
 };
 
 use log::{error, warn};
@@ -30,6 +29,7 @@ pub(crate) use self::{
 };
 use self::{counters::Counters, episode::Episode, outage::Outage};
 use crate::{
+    clock,
     drop_reason::DropReason,
     hooks::{self, ClientId, Dropped, OnDrop},
     logging::{TARGET, logging},
@@ -62,7 +62,7 @@ impl Accounting {
             budget,
             counters: Counters::default(),
             on_drop,
-            drops: Episode::new(Instant::now()),
+            drops: Episode::new(clock::now()),
             is_key_refused: AtomicBool::new(false),
             outage: Mutex::default(),
         }
@@ -137,7 +137,7 @@ impl Accounting {
 
     /// An attempt failed for this cause, and may succeed later. An outage is logged once it has lasted a while.
     pub(crate) fn attempt_failed(&self, cause: &str) {
-        let lasted = self.outage().failed(Instant::now(), cause.to_owned());
+        let lasted = self.outage().failed(clock::now(), cause.to_owned());
         if let Some(lasted) = lasted {
             let (seconds, pending) = (lasted.as_secs(), self.pending());
             logging(
@@ -148,7 +148,7 @@ impl Accounting {
 
     /// An attempt succeeded. The end of an outage that was logged is logged too.
     pub(crate) fn attempt_succeeded(&self) {
-        let lasted = self.outage().succeeded(Instant::now());
+        let lasted = self.outage().succeeded(clock::now());
         if let Some(lasted) = lasted {
             let (seconds, pending) = (lasted.as_secs(), self.pending());
             logging(
@@ -194,7 +194,7 @@ impl Accounting {
     fn deliver(&self, records: u64) {
         self.counters.count_delivered(records);
         self.is_key_refused.store(false, Relaxed);
-        self.log_total(self.drops.end_if_quiet(Instant::now()));
+        self.log_total(self.drops.end_if_quiet(clock::now()));
     }
 
     fn drop_records(
@@ -207,7 +207,7 @@ impl Accounting {
         if count == 0 {
             return;
         }
-        let is_first = self.drops.add(Instant::now(), || self.dropped());
+        let is_first = self.drops.add(clock::now(), || self.dropped());
         self.counters.count_dropped(reason, count);
         self.log_drop(reason, refusal, is_first);
         if let Some(hook) = &self.on_drop {

@@ -12,6 +12,7 @@ use log::{Level, debug, log_enabled};
 use crate::{
     accounting::Accounting,
     catch_panic::catch_panic,
+    clock,
     error::{DeliveryError, DeliveryErrorKind},
     hooks::{self, ClientId},
     logging::{TARGET, logging},
@@ -137,7 +138,7 @@ impl Exchange {
             body,
             deadline,
         } = attempt;
-        let start = Instant::now();
+        let start = clock::now();
         let request = Request::new(&self.urls[*endpoint as usize], body)
             .with_api_key(&self.api_key)
             .with_deadline(*deadline);
@@ -149,8 +150,8 @@ impl Exchange {
                     Ok(answer) => format!("status {}", answer.status()),
                     Err(error) => error.cause_text(),
                 };
-                let (path, bytes, time) =
-                    (endpoint.path(), body.len(), start.elapsed().as_millis());
+                let time = clock::now().saturating_duration_since(start).as_millis();
+                let (path, bytes) = (endpoint.path(), body.len());
                 debug!(target: TARGET, "{path} (records: {records}, bytes: {bytes}): {outcome} after {time} ms");
             }
         });
@@ -174,7 +175,7 @@ impl Exchange {
 /// How much of the body was sent in a request that failed before this deadline, or at it.
 fn body_sent(error: &TransportError, deadline: Instant) -> BodySent {
     let kind = error.io_kind();
-    let is_late = kind == Some(ErrorKind::TimedOut) || Instant::now() >= deadline;
+    let is_late = kind == Some(ErrorKind::TimedOut) || clock::now() >= deadline;
     match error.was_sending_body() {
         true if is_late => BodySent::TimedOut,
         true => BodySent::Lost,

@@ -1,9 +1,10 @@
 //! The callers' side of the queue: `before_send`, content rules, check, encode, queue.
 
-use std::{sync::Arc, time::SystemTime};
+use std::sync::Arc;
 
 use crate::{
     accounting::Accounting,
+    clock,
     content::ContentRules,
     control::WorkerHandle,
     drop_reason::DropReason,
@@ -154,7 +155,7 @@ impl Intake {
 
     /// The record as it is sent; none if the program's own redaction failed.
     fn encode(&self, record: &Record) -> Result<Option<Encoded>, EventError> {
-        let now = SystemTime::now();
+        let now = clock::system_now();
         let encoded = match &self.content {
             None => record.encode(&self.defaults, now)?,
             Some(rules) => match rules.apply(self.client, record) {

@@ -90,6 +90,7 @@ mod worker;
 
 mod anonymous_id;
 mod catch_panic;
+mod clock;
 mod deadline;
 mod debug_transport;
 mod drop_reason;

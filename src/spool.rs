@@ -64,6 +64,9 @@ pub(crate) use self::{
 };
 use crate::record::Encoded;
 
+#[cfg(test)]
+pub(crate) use self::disk::double::MemoryDisk;
+
 pub(crate) struct Spool {
     settings: SpoolSettings,
     /// The folder of the project.
@@ -129,6 +132,11 @@ impl Spool {
     /// Does not touch the disk.
     pub(crate) fn new(settings: SpoolSettings) -> Self {
         Self::on_disk(settings, Box::new(FileSystem::default()))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn in_memory(settings: SpoolSettings, disk: &MemoryDisk) -> Self {
+        Self::on_disk(settings, Box::new(disk.clone()))
     }
 
     fn on_disk(settings: SpoolSettings, disk: Box<dyn Disk>) -> Self {

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::defaults;
+use crate::{clock, defaults};
 
 /// Sends a request to the server and returns its response.
 ///
@@ -151,7 +151,7 @@ impl<'a> Request<'a> {
             url,
             api_key: "",
             body,
-            deadline: Instant::now() + defaults::REQUEST_TIMEOUT,
+            deadline: clock::now() + defaults::REQUEST_TIMEOUT,
         }
     }
 
@@ -198,7 +198,7 @@ impl<'a> Request<'a> {
 
     /// Returns the time until the [`deadline`](Self::deadline), or zero when it has passed.
     pub fn timeout(&self) -> Duration {
-        self.deadline.saturating_duration_since(Instant::now())
+        self.deadline.saturating_duration_since(clock::now())
     }
 }
 

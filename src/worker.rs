@@ -29,6 +29,7 @@ use crate::{
     accounting::{Accounting, Outcome, Unsettled},
     batch::{backoff::Backoff, blame::Blame, size_limit::SizeLimit},
     catch_panic::{catch_panic, panic_point},
+    clock,
     control::{Control, WorkerHandle},
     drop_reason::DropReason,
     exchange::Exchange,
@@ -61,8 +62,8 @@ pub(crate) struct Worker {
     batched_bytes: usize,
     queues: [EndpointQueue; Endpoint::ALL.len()],
     next_endpoint: Endpoint,
-    /// The last request that was answered failed.
-    has_failed: bool,
+    /// When the last request failed, if none has been accepted since.
+    failed_at: Option<Instant>,
     dispatcher: Dispatcher,
     schedule: Schedule,
     backoff: Backoff,
@@ -71,6 +72,15 @@ pub(crate) struct Worker {
     spooler: Option<Spooler>,
     /// A flush waits for this client's records in the spool, however few they are.
     flush_requested: bool,
+}
+
+/// What follows a step of the worker.
+enum Ahead {
+    /// The next step.
+    Work,
+    /// The next message, or this instant if it comes earlier.
+    Wait(Option<Instant>),
+    End,
 }
 
 thread_local! {
@@ -100,7 +110,7 @@ impl Worker {
         let accounting = || parts.accounting.clone();
         let spooler = spool
             .map(Spool::new)
-            .map(|spool| Spooler::new(accounting(), spool, Instant::now()));
+            .map(|spool| Spooler::new(accounting(), spool, clock::now()));
         let (seed, _) = uuid::Uuid::new_v4().as_u64_pair();
         Ok(Self {
             backoff: Backoff::new(settings.initial_backoff, settings.max_backoff, seed),
@@ -112,7 +122,7 @@ impl Worker {
             batched_bytes: 0,
             queues: Endpoint::ALL.map(|_| EndpointQueue::new(accounting())),
             next_endpoint: Endpoint::Events,
-            has_failed: false,
+            failed_at: None,
             dispatcher,
             schedule,
             flush_waiters: FlushWaiters::default(),
@@ -146,27 +156,37 @@ impl Worker {
 
     fn work(&mut self) {
         loop {
-            while let Ok(control) = self.control.try_recv() {
-                self.handle(control);
-            }
-            let now = Instant::now();
-            self.answer_flushes(now);
-            let view = self.publish_and_view(now);
-            panic_point();
-            match self.schedule.next(now, view) {
-                Step::Take => self.take(now),
-                Step::Load { is_due } => self.load(is_due, now),
-                Step::ScanSpool => self
-                    .spooler
-                    .iter_mut()
-                    .for_each(|spooler| spooler.scan(now)),
-                Step::Attempt => self.attempt(now),
-                Step::GiveUp => self.give_up(now),
-                Step::Wait(until) => self.wait(until),
-                Step::Abandon | Step::End => return,
+            match self.step() {
+                Ahead::Work => {}
+                Ahead::Wait(until) => self.wait(until),
+                Ahead::End => return,
             }
             panic_point();
         }
+    }
+
+    /// Handles the messages that have arrived, and performs one step. Waits for no message and no instant.
+    fn step(&mut self) -> Ahead {
+        while let Ok(control) = self.control.try_recv() {
+            self.handle(control);
+        }
+        let now = clock::now();
+        self.answer_flushes(now);
+        let view = self.publish_and_view(now);
+        panic_point();
+        match self.schedule.next(now, view) {
+            Step::Take => self.take(now),
+            Step::Load { is_due } => self.load(is_due, now),
+            Step::ScanSpool => self
+                .spooler
+                .iter_mut()
+                .for_each(|spooler| spooler.scan(now)),
+            Step::Attempt => self.attempt(now),
+            Step::GiveUp => self.give_up(now),
+            Step::Wait(until) => return Ahead::Wait(until),
+            Step::Abandon | Step::End => return Ahead::End,
+        }
+        Ahead::Work
     }
 
     fn wait(&mut self, until: Option<Instant>) {
@@ -195,7 +215,7 @@ impl Worker {
                 }
                 self.schedule.close(deadline);
                 if let Some(spooler) = &mut self.spooler {
-                    spooler.scan_now(Instant::now());
+                    spooler.scan_now(clock::now());
                 }
             }
             Control::Completed(completed) => self.complete(completed),
@@ -204,12 +224,12 @@ impl Worker {
 
     /// A caller wants all records delivered.
     fn request_flush(&mut self) {
-        self.take(Instant::now());
+        self.take(clock::now());
         self.flush_requested = true;
         self.take_unspooled();
         self.spooler.iter_mut().for_each(Spooler::set_flush_target);
         self.schedule.skip_backoff_once();
-        self.blame.skip_once(Instant::now());
+        self.blame.skip_once(clock::now());
     }
 
     fn progress(
@@ -238,13 +258,20 @@ impl Worker {
             batched: self.queues.iter().any(EndpointQueue::has_work),
             resting_until: self.resting_until(now),
             in_flight: !self.dispatcher.is_idle(),
-            has_slot: !self.dispatcher.is_full(),
+            has_slot: self.has_slot(),
             give_up_at: retrying.filter_map(|batch| self.give_up_at(batch)).min(),
             spool: self
                 .spooler
                 .as_ref()
                 .map(|spooler| spooler.view(self.flush_requested, self.batched_bytes)),
         }
+    }
+
+    /// Whether one more request may be in flight. After a failure only one is, until one is accepted: if several fail
+    /// together, it is not known which of their batches is the cause.
+    fn has_slot(&self) -> bool {
+        let is_probing = |failed_at| self.dispatcher.has_begun_since(failed_at);
+        !self.dispatcher.is_full() && !self.failed_at.is_some_and(is_probing)
     }
 
     /// When the first of the batches may be sent that all wait for delays of their own. None if one may be sent now.
@@ -285,7 +312,7 @@ impl Worker {
 
     /// Leaves records on disk there, and drops all others: batched, in flight and in the channel.
     fn abandon(&mut self, reason: DropReason) {
-        self.take(Instant::now());
+        self.take(clock::now());
         let mut left = Unsettled::new(self.parts.accounting.clone());
         for mut batch in self.dispatcher.recall() {
             if let Some(records) = batch.take_all() {
@@ -304,5 +331,7 @@ impl Worker {
     }
 }
 
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod tests;

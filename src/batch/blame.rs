@@ -38,7 +38,7 @@ pub(crate) enum Scope {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Failures {
     in_a_row: u32,
-    /// How many requests of its endpoint had been accepted at the last failure.
+    /// How many requests of its endpoint had been accepted at the last failure that may be due to the records.
     accepted: Option<u64>,
     /// It was blamed, or split from one that was.
     is_suspect: bool,
@@ -148,8 +148,12 @@ impl Blame {
     ) -> Scope {
         let accepted = self.of(endpoint.other()).accepted;
         let health = self.of(endpoint);
-        let before = batch.accepted.replace(health.accepted);
         batch.in_a_row = batch.in_a_row.saturating_add(1);
+        let before = match may_be_narrow {
+            true => batch.accepted.replace(health.accepted),
+            // A failure that says nothing about the records uses no evidence up.
+            false => batch.accepted,
+        };
         let is_evident = before.is_some_and(|before| health.accepted > before);
         let is_known = batch.is_suspect && records == 1 && health.failures == 0;
         if may_be_narrow && (is_evident || is_known) {

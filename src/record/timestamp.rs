@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use time::{OffsetDateTime, PrimitiveDateTime, UtcOffset};
 
 use super::EventError;
+use crate::clock;
 
 /// An instant that a record can carry: a [`SystemTime`], a [`time::OffsetDateTime`], or an `Option<SystemTime>`, whose
 /// `None` clears the timestamp.
@@ -114,7 +115,7 @@ impl Timestamp {
 /// The present in UTC. A clock outside of the years that `time` knows gives the first or the last instant that it
 /// knows, where `OffsetDateTime::now_utc` would panic.
 pub(crate) fn utc_now() -> OffsetDateTime {
-    saturating_utc(SystemTime::now())
+    saturating_utc(clock::system_now())
 }
 
 fn saturating_utc(time: SystemTime) -> OffsetDateTime {

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::clock;
+
 /// One moment, read from both clocks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Now {
@@ -14,8 +16,8 @@ pub(crate) struct Now {
 impl Now {
     pub(crate) fn read() -> Self {
         Self {
-            instant: Instant::now(),
-            system: SystemTime::now(),
+            instant: clock::now(),
+            system: clock::system_now(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Worker, spooler::entries};
+use super::{Worker, endpoint_queue::EndpointQueue, spooler::entries};
 use crate::{
     accounting::{Outcome, Unsettled},
     batch::{
@@ -10,6 +10,7 @@ use crate::{
         blame::{Scope, may_be_narrow},
     },
     catch_panic::panic_point,
+    clock,
     control::Completed,
     deadline::after,
     drop_reason::DropReason,
@@ -19,6 +20,12 @@ use crate::{
 
 /// A batch that failed this often is split, if nothing else can be sent to gather evidence from.
 const FAILURES_BEFORE_SPLIT: u32 = 3;
+
+/// The same for a half of such a batch.
+const FAILURES_OF_HALF: u32 = 2;
+
+/// No half is split in this way while so many batches wait: after an outage, each costs a request.
+const MAX_HALVES: usize = 16;
 
 /// How long records in the spool wait after the server refused the request.
 const REFUSED_RETRY: Duration = Duration::from_secs(5 * 60);
@@ -42,7 +49,7 @@ impl Worker {
         };
         let (next, other) = (self.next_endpoint, self.next_endpoint.other());
         let is_other_better =
-            self.has_failed && self.blame.failures(other) < self.blame.failures(next);
+            self.failed_at.is_some() && self.blame.failures(other) < self.blame.failures(next);
         match is_ready(other) && (is_other_better || !is_ready(next)) {
             true => other,
             false => next,
@@ -107,7 +114,7 @@ impl Worker {
 
     /// Applies the verdict on a batch that was sent in a body of this size.
     fn apply(&mut self, mut batch: Batch, bytes: usize, verdict: Verdict) {
-        let now = Instant::now();
+        let now = clock::now();
         let endpoint = batch.endpoint;
         let verdict = self.keep_spooled(&batch, verdict);
         let narrow = may_be_narrow(&verdict);
@@ -115,8 +122,8 @@ impl Worker {
             Verdict::Later { after, .. } => Some(after),
             _ => None,
         };
-        self.has_failed = retry_after.is_some();
-        if !self.has_failed {
+        self.failed_at = retry_after.map(|_| now);
+        if retry_after.is_none() {
             self.backoff.reset();
             self.schedule.succeeded();
             self.blame.succeeded(endpoint);
@@ -157,10 +164,7 @@ impl Worker {
         may_be_narrow: bool,
         now: Instant,
     ) -> Option<Batch> {
-        let lacks_evidence = may_be_narrow
-            && scope != Scope::Batch
-            && !batch.failures.is_suspect()
-            && self.lacks_evidence(batch);
+        let lacks_evidence = may_be_narrow && scope != Scope::Batch && self.lacks_evidence(batch);
         if (scope == Scope::Batch || lacks_evidence)
             && let Some(half) = batch.split_off()
         {
@@ -176,16 +180,22 @@ impl Worker {
 
     /// Whether all batches have failed so often that there is nothing else to gather evidence from.
     fn lacks_evidence(&self, batch: &Batch) -> bool {
-        let has_failed = |batch: &Batch| batch.failures.in_a_row() >= FAILURES_BEFORE_SPLIT;
-        has_failed(batch)
+        let others = || self.queues.iter().flat_map(EndpointQueue::retrying);
+        let (failures, has_failed_enough) = (batch.failures.in_a_row(), |batch: &Batch| {
+            batch.failures.in_a_row() >= FAILURES_BEFORE_SPLIT
+        });
+        let may_split = match batch.failures.is_suspect() {
+            true => failures >= FAILURES_OF_HALF && others().count() < MAX_HALVES,
+            false => has_failed_enough(batch),
+        };
+        let has_failed = |batch: &Batch| {
+            has_failed_enough(batch) || batch.failures.is_suspect() && batch.failures.in_a_row() > 0
+        };
+        may_split
             && self.dispatcher.is_idle()
             && self.loadable().is_none()
-            && self.queues.iter().all(|queue| {
-                !queue.has_waiting()
-                    && queue
-                        .retrying()
-                        .all(|batch| has_failed(batch) || batch.failures.is_suspect())
-            })
+            && !self.queues.iter().any(EndpointQueue::has_waiting)
+            && others().all(has_failed)
     }
 
     /// The bounds of a request to this endpoint.

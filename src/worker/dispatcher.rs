@@ -4,6 +4,7 @@ use std::{
     io,
     sync::Arc,
     thread::{self, JoinHandle},
+    time::Instant,
 };
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -53,9 +54,10 @@ impl Dispatcher {
         worker: &Arc<WorkerHandle>,
         max_concurrent_requests: usize,
     ) -> io::Result<Self> {
-        let (attempts, next) = unbounded();
+        let (mut dispatcher, next) = Self::over_channel(exchange, max_concurrent_requests);
         let spawn = |_| {
-            let (exchange, worker, next) = (exchange.clone(), worker.clone(), next.clone());
+            let exchange = dispatcher.exchange.clone();
+            let (worker, next) = (worker.clone(), next.clone());
             thread::Builder::new()
                 .name("trubrics-sender".into())
                 .spawn(move || send_all(&exchange, &worker, &next))
@@ -63,12 +65,28 @@ impl Dispatcher {
         let threads = (0..max_concurrent_requests)
             .map(spawn)
             .collect::<io::Result<_>>()?;
-        Ok(Self {
+        if let Some(senders) = &mut dispatcher.senders {
+            senders.threads = threads;
+        }
+        Ok(dispatcher)
+    }
+
+    /// Up to this many requests are in flight, and the owner of the channel makes them.
+    pub(super) fn over_channel(
+        exchange: Arc<Exchange>,
+        max_concurrent_requests: usize,
+    ) -> (Self, Receiver<(usize, Attempt)>) {
+        let (attempts, next) = unbounded();
+        let dispatcher = Self {
             exchange,
             slots: (0..max_concurrent_requests).map(|_| None).collect(),
-            senders: Some(Senders { attempts, threads }),
+            senders: Some(Senders {
+                attempts,
+                threads: Vec::new(),
+            }),
             bodies: Vec::new(),
-        })
+        };
+        (dispatcher, next)
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -77,6 +95,12 @@ impl Dispatcher {
 
     pub(super) fn is_idle(&self) -> bool {
         self.slots.iter().all(Option::is_none)
+    }
+
+    /// Whether a request is in flight that began then or later.
+    pub(super) fn has_begun_since(&self, since: Instant) -> bool {
+        let mut batches = self.slots.iter().flatten();
+        batches.any(|batch| batch.began >= since)
     }
 
     /// A buffer for the body of an attempt.
@@ -138,12 +162,17 @@ impl Dispatcher {
 fn send_all(exchange: &Exchange, worker: &WorkerHandle, attempts: &Receiver<(usize, Attempt)>) {
     hooks::mark_worker_thread(exchange.client());
     for (slot, attempt) in attempts {
-        // Without a result, the worker would wait forever: a panic counts as a missing answer.
-        let verdict = catch_panic(|| exchange.attempt(&attempt)).unwrap_or(Verdict::NO_ANSWER);
-        worker.send(Control::Completed(Completed {
-            slot,
-            verdict,
-            body: attempt.body,
-        }));
+        worker.send(Control::Completed(make(exchange, slot, attempt)));
+    }
+}
+
+/// Makes an attempt of the batch in this slot.
+pub(super) fn make(exchange: &Exchange, slot: usize, attempt: Attempt) -> Completed {
+    // Without a result, the worker would wait forever: a panic counts as a missing answer.
+    let verdict = catch_panic(|| exchange.attempt(&attempt)).unwrap_or(Verdict::NO_ANSWER);
+    Completed {
+        slot,
+        verdict,
+        body: attempt.body,
     }
 }

@@ -13,6 +13,7 @@ use log::warn;
 use super::schedule::SpoolView;
 use crate::{
     accounting::{Accounting, Outcome, Unsettled},
+    clock,
     drop_reason::DropReason,
     logging::{TARGET, logging},
     record::Encoded,
@@ -240,7 +241,7 @@ impl Spooler {
 
     /// Logs the first failure, and the recovery.
     fn log_disk_state(&mut self, outcome: &io::Result<()>) {
-        let now = Instant::now();
+        let now = clock::now();
         match (outcome, self.failed_at) {
             (Err(error), failed_at) => {
                 if failed_at.is_none() {

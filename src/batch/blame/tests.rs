@@ -126,6 +126,18 @@ fn a_batch_is_blamed_once_another_one_was_accepted_in_between() {
 }
 
 #[test]
+fn a_failure_that_says_nothing_of_the_records_uses_no_evidence_up() {
+    let (mut blame, now) = (Blame::default(), Instant::now());
+    let mut batch = Failures::default();
+    let mut fail =
+        |blame: &mut Blame, may_be_narrow| blame.failed(Events, &mut batch, 20, may_be_narrow, now);
+    fail(&mut blame, true);
+    blame.succeeded(Events);
+    assert_eq!(fail(&mut blame, false), Scope::Host);
+    assert_eq!(fail(&mut blame, true), Scope::Batch);
+}
+
+#[test]
 fn the_evidence_against_a_batch_counts_for_its_halves() {
     let (mut blame, now) = (Blame::default(), Instant::now());
     let mut batch = Failures::default();

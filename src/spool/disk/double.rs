@@ -16,7 +16,7 @@ use super::{Adopted, Disk, FileSize, ListBounds, Listing, SegmentFile};
 
 /// Clones are the same disk.
 #[derive(Clone, Default)]
-pub(in crate::spool) struct MemoryDisk(Arc<Mutex<State>>);
+pub(crate) struct MemoryDisk(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {

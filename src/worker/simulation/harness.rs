@@ -1,0 +1,247 @@
+//! The client of a simulation, and its clock.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::Receiver;
+
+use super::server::{Rule, Server, numbers};
+use crate::{
+    DropReason, Event, LlmEvent, Stats, Trubrics,
+    batch::backoff::Backoff,
+    client::ClientParts,
+    clock::{
+        self,
+        double::{self, VirtualTime},
+    },
+    control::{Completed, Control},
+    defaults,
+    exchange::Attempt,
+    record::Endpoint,
+    spool::{Fingerprint, MemoryDisk, Spool, SpoolSettings, WhenFull},
+    worker::{
+        Ahead, Worker,
+        dispatcher::{Dispatcher, make},
+        spooler::Spooler,
+    },
+};
+
+/// The settings of a run. Everything else is as by default.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Setup {
+    pub(super) seed: u64,
+    pub(super) has_spool: bool,
+    pub(super) requests: usize,
+    pub(super) max_age: Duration,
+}
+
+/// Records that were dropped together.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Drops {
+    pub(super) at: Duration,
+    pub(super) reason: DropReason,
+    pub(super) status: Option<u16>,
+    pub(super) records: Vec<u32>,
+}
+
+pub(super) struct Simulation {
+    setup: Setup,
+    time: VirtualTime,
+    pub(super) server: Arc<Server>,
+    drops: Arc<Mutex<Vec<Drops>>>,
+    pub(super) disk: MemoryDisk,
+    client: Client,
+    tracked: u32,
+}
+
+struct Client {
+    worker: Worker,
+    parts: ClientParts,
+    /// The requests that the worker begins, unless it makes them itself.
+    attempts: Option<Receiver<(usize, Attempt)>>,
+    /// The requests in flight, and when each ends.
+    flights: Vec<(Instant, Completed)>,
+    /// The worker waits, until this instant at most.
+    waits: Option<Option<Instant>>,
+}
+
+/// More steps at one instant than any run needs.
+const MAX_STEPS: usize = 100_000;
+
+impl Simulation {
+    pub(super) fn new(setup: Setup, rule: Rule) -> Self {
+        let time = VirtualTime::start();
+        let server = Arc::new(Server::new(setup.seed, rule));
+        let (drops, disk) = (Arc::default(), MemoryDisk::default());
+        let client = Client::new(setup, &server, &drops, &disk);
+        Self {
+            setup,
+            time,
+            server,
+            drops,
+            disk,
+            client,
+            tracked: 0,
+        }
+    }
+
+    pub(super) fn setup(&self) -> Setup {
+        self.setup
+    }
+
+    /// The time since the start.
+    pub(super) fn now(&self) -> Duration {
+        self.time.elapsed()
+    }
+
+    /// Tracks a record, and returns its number.
+    pub(super) fn track(&mut self, endpoint: Endpoint, padding: usize) -> u32 {
+        let number = self.tracked;
+        self.tracked += 1;
+        let (name, padding) = (number.to_string(), "x".repeat(padding));
+        let record = match endpoint {
+            Endpoint::Events => Event::new("user", name).property("padding", padding).into(),
+            Endpoint::LlmEvents => LlmEvent::new("user", name, padding).into(),
+        };
+        self.client.parts.intake.track(record);
+        number
+    }
+
+    /// Lets the time pass until then. A request that the worker itself makes may end later.
+    pub(super) fn run_until(&mut self, until: Duration) {
+        loop {
+            self.client.work();
+            let wakes_at = self.client.next_event();
+            let start = clock::now() - self.now();
+            match wakes_at.map(|at| at.saturating_duration_since(start)) {
+                Some(at) if at <= until => self.time.set(at.max(self.now())),
+                _ => break,
+            }
+        }
+        self.time.set(until.max(self.now()));
+    }
+
+    pub(super) fn run_for(&mut self, time: Duration) {
+        self.run_until(self.now() + time);
+    }
+
+    /// Lets the time pass, a second at a time, until `is_done` or the time is over. Returns whether it is done.
+    pub(super) fn run_while(&mut self, limit: Duration, is_open: impl Fn(&Self) -> bool) -> bool {
+        let end = self.now() + limit;
+        while is_open(self) && self.now() < end {
+            self.run_for(Duration::from_secs(1));
+        }
+        !is_open(self)
+    }
+
+    /// The process ends without a close, and another one begins.
+    pub(super) fn kill_and_restart(&mut self) {
+        self.client = Client::new(self.setup, &self.server, &self.drops, &self.disk);
+    }
+
+    pub(super) fn drops(&self) -> Vec<Drops> {
+        self.drops.lock().expect("no panic").clone()
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        self.client.parts.intake.accounting.stats()
+    }
+}
+
+impl Client {
+    fn new(
+        setup: Setup,
+        server: &Arc<Server>,
+        drops: &Arc<Mutex<Vec<Drops>>>,
+        disk: &MemoryDisk,
+    ) -> Self {
+        let (hook_server, drops) = (server.clone(), drops.clone());
+        let builder = Trubrics::builder("key").transport(server.clone());
+        let builder = builder.on_drop(move |dropped| {
+            let records = dropped.records();
+            drops.lock().expect("no panic").push(Drops {
+                at: hook_server.now(),
+                reason: dropped.reason(),
+                status: dropped.status(),
+                records: records.flat_map(|json| numbers(json.as_bytes())).collect(),
+            });
+        });
+        let (parts, mut worker) = builder.prepare().expect("valid settings").expect("enabled");
+        let Worker { settings, .. } = &worker;
+        worker.backoff = Backoff::new(settings.initial_backoff, settings.max_backoff, setup.seed);
+        let attempts = (setup.has_spool || setup.requests > 1).then(|| {
+            let (dispatcher, attempts) =
+                Dispatcher::over_channel(parts.exchange.clone(), setup.requests);
+            worker.dispatcher = dispatcher;
+            attempts
+        });
+        worker.spooler = setup.has_spool.then(|| {
+            let spool = Spool::in_memory(spool_settings(setup), disk);
+            Spooler::new(parts.intake.accounting.clone(), spool, clock::now())
+        });
+        Self {
+            worker,
+            parts,
+            attempts,
+            flights: Vec::new(),
+            waits: None,
+        }
+    }
+
+    /// Takes steps until the worker waits, if it is to look at anything.
+    fn work(&mut self) {
+        self.land();
+        for _ in 0..MAX_STEPS {
+            let is_due = |until: Option<Instant>| until.is_some_and(|until| until <= clock::now());
+            let sleeps = self.waits.is_some_and(|until| !is_due(until));
+            if sleeps && self.worker.control.is_empty() {
+                return;
+            }
+            self.waits = match self.worker.step() {
+                Ahead::Work => None,
+                Ahead::Wait(until) => Some(until),
+                Ahead::End => unreachable!("no run closes its client"),
+            };
+            self.take_off();
+        }
+        panic!("the worker does not rest");
+    }
+
+    /// Begins the requests that the worker has handed out.
+    fn take_off(&mut self) {
+        for (slot, attempt) in self.attempts.iter().flat_map(Receiver::try_iter) {
+            let (result, ended) = double::beside(|| make(&self.parts.exchange, slot, attempt));
+            self.flights.push((ended, result));
+        }
+    }
+
+    /// Hands the results of the requests that have ended to the worker.
+    fn land(&mut self) {
+        let now = clock::now();
+        self.flights.sort_by_key(|(ends, _)| *ends);
+        let landed = self.flights.partition_point(|(ends, _)| *ends <= now);
+        for (_, result) in self.flights.drain(..landed) {
+            self.parts.intake.worker.send(Control::Completed(result));
+        }
+    }
+
+    /// When the next event is.
+    fn next_event(&self) -> Option<Instant> {
+        let ends = self.flights.iter().map(|(ends, _)| *ends).min();
+        let wakes = self.waits.flatten();
+        ends.into_iter().chain(wakes).min()
+    }
+}
+
+fn spool_settings(setup: Setup) -> SpoolSettings {
+    SpoolSettings {
+        folder: "spool".into(),
+        project: Fingerprint::of(defaults::HOST, "key"),
+        max_bytes: defaults::SPOOL_MAX_BYTES,
+        max_age: setup.max_age,
+        sync: false,
+        when_full: WhenFull::Evict,
+    }
+}

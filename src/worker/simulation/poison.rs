@@ -1,0 +1,225 @@
+//! Servers that fail because of a record.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use super::{
+    Answer, Ledger, Query, Random, Rule, SECOND, Setup, Simulation, Traffic, clients,
+    ledger::assert_order, seeds,
+};
+use crate::DropReason;
+
+/// How a server fails because of a record.
+#[derive(Debug, Clone)]
+pub(super) enum Fault {
+    Answers(Answer),
+    /// The server breaks down, and is back after this time.
+    EndsFor(Duration),
+}
+
+impl Fault {
+    pub(super) fn rule(self, bad: BTreeSet<u32>) -> Rule {
+        let mut absent_until = Duration::ZERO;
+        Box::new(move |query: &mut Query<'_>| {
+            let is_bad = query.records.iter().any(|record| bad.contains(record));
+            match &self {
+                _ if query.at < absent_until => Answer::Refused,
+                _ if !is_bad => Answer::Status(200),
+                Self::Answers(answer) => answer.clone(),
+                Self::EndsFor(time) => {
+                    absent_until = query.at + *time;
+                    Answer::Reset
+                }
+            }
+        })
+    }
+
+    /// The status that the program is shown for a record that is given up.
+    fn status(&self) -> Option<u16> {
+        match self {
+            Self::Answers(Answer::Status(status)) => Some(*status),
+            _ => None,
+        }
+    }
+}
+
+/// A status that says nothing about the records.
+const FAILS: Fault = Fault::Answers(Answer::Status(500));
+
+/// Which records are bad.
+#[derive(Debug, Clone, Copy)]
+enum Bad {
+    One,
+    /// Two, in different batches.
+    Apart,
+    /// Two, in the same batch.
+    Together,
+    /// Five, anywhere.
+    Five,
+}
+
+impl Bad {
+    fn choose(self, traffic: Traffic, seed: u64) -> BTreeSet<u32> {
+        let random = &mut Random::new(seed);
+        match self {
+            Self::One => traffic.choose_bad(1, 1, random),
+            Self::Apart => traffic.choose_bad(2, 200, random),
+            Self::Together => traffic.choose_bad(2, 1, random),
+            Self::Five => traffic.choose_bad(5, 1, random),
+        }
+    }
+}
+
+/// How many requests a server needs that accepts everything.
+fn accepted_by_all(setup: Setup, traffic: Traffic) -> usize {
+    let mut simulation = Simulation::new(setup, Box::new(|_| Answer::Status(200)));
+    traffic.track(&mut simulation, |_, _| {});
+    assert!(simulation.run_while(60 * SECOND, |simulation| simulation.stats().pending > 0));
+    simulation.server.len()
+}
+
+/// Runs one client against a server with this fault. Checks that all other records are delivered, in order, and how the
+/// bad ones end.
+fn run(setup: Setup, traffic: Traffic, bad: Bad, fault: &Fault, needed: usize) -> Ledger {
+    let bad = bad.choose(traffic, setup.seed);
+    let context = format!("{setup:?} {traffic:?} {fault:?} {bad:?}");
+    let mut simulation = Simulation::new(setup, fault.clone().rule(bad.clone()));
+    traffic.track(&mut simulation, |_, _| {});
+    let tracked_at = simulation.now();
+    let good = u64::from(traffic.len()) - bad.len() as u64;
+    let is_open = |simulation: &Simulation| simulation.stats().delivered < good;
+    let is_done = simulation.run_while(280 * SECOND, is_open);
+    assert!(is_done, "{context}: {:?}", simulation.stats());
+    let late = simulation.now() - tracked_at;
+    let calls = simulation.server.calls();
+    let has_good = |records: &[u32]| records.iter().any(|record| !bad.contains(record));
+    let (accepted, failed): (Vec<_>, Vec<_>) = calls.iter().partition(|call| call.answer.accepts());
+    let ledger = Ledger {
+        failed: failed.iter().filter(|call| has_good(&call.records)).count(),
+        split: accepted.len().saturating_sub(needed),
+        late,
+    };
+    assert_ends_alone(&mut simulation, &bad, fault, &context);
+    if setup.requests == 1 {
+        assert_order(&simulation.server.calls(), &context);
+    }
+    ledger
+}
+
+/// Checks that each bad record waits until it is too old, and is then dropped alone, with the status of the server.
+pub(super) fn assert_ends_alone(
+    simulation: &mut Simulation,
+    bad: &BTreeSet<u32>,
+    fault: &Fault,
+    context: &str,
+) {
+    let setup = simulation.setup();
+    let (limit, reason) = match setup.has_spool {
+        true => (setup.max_age, DropReason::Expired),
+        false => (330 * SECOND, DropReason::GaveUp),
+    };
+    let is_open = |simulation: &Simulation| simulation.drops().len() < bad.len();
+    let is_done = simulation.run_while(limit + 300 * SECOND, is_open);
+    assert!(is_done, "{context}: {:?}", simulation.stats());
+    assert_eq!(simulation.stats().pending, 0, "{context}");
+    let mut dropped = BTreeSet::new();
+    for drop in simulation.drops() {
+        let is_alone = drop.records.len() == 1;
+        let end = (drop.reason, drop.status, is_alone);
+        assert_eq!(end, (reason, fault.status(), true), "{context}: {drop:?}");
+        dropped.extend(drop.records);
+    }
+    assert_eq!(&dropped, bad, "{context}");
+}
+
+/// Runs with all kinds of clients.
+fn run_seeds(traffic: Traffic, bad: Bad, fault: &Fault) -> Vec<Ledger> {
+    let mut ledgers = Vec::new();
+    for (kind, client) in clients(0).enumerate() {
+        let needed = accepted_by_all(client, traffic);
+        let setups = seeds().filter_map(|seed| clients(seed).nth(kind));
+        ledgers.extend(setups.map(|setup| run(setup, traffic, bad, fault, needed)));
+    }
+    ledgers
+}
+
+/// Runs with all kinds of clients and traffic, and returns the highest figures.
+fn run_all(name: &str, bad: Bad, fault: &Fault) -> Ledger {
+    let traffic: &[_] = match bad {
+        Bad::One => &Traffic::ALL,
+        Bad::Apart => &[Traffic::Events, Traffic::Both, Traffic::Burst],
+        Bad::Together => &[Traffic::OneBatch],
+        Bad::Five => &[
+            Traffic::Events,
+            Traffic::Both,
+            Traffic::OneBatch,
+            Traffic::Burst,
+        ],
+    };
+    let ledgers = traffic
+        .iter()
+        .flat_map(|traffic| run_seeds(*traffic, bad, fault));
+    let worst = ledgers.fold(Ledger::default(), Ledger::max);
+    println!("{name}: {worst:?}");
+    worst
+}
+
+#[test]
+fn a_record_that_the_server_cannot_take_ends_alone() {
+    let worst = run_all("500 for one record", Bad::One, &FAILS);
+    assert!(worst.failed <= 15 && worst.split <= 6, "{worst:?}");
+}
+
+/// The figures of the guide.
+#[test]
+fn one_bad_record_costs_few_requests_beside_the_others() {
+    for (traffic, bound) in [(Traffic::OneBatch, 15), (Traffic::Burst, 21)] {
+        let ledgers = run_seeds(traffic, Bad::One, &FAILS);
+        let most = ledgers
+            .iter()
+            .map(|ledger| ledger.failed + ledger.split)
+            .max();
+        println!("500 for one record, {traffic:?}: {most:?} requests beside the others");
+        assert!(most <= Some(bound), "{traffic:?}: {most:?}");
+    }
+}
+
+#[test]
+fn two_bad_records_in_different_batches_end_alone() {
+    let worst = run_all("500 for two records", Bad::Apart, &FAILS);
+    assert!(worst.failed <= 32 && worst.split <= 16, "{worst:?}");
+}
+
+#[test]
+fn two_bad_records_of_the_only_batch_end_alone() {
+    let worst = run_all("500 for two of 20 records", Bad::Together, &FAILS);
+    assert!(worst.failed <= 32 && worst.split <= 16, "{worst:?}");
+}
+
+#[test]
+fn five_bad_records_anywhere_end_alone() {
+    let worst = run_all("500 for five records", Bad::Five, &FAILS);
+    assert!(worst.failed <= 80 && worst.split <= 40, "{worst:?}");
+}
+
+#[test]
+fn a_record_that_ends_the_connection_ends_alone() {
+    for answer in [Answer::Closed, Answer::Reset] {
+        let name = format!("{answer:?} for one record");
+        let worst = run_all(&name, Bad::One, &Fault::Answers(answer));
+        assert!(worst.failed <= 16 && worst.split <= 8, "{worst:?}");
+    }
+}
+
+#[test]
+fn a_record_that_breaks_the_server_down_ends_alone() {
+    let fault = Fault::EndsFor(2 * SECOND);
+    let worst = run_all("a break-down for one record", Bad::One, &fault);
+    assert!(worst.failed <= 60, "{worst:?}");
+}
+
+#[test]
+fn a_record_that_takes_too_long_ends_alone() {
+    let fault = Fault::Answers(Answer::Silence);
+    let worst = run_all("silence for one record", Bad::One, &fault);
+    assert!(worst.failed <= 16, "{worst:?}");
+}

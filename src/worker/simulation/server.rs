@@ -1,0 +1,185 @@
+//! A made-up server: its answers depend on the records of a request, the time and a seed.
+
+use std::{
+    io,
+    sync::{Mutex, MutexGuard},
+    time::{Duration, Instant},
+};
+
+use super::random::Random;
+use crate::{
+    Request, Response, Transport, TransportError,
+    clock::{self, double},
+    record::Endpoint,
+};
+
+/// The answer to a request.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Answer {
+    Status(u16),
+    /// A status that asks for a delay of this many seconds.
+    After(u16, u64),
+    /// 422, which names the records at these places.
+    Bad(Vec<usize>),
+    /// The connection is closed in good order after the request.
+    Closed,
+    /// The connection is lost while the request is under way.
+    Reset,
+    /// The connection cannot be made.
+    Refused,
+    /// There is no answer in time.
+    Silence,
+    /// The server accepts the records, and its answer is lost.
+    Unheard,
+}
+
+impl Answer {
+    /// Whether the server has the records.
+    pub(super) fn accepts(&self) -> bool {
+        matches!(self, Self::Status(200) | Self::Unheard)
+    }
+}
+
+/// A request as the server sees it.
+pub(super) struct Query<'a> {
+    pub(super) at: Duration,
+    pub(super) endpoint: Endpoint,
+    pub(super) records: &'a [u32],
+    pub(super) bytes: usize,
+    pub(super) random: &'a mut Random,
+}
+
+/// A request and its answer.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Call {
+    pub(super) at: Duration,
+    pub(super) is_events: bool,
+    pub(super) records: Vec<u32>,
+    pub(super) answer: Answer,
+}
+
+pub(super) type Rule = Box<dyn FnMut(&mut Query<'_>) -> Answer + Send>;
+
+pub(super) struct Server {
+    start: Instant,
+    state: Mutex<State>,
+}
+
+struct State {
+    rule: Rule,
+    random: Random,
+    calls: Vec<Call>,
+}
+
+impl Server {
+    /// Its time begins with the present.
+    pub(super) fn new(seed: u64, rule: Rule) -> Self {
+        let state = State {
+            rule,
+            random: Random::new(seed),
+            calls: Vec::new(),
+        };
+        Self {
+            start: clock::now(),
+            state: Mutex::new(state),
+        }
+    }
+
+    /// The time since the start.
+    pub(super) fn now(&self) -> Duration {
+        clock::now().saturating_duration_since(self.start)
+    }
+
+    pub(super) fn calls(&self) -> Vec<Call> {
+        self.state().calls.clone()
+    }
+
+    /// How many requests came in.
+    pub(super) fn len(&self) -> usize {
+        self.state().calls.len()
+    }
+
+    /// The records that the server accepted, in their order.
+    pub(super) fn accepted(&self) -> Vec<u32> {
+        let state = self.state();
+        let accepted = state.calls.iter().filter(|call| call.answer.accepts());
+        accepted.flat_map(|call| call.records.clone()).collect()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no test panics in here")
+    }
+}
+
+impl Transport for Server {
+    fn send(&self, request: &Request<'_>) -> Result<Response, TransportError> {
+        let mut state = self.state();
+        let state = &mut *state;
+        let endpoint = match request.url().ends_with(Endpoint::Events.path()) {
+            true => Endpoint::Events,
+            false => Endpoint::LlmEvents,
+        };
+        let records = numbers(request.body());
+        let at = self.now();
+        let mut query = Query {
+            at,
+            endpoint,
+            records: &records,
+            bytes: request.body().len(),
+            random: &mut state.random,
+        };
+        let answer = (state.rule)(&mut query);
+        state.calls.push(Call {
+            at,
+            is_events: endpoint == Endpoint::Events,
+            records,
+            answer: answer.clone(),
+        });
+        let latency = Duration::from_millis(20 + state.random.below(60));
+        double::pass(match answer {
+            Answer::Silence | Answer::Unheard => request.timeout(),
+            _ => latency.min(request.timeout()),
+        });
+        result(answer)
+    }
+}
+
+fn result(answer: Answer) -> Result<Response, TransportError> {
+    let lost = |kind: io::ErrorKind| io::Error::from(kind);
+    match answer {
+        Answer::Status(status) => Ok(Response::new(status)),
+        Answer::After(status, seconds) => {
+            Ok(Response::new(status).with_header("retry-after", seconds.to_string()))
+        }
+        Answer::Bad(places) => {
+            let problem =
+                |place: usize| serde_json::json!({ "loc": ["body", place], "msg": "bad" });
+            let problems: Vec<_> = places.into_iter().map(problem).collect();
+            let body = serde_json::json!({ "detail": problems }).to_string();
+            Ok(Response::new(422).with_body(body))
+        }
+        Answer::Closed => Err(TransportError::new(lost(io::ErrorKind::UnexpectedEof))),
+        Answer::Refused => Err(TransportError::new(lost(io::ErrorKind::ConnectionRefused))),
+        Answer::Reset => Err(TransportError::while_sending(lost(
+            io::ErrorKind::ConnectionReset,
+        ))),
+        Answer::Silence | Answer::Unheard => {
+            Err(TransportError::while_sending(lost(io::ErrorKind::TimedOut)))
+        }
+    }
+}
+
+/// The numbers of the records in a body, or in one record: the name of an event, or the prompt of an LLM event.
+pub(super) fn numbers(json: &[u8]) -> Vec<u32> {
+    let json = std::str::from_utf8(json).expect("text");
+    let (events, prompts) = ("\"event\":\"", "\"prompt\":\"");
+    let key = match json.contains(prompts) {
+        true => prompts,
+        false => events,
+    };
+    let values = json.split(key).skip(1);
+    let number = |value: &str| value.split('"').next()?.parse().ok();
+    values
+        .map(|value| number(value).expect("a number"))
+        .collect()
+}

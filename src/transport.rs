@@ -106,33 +106,26 @@ where
     }
 }
 
-impl<T: Transport + ?Sized> Transport for Box<T> {
-    fn send(&self, request: &Request<'_>) -> Result<Response, TransportError> {
-        (**self).send(request)
-    }
+/// Makes a transport of a pointer to one. Each method passes the call on, also where the trait has a default.
+macro_rules! pointer_to_transport {
+    ($($pointer:ident)+) => {
+        $(impl<T: Transport + ?Sized> Transport for $pointer<T> {
+            fn send(&self, request: &Request<'_>) -> Result<Response, TransportError> {
+                (**self).send(request)
+            }
 
-    fn interrupt(&self) {
-        (**self).interrupt();
-    }
+            fn interrupt(&self) {
+                (**self).interrupt();
+            }
 
-    fn is_dry_run(&self) -> bool {
-        (**self).is_dry_run()
-    }
+            fn is_dry_run(&self) -> bool {
+                (**self).is_dry_run()
+            }
+        })+
+    };
 }
 
-impl<T: Transport + ?Sized> Transport for Arc<T> {
-    fn send(&self, request: &Request<'_>) -> Result<Response, TransportError> {
-        (**self).send(request)
-    }
-
-    fn interrupt(&self) {
-        (**self).interrupt();
-    }
-
-    fn is_dry_run(&self) -> bool {
-        (**self).is_dry_run()
-    }
-}
+pointer_to_transport!(Box Arc);
 
 /// A `POST` to the ingestion API. `Debug` shows neither the key nor the body.
 pub struct Request<'a> {

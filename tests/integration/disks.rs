@@ -97,6 +97,24 @@ fn track_until_well(client: &Trubrics, lines: &Lines, next: u64) -> u64 {
     unreachable!("there are more numbers than that")
 }
 
+/// The disk takes records again: it keeps those from `next` on for the next client, and each of all arrives once.
+#[track_caller]
+fn assert_takes_records_again(
+    client: &Trubrics,
+    lines: &Lines,
+    server: &Server,
+    folder: &Folder,
+    next: u64,
+) {
+    server.set_unavailable(true);
+    let more = track_until_well(client, lines, next);
+    client.close(Duration::ZERO).expect("on disk");
+    server.set_unavailable(false);
+    let other = build(client_of(server).spool(&folder.0));
+    other.close(LONG).expect("delivered");
+    assert_arrived(server, next + more);
+}
+
 /// All of them arrived, each once.
 #[track_caller]
 fn assert_arrived(server: &Server, count: u64) {
@@ -180,13 +198,7 @@ fn a_disk_that_becomes_read_only_and_writable_again_costs_nothing() {
     client.flush(LONG).expect("delivered from memory");
     assert_eq!(lines.wait_for(1), [FAILS]);
     mount("remount,rw", &folder.0);
-    server.set_unavailable(true);
-    let more = track_until_well(&client, lines, 100);
-    client.close(Duration::ZERO).expect("on disk");
-    server.set_unavailable(false);
-    let next = build(client_of(&server).spool(&folder.0));
-    next.close(LONG).expect("delivered");
-    assert_arrived(&server, 100 + more);
+    assert_takes_records_again(&client, lines, &server, &folder, 100);
 }
 
 #[test]
@@ -204,13 +216,7 @@ fn without_a_descriptor_records_wait_in_memory() {
     assert_eq!(lines.wait_for(1), [FAILS]);
     drop(files);
     client.flush(LONG).expect("delivered");
-    server.set_unavailable(true);
-    let more = track_until_well(&client, lines, 100);
-    client.close(Duration::ZERO).expect("on disk");
-    server.set_unavailable(false);
-    let next = build(client_of(&server).spool(&folder.0));
-    next.close(LONG).expect("delivered");
-    assert_arrived(&server, 100 + more);
+    assert_takes_records_again(&client, lines, &server, &folder, 100);
 }
 
 #[test]

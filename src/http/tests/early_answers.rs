@@ -9,7 +9,7 @@ use std::{
 use super::{
     super::HttpTransport,
     AMPLE, KEY, cause, post, post_within,
-    proxies::tunnel,
+    proxies::{small_proxy, tunnel},
     server::{Peer, Server, answer},
     settings, transport,
 };
@@ -105,12 +105,7 @@ fn an_answer_before_the_end_of_the_body_is_read() {
 fn an_answer_before_the_end_of_the_body_is_read_through_a_proxy() {
     for then in ALL {
         let server = Server::with_small_buffers(move |peer, _| answer_early(peer, 413, then));
-        let port = server.port();
-        let proxy = Server::with_small_buffers(move |mut peer, _| {
-            peer.head();
-            peer.write(b"HTTP/1.1 200 Connected\r\n\r\n");
-            tunnel(peer, port);
-        });
+        let proxy = small_proxy(server.port());
         let by_address = format!("http://127.0.0.1:{}", proxy.port());
         let url = "http://api.test/api";
         let mut settings = settings(url);
@@ -187,12 +182,7 @@ mod over_tls {
         for then in ALL {
             let config = authority.server_config();
             let server = Server::with_small_buffers(move |peer, _| serve(peer, &config, 413, then));
-            let port = server.port();
-            let proxy = Server::with_small_buffers(move |mut peer, _| {
-                peer.head();
-                peer.write(b"HTTP/1.1 200 Connected\r\n\r\n");
-                tunnel(peer, port);
-            });
+            let proxy = small_proxy(server.port());
             // Its name is in the certificate, and none of the loopback's.
             let by_address = format!("http://127.0.0.1:{}", proxy.port());
             let pem = authority.pem();

@@ -14,6 +14,15 @@ use super::{
     settings, transport_with_dns,
 };
 
+/// An HTTP proxy with small buffers. It passes bytes on to this port, whichever host it is asked for.
+pub(super) fn small_proxy(port: u16) -> Server {
+    Server::with_small_buffers(move |mut peer, _| {
+        peer.head();
+        peer.write(b"HTTP/1.1 200 Connected\r\n\r\n");
+        tunnel(peer, port);
+    })
+}
+
 /// Passes bytes on between the client and this port, both ways, until either closes.
 pub(super) fn tunnel(peer: Peer<TcpStream>, port: u16) {
     let client = peer.into_stream();

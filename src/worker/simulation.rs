@@ -14,6 +14,7 @@ mod batches;
 mod outages;
 mod poison;
 mod restarts;
+mod weather;
 
 use self::{
     harness::{Setup, Simulation},

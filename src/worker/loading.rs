@@ -88,6 +88,10 @@ impl Worker {
                 // A full batch costs no more than this one.
                 self.take(now);
             }
+        } else if self.queues.iter().all(EndpointQueue::has_only_suspects) {
+            // However few records are gathered: they would wait for as long as the bad ones do.
+            self.take_unspooled();
+            self.load_from_spool(true, now);
         } else if self.queues.iter().all(EndpointQueue::is_failing)
             && let Some(is_due) = self.loadable()
         {

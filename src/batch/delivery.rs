@@ -103,14 +103,22 @@ impl Delivery {
         part.map(|part| self.split(part, false)).is_some()
     }
 
-    /// Takes the second half of the front part off, as a batch of its own. The other parts stay. None if the front part
-    /// is a single record.
+    /// Takes the second half of the front part off, as a batch of its own. The other parts stay. If the front part is a
+    /// single record, takes the other parts off. None if there are no others.
     pub(crate) fn take_half(&mut self) -> Option<Self> {
-        self.front().filter(|records| records.len() > 1)?;
-        let (first, second) = self.parts.pop_front()?.halve();
-        self.parts.push_front(first);
+        let parts = match self.front()?.len() {
+            1 => self.parts.split_off(1),
+            _ => {
+                let (first, second) = self.parts.pop_front()?.halve();
+                self.parts.push_front(first);
+                VecDeque::from([second])
+            }
+        };
+        if parts.is_empty() {
+            return None;
+        }
         Some(Self {
-            parts: VecDeque::from([second]),
+            parts,
             fruitless_splits: self.fruitless_splits,
             first_failure: self.first_failure,
             lost_in_a_row: 0,

@@ -135,15 +135,6 @@ impl EndpointQueue {
                 .all(|batch| batch.failures.rank(true) > 0)
     }
 
-    /// Whether all that is in hand was blamed, or split from a batch that was.
-    pub(super) fn has_only_suspects(&self) -> bool {
-        self.waiting.is_empty()
-            && self
-                .retrying
-                .iter()
-                .all(|batch| batch.failures.is_suspect())
-    }
-
     /// Whether fewer records wait than a new batch may have.
     pub(super) fn has_room(&self, limits: BatchLimits) -> bool {
         self.waiting.len() < limits.records

@@ -230,7 +230,7 @@ impl Client {
 
     /// Takes steps until the worker waits, if it is to look at anything.
     fn work(&mut self) {
-        self.land();
+        self.complete_requests();
         for _ in 0..MAX_STEPS {
             let Some(worker) = &mut self.worker else {
                 return;
@@ -245,7 +245,7 @@ impl Client {
                 Ahead::Wait(until) => Some(until),
                 Ahead::End => return self.end(),
             };
-            self.take_off();
+            self.begin_requests();
         }
         panic!("the worker does not rest");
     }
@@ -259,7 +259,7 @@ impl Client {
     }
 
     /// Begins the requests that the worker has handed out.
-    fn take_off(&mut self) {
+    fn begin_requests(&mut self) {
         for job in self.jobs.iter().flat_map(Receiver::try_iter) {
             let (result, ended) = double::beside(|| job.run(&self.parts.exchange));
             self.flights.push((ended, result));
@@ -267,11 +267,11 @@ impl Client {
     }
 
     /// Hands the results of the requests that have ended to the worker.
-    fn land(&mut self) {
+    fn complete_requests(&mut self) {
         let now = clock::now();
         self.flights.sort_by_key(|(ends, _)| *ends);
-        let landed = self.flights.partition_point(|(ends, _)| *ends <= now);
-        for (_, result) in self.flights.drain(..landed) {
+        let ended = self.flights.partition_point(|(ends, _)| *ends <= now);
+        for (_, result) in self.flights.drain(..ended) {
             self.parts.intake.worker.send(Control::Completed(result));
         }
     }

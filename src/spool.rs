@@ -65,7 +65,7 @@ pub(crate) use self::{
 use crate::record::Encoded;
 
 #[cfg(test)]
-pub(crate) use self::disk::double::MemoryDisk;
+pub(crate) use self::disk::double::{Fault, MemoryDisk};
 
 pub(crate) struct Spool {
     settings: SpoolSettings,

@@ -6,6 +6,7 @@
 mod cost;
 mod error;
 mod event;
+pub(crate) mod feedback;
 pub(crate) mod gen_ai;
 mod into_text;
 mod keys;

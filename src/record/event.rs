@@ -40,7 +40,7 @@ pub struct Event {
     user_id: String,
     name: String,
     pub(super) timestamp: Option<Timestamp>,
-    properties: Properties,
+    pub(super) properties: Properties,
     pub(super) hooked_by: HookedBy,
 }
 
@@ -227,7 +227,7 @@ impl Event {
         }
     }
 
-    fn set_text_property(&mut self, key: &str, text: impl IntoText) {
+    pub(super) fn set_text_property(&mut self, key: &str, text: impl IntoText) {
         match text.into_text() {
             Some(text) => self.set_property(key, text),
             None => drop(self.remove_property(key)),

@@ -42,3 +42,9 @@ pub(crate) const DURATION: &str = "duration";
 /// How a call ended: `finished`, `failed` or `interrupted`.
 pub(crate) const OUTCOME: &str = "outcome";
 pub(crate) const ERROR_MESSAGE: &str = "error_message";
+/// `up` or `down`.
+pub(crate) const FEEDBACK_THUMB: &str = "feedback.thumb";
+pub(crate) const FEEDBACK_SCORE: &str = "feedback.score";
+pub(crate) const FEEDBACK_SCORE_MIN: &str = "feedback.score_min";
+pub(crate) const FEEDBACK_SCORE_MAX: &str = "feedback.score_max";
+pub(crate) const FEEDBACK_LABEL: &str = "feedback.label";

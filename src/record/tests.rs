@@ -6,6 +6,7 @@ use super::*;
 
 mod chance;
 mod errors;
+mod feedback;
 mod generation;
 mod names;
 mod properties;

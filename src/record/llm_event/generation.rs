@@ -15,7 +15,7 @@ impl LlmEvent {
         self
     }
 
-    /// Sets the property `$generation_id`, by which later feedback finds the generation;
+    /// Sets the property `$generation_id`, by which a later [`feedback`](crate::Event::feedback) finds the generation;
     /// `None` clears it. A [call](crate::LlmCall) sets a random one.
     pub fn generation_id(mut self, generation_id: impl IntoText) -> Self {
         self.set_generation_id(generation_id);

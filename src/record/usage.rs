@@ -1,11 +1,15 @@
 //! How many tokens a generation used.
 
+mod formats;
+
+use serde_json::Value;
+
 /// How many tokens a generation used, as its provider counted them; for [`LlmEvent::usage`](crate::LlmEvent::usage).
 ///
 /// `input_tokens` and `output_tokens` are totals, as OpenTelemetry's conventions ask: the tokens of a cache are a part
-/// of the input, and the tokens of reasoning are a part of the output. OpenAI, Gemini and Ollama report the whole
-/// input. Anthropic reports the input without the tokens of the cache: use
-/// [`with_uncached_input`](Self::with_uncached_input), which adds them up.
+/// of the input, and the tokens of reasoning are a part of the output. Some providers count a part beside the total, as
+/// Anthropic does with the cache: [`from_json`](Self::from_json) and
+/// [`with_uncached_input`](Self::with_uncached_input) add it.
 ///
 /// A part that is not known is `None`, and is not sent.
 ///
@@ -63,6 +67,40 @@ impl Usage {
         Self::new(input_tokens, output_tokens)
             .cache_read_tokens(cache_read_tokens)
             .cache_write_tokens(cache_write_tokens)
+    }
+
+    /// Reads the usage of a provider's answer, or of a chunk of its stream; `None` if there is no usage in it.
+    ///
+    /// It takes the usage itself, or the whole answer or chunk that holds it, in the form of
+    ///
+    /// - OpenAI chat completions, and other servers that answer as these do. A stream has usage in its last chunk, if
+    ///   the request asks for it by `stream_options`.
+    /// - OpenAI responses, and the event `response.completed` of a stream.
+    /// - Anthropic messages, and the events `message_start` and `message_delta` of a stream. The second completes the
+    ///   first. The input is the sum of the uncached, read and written tokens.
+    /// - Gemini `generateContent`, also as a stream. The input is the sum of the prompt and the prompts of tools; the
+    ///   output is the sum of the candidates and the thoughts.
+    /// - Ollama, whose last chunk has the counts.
+    ///
+    /// The form is found by the names of the fields, which are those of the providers' documentation. A server that
+    /// counts otherwise under the same names is read as OpenAI or Anthropic count. A part that is absent, or is not a
+    /// whole number from 0 to `u64::MAX`, is `None`, and so is a total that it belongs to. A sum ends at `u64::MAX`.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use trubrics::Usage;
+    ///
+    /// let chunk = json!({
+    ///     "type": "message_start",
+    ///     "message": { "usage": { "input_tokens": 21, "cache_read_input_tokens": 188_086, "output_tokens": 1 } },
+    /// });
+    /// let usage = Usage::from_json(&chunk).expect("usage");
+    /// assert_eq!(usage.input_tokens, Some(188_107));
+    /// assert_eq!(usage.cache_read_tokens, Some(188_086));
+    /// assert_eq!(Usage::from_json(&json!({ "type": "message_stop" })), None);
+    /// ```
+    pub fn from_json(json: &Value) -> Option<Self> {
+        formats::read(json)
     }
 
     /// Sets how many tokens of the input were read from a cache.

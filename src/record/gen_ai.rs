@@ -37,7 +37,7 @@ pub(crate) const OTHER_ERROR: &str = "_OTHER";
 pub(crate) const COST_AMOUNT: &str = "cost.amount";
 /// The ISO 4217 code of the currency of `cost.amount`.
 pub(crate) const COST_CURRENCY: &str = "cost.currency";
-/// The seconds that a call took which has no latency, because its generation is not complete.
+/// In seconds. A call whose generation is not complete has this instead of a latency.
 pub(crate) const DURATION: &str = "duration";
 /// How a call ended: `finished`, `failed` or `interrupted`.
 pub(crate) const OUTCOME: &str = "outcome";

@@ -59,7 +59,7 @@ const ANTHROPIC: Format = Format {
     reasoning: &["/output_tokens_details/thinking_tokens"],
 };
 
-/// The tokens that were written to the cache, only by how long they stay there.
+/// Anthropic, in a report that has no total of the tokens written to the cache, but counts them by their lifetime.
 const ANTHROPIC_BY_LIFETIME: Format = Format {
     mark: "/cache_creation",
     input: &[
@@ -75,8 +75,8 @@ const ANTHROPIC_BY_LIFETIME: Format = Format {
     ..ANTHROPIC
 };
 
-/// OpenAI responses or Anthropic, without a word on what was written to a cache. The two names for reasoning never
-/// come together.
+/// OpenAI responses or Anthropic, in a report without the field that tells them apart. It has one of the two fields for
+/// reasoning at most.
 const OPENAI_OR_ANTHROPIC: Format = Format {
     mark: "/output_tokens",
     reasoning: &[

@@ -17,7 +17,7 @@ pub(crate) use self::inner::ClientParts;
 use self::inner::Inner;
 use crate::{
     error::{DeliveryError, FlushError, TrackError},
-    record::Record,
+    record::{Event, Record},
     stats::Stats,
 };
 
@@ -110,6 +110,12 @@ impl Trubrics {
             Some(inner) => inner.track_sync(record.into()).map_err(DeliveryError::new),
             None => Ok(()),
         }
+    }
+
+    /// Makes an event `Feedback` of a user about a generation, as [`Event::feedback`] does. Add to it, and give it to
+    /// [`track`](Self::track).
+    pub fn feedback(&self, user_id: impl Into<String>, generation_id: impl Into<String>) -> Event {
+        Event::feedback(user_id, generation_id)
     }
 
     /// Waits until all records that were tracked before the call are delivered or dropped, at most for `timeout`.

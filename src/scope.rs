@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::{
     client::Trubrics,
     llm_call::LlmCall,
-    record::{Event, IntoText, LlmEvent, Properties, Record},
+    record::{Event, IntoText, LlmEvent, Properties, Record, feedback},
 };
 
 impl Trubrics {
@@ -148,8 +148,30 @@ impl Scope {
         LlmCall::start(&self.client, || self.llm_event(prompt, ""))
     }
 
-    /// Tracks a record, as [`Trubrics::track`]. The record gets no presets, so make it with [`event`](Self::event) or
-    /// [`llm_event`](Self::llm_event).
+    /// Makes an event `Feedback` of the user about a generation with the presets, as [`Event::feedback`] does. Add to
+    /// it, and give it to [`track`](Self::track).
+    ///
+    /// ```
+    /// # let recorder = trubrics::testing::Recorder::new();
+    /// # let client = trubrics::Trubrics::builder("test-key").transport(recorder.clone()).build()?;
+    /// # let generation_id = "generation_1";
+    /// let user = client.for_user("user_123").thread_id("thread_7");
+    /// user.track(user.feedback(generation_id).thumbs_up().text("Just what I needed."));
+    /// # client.flush(std::time::Duration::from_secs(5))?;
+    /// # let properties = &recorder.events_named("Feedback")[0]["properties"];
+    /// # assert_eq!(properties["$thread_id"], "thread_7");
+    /// # assert_eq!(properties["$generation_id"], "generation_1");
+    /// # assert_eq!(properties["$text"], "Just what I needed.");
+    /// # assert_eq!(properties["feedback.thumb"], "up");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn feedback(&self, generation_id: impl Into<String>) -> Event {
+        self.event(feedback::NAME)
+            .generation_id(generation_id.into())
+    }
+
+    /// Tracks a record, as [`Trubrics::track`]. The record gets no presets, so make it with [`event`](Self::event),
+    /// [`llm_event`](Self::llm_event) or [`feedback`](Self::feedback).
     pub fn track(&self, record: impl Into<Record>) {
         self.client.track(record);
     }

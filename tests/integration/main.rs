@@ -68,6 +68,8 @@ mod shared_folders;
 mod spool;
 /// Random faults and many threads; at the end every record is accounted for.
 mod storm;
+/// The tokens in the answers of each provider.
+mod usage;
 /// Many records, and how they are put into requests.
 mod volume;
 /// The example `watch`: what it prints, and its page in a browser.

@@ -45,7 +45,7 @@ pub struct Event {
     user_id: String,
     name: String,
     pub(super) timestamp: Option<Timestamp>,
-    properties: Properties,
+    pub(super) properties: Properties,
     pub(super) hooked_by: HookedBy,
 }
 

@@ -16,3 +16,7 @@ pub(crate) const ERROR_MESSAGE: &str = "error.message";
 pub(crate) const DURATION: &str = "gen_ai.client.operation.duration";
 /// How a call ended; not in the conventions.
 pub(crate) const OUTCOME: &str = "outcome";
+pub(crate) const TOOL_ARGUMENTS: &str = "gen_ai.tool.call.arguments";
+pub(crate) const TOOL_RESULT: &str = "gen_ai.tool.call.result";
+/// How many images and files of the texts were replaced by notes; not in the conventions.
+pub(crate) const MEDIA_OMITTED: &str = "media_omitted";

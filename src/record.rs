@@ -24,7 +24,7 @@ pub use event::Event;
 pub(crate) use gen_ai::TEXT;
 pub use into_text::IntoText;
 pub use llm_event::LlmEvent;
-pub(crate) use properties::Properties;
+pub(crate) use properties::{Properties, read_value};
 pub use timestamp::IntoTimestamp;
 pub(crate) use timestamp::utc_now;
 pub use usage::Usage;
@@ -178,6 +178,20 @@ impl Record {
         match self {
             Self::Event(event) => event.remove_property(key),
             Self::LlmEvent(event) => event.remove_property(key),
+        }
+    }
+
+    pub(crate) fn properties(&self) -> &Properties {
+        match self {
+            Self::Event(event) => &event.properties,
+            Self::LlmEvent(event) => &event.properties,
+        }
+    }
+
+    pub(crate) fn properties_mut(&mut self) -> &mut Properties {
+        match self {
+            Self::Event(event) => &mut event.properties,
+            Self::LlmEvent(event) => &mut event.properties,
         }
     }
 

@@ -28,6 +28,8 @@ pub(crate) const FINISH_REASONS: &str = "gen_ai.response.finish_reasons";
 pub(crate) const TIME_TO_FIRST_TOKEN: &str = "gen_ai.response.time_to_first_chunk";
 pub(crate) const PROMPT_NAME: &str = "gen_ai.prompt.name";
 pub(crate) const PROMPT_VERSION: &str = "gen_ai.prompt.version";
+pub(crate) const TOOL_ARGUMENTS: &str = "gen_ai.tool.call.arguments";
+pub(crate) const TOOL_RESULT: &str = "gen_ai.tool.call.result";
 pub(crate) const ERROR_TYPE: &str = "error.type";
 /// The class of an error whose class is not known.
 pub(crate) const OTHER_ERROR: &str = "_OTHER";
@@ -42,6 +44,8 @@ pub(crate) const DURATION: &str = "duration";
 /// How a call ended: `finished`, `failed` or `interrupted`.
 pub(crate) const OUTCOME: &str = "outcome";
 pub(crate) const ERROR_MESSAGE: &str = "error_message";
+/// How many images and files of the texts were replaced by notes.
+pub(crate) const MEDIA_OMITTED: &str = "media_omitted";
 /// `up` or `down`.
 pub(crate) const FEEDBACK_THUMB: &str = "feedback.thumb";
 pub(crate) const FEEDBACK_SCORE: &str = "feedback.score";

@@ -52,7 +52,7 @@ pub struct LlmEvent {
     prompt_event_name: Option<String>,
     generation_event_name: Option<String>,
     pub(super) timestamp: Option<Timestamp>,
-    properties: Properties,
+    pub(super) properties: Properties,
     pub(super) hooked_by: HookedBy,
 }
 

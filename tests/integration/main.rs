@@ -42,6 +42,8 @@ mod kills;
 mod leftovers;
 /// Calls to a model, on a real clock.
 mod llm_calls;
+/// Images and files in texts.
+mod media;
 /// What a client that cannot deliver costs.
 #[cfg(target_os = "linux")]
 mod memory;

@@ -1,4 +1,4 @@
-//! The fault storm: many threads use a client while its server fails in every known way. At the end, the callers'
+//! The fault storm: many threads use a client while its server and its network fail in every known way. At the end, the callers'
 //! notes, the calls of `on_drop`, the server's list of records and `stats()` must agree for every single event.
 //!
 //! A seed decides the settings, the faults and the calls of each thread. It does not decide the timing of the threads.
@@ -16,8 +16,10 @@
 
 #![expect(clippy::print_stdout, reason = "a long storm tells its figures")]
 
+mod attempts;
 mod caller;
 mod ledger;
+mod network;
 mod weather;
 
 use std::{
@@ -35,6 +37,7 @@ use trubrics::testing::Server;
 use self::{
     caller::Caller,
     ledger::{Told, settle},
+    network::Network,
     weather::Weather,
 };
 use crate::chance::Chance;
@@ -105,8 +108,9 @@ fn storm(seed: u64, steps: u64) -> Result<String, Vec<String>> {
     };
     let weather = Weather::new(seed, &mut chance);
     let server = Server::start().expect("a server");
+    let network = Network::before(&server);
     let told = Told::default();
-    let settings = told.listen(weather.settings(&server, &mut chance));
+    let settings = told.listen(weather.settings((&server, &network), &mut chance));
     let client = settings.build().expect("a client");
 
     let mut main = Caller::new(&client, seed, CALLERS, weather.capacity);
@@ -128,7 +132,7 @@ fn storm(seed: u64, steps: u64) -> Result<String, Vec<String>> {
         let callers: Vec<_> = (0..CALLERS)
             .map(|thread| scope.spawn(move || call(thread)))
             .collect();
-        let rage = || weather.rage(&server, &mut Chance::new(seed, 1), steps, &over);
+        let rage = || weather.rage((&server, &network), seed, steps, &over);
         let raging = scope.spawn(rage);
 
         meeting.wait();
@@ -160,13 +164,11 @@ fn storm(seed: u64, steps: u64) -> Result<String, Vec<String>> {
     match settle(
         &handed,
         &told,
-        &server,
+        (&server, &network),
         weather.keeps_order(),
         client.stats(),
     ) {
-        Ok(figures) if problems.is_empty() => {
-            Ok(format!("{figures}, {} requests", server.requests().len()))
-        }
+        Ok(figures) if problems.is_empty() => Ok(format!("{figures}, {}", network.figures())),
         Ok(_) => Err(problems),
         Err(more) => Err([problems, more].concat()),
     }

@@ -6,19 +6,20 @@ use std::{
     fmt,
     panic::resume_unwind,
     sync::{Arc, Mutex},
+    time::Instant,
 };
 
 use serde_json::Value;
-use trubrics::{
-    DropReason, Dropped, Record, Stats, TrubricsBuilder,
-    testing::{ReceivedRequest, Server},
-};
+use trubrics::{DropReason, Dropped, Record, Stats, TrubricsBuilder, testing::Server};
+
+use super::{attempts::Attempts, network::Network};
 
 /// One record as its caller handed it over.
 #[derive(Clone, Copy)]
 pub(super) struct Handed {
     pub(super) marker: u64,
     pub(super) is_llm: bool,
+    pub(super) at: Instant,
     pub(super) answer: Answer,
 }
 
@@ -88,6 +89,7 @@ fn marker(record: &Value) -> u64 {
 pub(super) struct Figures {
     handed: usize,
     returned: usize,
+    passed: usize,
     stats: Stats,
 }
 
@@ -96,6 +98,7 @@ impl fmt::Display for Figures {
         let Self {
             handed,
             returned,
+            passed,
             stats,
         } = self;
         write!(
@@ -109,17 +112,17 @@ impl fmt::Display for Figures {
             let comma = if index > 0 { ", " } else { "" };
             write!(f, "{comma}{reason:?} {count}")?;
         }
-        f.write_str(")")
+        write!(f, "), {passed} were passed by later ones")
     }
 }
 
 /// Settles the accounts after the close. With `in_order`, the records of one thread have to arrive at their endpoint in
-/// the order in which it handed them over, unless a request with the record failed. The error says everything that does
-/// not agree.
+/// the order in which it handed them over, unless two requests with the record's batch failed. The error says everything
+/// that does not agree.
 pub(super) fn settle(
     handed: &[Handed],
     told: &Told,
-    server: &Server,
+    (server, network): (&Server, &Network),
     in_order: bool,
     stats: Stats,
 ) -> Result<Figures, Vec<String>> {
@@ -137,7 +140,8 @@ pub(super) fn settle(
         dropped.entry(*marker).or_default().push(*reason);
     }
     let mut delivered: HashMap<u64, usize> = HashMap::new();
-    let mut arrived = 0;
+    let attempts = Attempts::new(network.attempts());
+    let (mut arrived, mut passed) = (0, 0);
     for (is_llm, records) in [(false, server.events()), (true, server.llm_events())] {
         let mut newest: HashMap<u64, u64> = HashMap::new();
         arrived += records.len() as u64;
@@ -154,13 +158,15 @@ pub(super) fn settle(
             });
             if in_order && one.answer == Answer::Taken {
                 let newest = newest.entry(marker / PER_THREAD).or_insert(marker);
-                let is_passed = marker < *newest;
-                check(!is_passed || failures_with(server, marker) >= 1, &|| {
-                    format!(
-                        "{marker} arrived after {newest}, although {} requests with it failed",
-                        failures_with(server, marker)
-                    )
-                });
+                if marker < *newest {
+                    passed += 1;
+                    let failures = attempts.failures_before(*newest, marker, one.at);
+                    check(failures >= 2, &|| {
+                        format!(
+                            "{marker} arrived after {newest}, and {failures} requests of its batch failed before"
+                        )
+                    });
+                }
                 *newest = marker.max(*newest);
             }
         }
@@ -175,9 +181,9 @@ pub(super) fn settle(
             Answer::Delivered => arrivals == 1 && drops.is_empty(),
         };
         check(agrees, &|| {
-            let requests = requests_with(server, *marker);
+            let outcomes = attempts.outcomes(*marker);
             format!(
-                "{marker} was {answer:?}, arrived {arrivals} times, was dropped for {drops:?}: {requests:?}"
+                "{marker} was {answer:?}, arrived {arrivals} times, was dropped for {drops:?}: {outcomes:?}"
             )
         });
     }
@@ -212,26 +218,12 @@ pub(super) fn settle(
         Ok(Figures {
             handed: handed.len(),
             returned,
+            passed,
             stats,
         })
     } else {
         Err(problems)
     }
-}
-
-/// How many requests with this record failed, as the server saw it. Others may pass a record whose requests failed
-/// twice, and one of the two can be lost before the server has read it.
-fn failures_with(server: &Server, marker: u64) -> usize {
-    let requests = requests_with(server, marker);
-    let has_failed = |request: &&ReceivedRequest| request.status() != Some(200);
-    requests.iter().filter(has_failed).count()
-}
-
-/// The requests that brought a record.
-fn requests_with(server: &Server, marker: u64) -> Vec<ReceivedRequest> {
-    let id = format!(r#""user_id":"{marker}""#);
-    let has_it = |request: &ReceivedRequest| String::from_utf8_lossy(request.body()).contains(&id);
-    server.requests().into_iter().filter(has_it).collect()
 }
 
 /// Markers of one thread are all of one million.

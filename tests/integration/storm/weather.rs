@@ -14,6 +14,7 @@ use trubrics::{
     testing::{Reply, Server},
 };
 
+use super::network::{Fault, Network};
 use crate::chance::Chance;
 
 /// Far above any delay of an answer, or an accepted record would be sent again; only faults that never answer wait for
@@ -53,9 +54,13 @@ impl Weather {
         self.connections == 1
     }
 
-    pub(super) fn settings(&self, server: &Server, chance: &mut Chance) -> TrubricsBuilder {
+    pub(super) fn settings(
+        &self,
+        (server, network): (&Server, &Network),
+        chance: &mut Chance,
+    ) -> TrubricsBuilder {
         Trubrics::builder(server.api_key())
-            .host(server.url())
+            .host(network.host())
             .overflow(self.overflow)
             .queue_capacity(self.capacity)
             .queue_bytes(chance.pick(&[16 * 1024, 256 * 1024, 32 * 1024 * 1024]))
@@ -71,14 +76,22 @@ impl Weather {
             .max_backoff(Duration::from_millis(1 + chance.below(5)))
     }
 
-    /// Makes the weather until told that it is over: bursts of replies with fair spells and outages between them, in
-    /// step with the requests that come.
-    pub(super) fn rage(&self, server: &Server, chance: &mut Chance, steps: u64, over: &AtomicBool) {
+    /// Makes the weather until `over` is set: bursts of replies with fair spells and outages between them, in step with
+    /// the requests that come.
+    pub(super) fn rage(
+        &self,
+        (server, network): (&Server, &Network),
+        seed: u64,
+        steps: u64,
+        over: &AtomicBool,
+    ) {
+        let (chance, faults) = (&mut Chance::new(seed, 1), &mut Chance::new(seed, 2));
         server.set_refusal(|record| record["properties"]["bad"] == true);
         if let Some(bytes) = self.body_limit {
             server.set_body_limit(bytes);
         }
         let mut slow = 1 + steps / STEPS_FOR_A_SLOW_FAULT;
+        let mut freezes = slow;
         let mut replies = 50 + steps / 5;
         while !over.load(SeqCst) {
             server.set_error_details(chance.one_in(2));
@@ -87,6 +100,7 @@ impl Weather {
             let burst = (1 + chance.below(12)).min(replies);
             replies -= burst;
             server.script((0..burst).map(|_| self.reply(chance, &mut slow)));
+            disturb(network, faults, burst, &mut freezes);
             let spell = burst + chance.below(burst * 2 + 2);
             let wanted = server.requests().len() + spell as usize;
             // The time bounds an outage that nobody notices, and how long the end of the storm waits.
@@ -94,6 +108,7 @@ impl Weather {
         }
         server.set_unavailable(false);
         server.set_latency(Duration::ZERO);
+        network.calm();
     }
 
     fn reply(&self, chance: &mut Chance, slow: &mut u64) -> Reply {
@@ -144,6 +159,39 @@ impl Weather {
         }
     }
 }
+
+/// Chooses the next faults of the network.
+fn disturb(network: &Network, chance: &mut Chance, requests: u64, freezes: &mut u64) {
+    network.script((0..requests).map(|_| fault(chance)));
+    network.set_resetting(chance.one_in(20));
+    // Long enough for the search for a poison record.
+    if chance.one_in(5) {
+        network.set_poisonous(chance.one_in(2));
+    }
+    if chance.one_in(12) && *freezes > 0 {
+        *freezes -= 1;
+        match chance.one_in(2) {
+            true => network.freeze(REQUEST_TIMEOUT / 8),
+            false => network.freeze_beyond(REQUEST_TIMEOUT),
+        }
+    }
+}
+
+fn fault(chance: &mut Chance) -> Fault {
+    match chance.below(16) {
+        0 => Fault::Early(chance.pick(&[400, 401, 413, 413, 422, 429, 500, 503])),
+        1 => Fault::Interim(chance.pick(&INTERIM)),
+        2 => Fault::Reset,
+        _ => Fault::Pass,
+    }
+}
+
+const INTERIM: [&str; 4] = [
+    "HTTP/1.1 100 Continue\r\n\r\n",
+    "HTTP/1.1 103 Early Hints\r\nlink: </style.css>; rel=preload\r\n\r\n",
+    "HTTP/1.1 100 Continue\r\nx: y\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n",
+    "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n",
+];
 
 /// Puts the client off, in every form there is but a long wait: a client keeps to it, and would outlast the storm.
 fn later(chance: &mut Chance) -> Reply {

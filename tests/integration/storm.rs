@@ -1,5 +1,6 @@
-//! The fault storm: many threads use a client while its server and its network fail in every known way. At the end, the callers'
-//! notes, the calls of `on_drop`, the server's list of records and `stats()` must agree for every single event.
+//! The fault storm: many threads use a client while its server and its network fail in every known way. At the end,
+//! the callers' notes, the calls of `on_drop`, the server's list of records and `stats()` must agree for every single
+//! event.
 //!
 //! A seed decides the settings, the faults and the calls of each thread. It does not decide the timing of the threads.
 //! A long storm:

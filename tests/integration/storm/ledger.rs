@@ -117,7 +117,7 @@ impl fmt::Display for Figures {
 }
 
 /// Settles the accounts after the close. With `in_order`, the records of one thread have to arrive at their endpoint in
-/// the order in which it handed them over, unless two requests with the record's batch failed. The error says everything
+/// the order in which it handed them over, unless two requests of the record's batch failed. The error says everything
 /// that does not agree.
 pub(super) fn settle(
     handed: &[Handed],

@@ -2,6 +2,8 @@
 //! the callers' notes, the calls of `on_drop`, the server's list of records and `stats()` must agree for every single
 //! event.
 //!
+//! In some storms the client has a spool. Then another client delivers the records that the first one leaves there.
+//!
 //! A seed decides the settings, the faults and the calls of each thread. It does not decide the timing of the threads.
 //! A long storm:
 //!
@@ -33,7 +35,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use trubrics::testing::Server;
+use trubrics::{Stats, TrubricsBuilder, testing::Server};
 
 use self::{
     caller::Caller,
@@ -54,6 +56,9 @@ const SEEDS: [u64; 3] = [3, 7, 8];
 
 /// How many more records each caller tracks while the client is closed.
 const TAIL: u64 = 40;
+
+/// More than it takes until no fault is left.
+const MAX_CLIENTS: usize = 1_000;
 
 /// More than any storm needs to end.
 const AMPLE: Duration = Duration::from_secs(120);
@@ -114,11 +119,11 @@ fn storm(seed: u64, steps: u64) -> Result<String, Vec<String>> {
     let settings = told.listen(weather.settings((&server, &network), &mut chance));
     let client = settings.build().expect("a client");
 
-    let mut main = Caller::new(&client, seed, CALLERS, weather.capacity);
+    let mut main = Caller::new(&client, seed, CALLERS, weather.most_pending());
     let over = AtomicBool::new(false);
     let meeting = Barrier::new(CALLERS as usize + 1);
     let call = &|thread| {
-        let mut caller = Caller::new(&client, seed, thread, weather.capacity);
+        let mut caller = Caller::new(&client, seed, thread, weather.most_pending());
         for _ in 0..steps / CALLERS {
             caller.step();
         }
@@ -162,17 +167,33 @@ fn storm(seed: u64, steps: u64) -> Result<String, Vec<String>> {
         handed.extend(caller.handed);
         problems.extend(caller.problems);
     }
+    server.set_unavailable(false);
+    let clients = with_the_rest(client.stats(), || {
+        told.listen(weather.settings((&server, &network), &mut Chance::new(seed, 0)))
+    });
     match settle(
         &handed,
         &told,
         (&server, &network),
         weather.keeps_order(),
-        client.stats(),
+        clients,
     ) {
         Ok(figures) if problems.is_empty() => Ok(format!("{figures}, {}", network.figures())),
         Ok(_) => Err(problems),
         Err(more) => Err([problems, more].concat()),
     }
+}
+
+/// Delivers the records that a client left in its spool, by clients each of which ends with the first request that
+/// fails. Returns the figures of all.
+fn with_the_rest(first: Stats, settings: impl Fn() -> TrubricsBuilder) -> Vec<Stats> {
+    let mut clients = vec![first];
+    while clients[clients.len() - 1].left_in_spool > 0 && clients.len() < MAX_CLIENTS {
+        let next = settings().build().expect("a client");
+        let _ = next.close(AMPLE);
+        clients.push(next.stats());
+    }
+    clients
 }
 
 /// Takes the server down with records waiting. Nothing is in flight when it begins, and nobody else uses the client: a

@@ -90,7 +90,7 @@ pub(super) struct Figures {
     handed: usize,
     returned: usize,
     passed: usize,
-    stats: Stats,
+    clients: Vec<Stats>,
 }
 
 impl fmt::Display for Figures {
@@ -99,15 +99,18 @@ impl fmt::Display for Figures {
             handed,
             returned,
             passed,
-            stats,
+            clients,
         } = self;
+        let sum = |figure: &dyn Fn(&Stats) -> u64| -> u64 { clients.iter().map(figure).sum() };
         write!(
             f,
-            "{handed} handed over = {returned} returned + {} delivered + {} dropped (",
-            stats.delivered, stats.dropped
+            "{handed} handed over = {returned} returned + {} delivered by {} clients + {} dropped (",
+            sum(&|stats| stats.delivered),
+            clients.len(),
+            sum(&|stats| stats.dropped)
         )?;
         let reasons = DropReason::ALL.iter();
-        let reasons = reasons.map(|reason| (reason, stats.dropped_for(*reason)));
+        let reasons = reasons.map(|reason| (reason, sum(&|stats| stats.dropped_for(*reason))));
         for (index, (reason, count)) in reasons.filter(|(_, count)| *count > 0).enumerate() {
             let comma = if index > 0 { ", " } else { "" };
             write!(f, "{comma}{reason:?} {count}")?;
@@ -124,7 +127,7 @@ pub(super) fn settle(
     told: &Told,
     (server, network): (&Server, &Network),
     in_order: bool,
-    stats: Stats,
+    clients: Vec<Stats>,
 ) -> Result<Figures, Vec<String>> {
     let mut problems = Vec::new();
     let mut check = |agrees: bool, problem: &dyn Fn() -> String| {
@@ -202,24 +205,36 @@ pub(super) fn settle(
             format!("{what}: {theirs} by stats(), {ours} by count")
         });
     };
-    equal("tracked", (handed.len() - returned) as u64, stats.tracked);
-    equal("delivered", arrived, stats.delivered);
-    equal("dropped", told.len() as u64, stats.dropped);
-    equal("pending", 0, stats.pending);
+    let sum = |figure: &dyn Fn(&Stats) -> u64| -> u64 { clients.iter().map(figure).sum() };
+    equal(
+        "tracked",
+        (handed.len() - returned) as u64,
+        sum(&|stats| stats.tracked),
+    );
+    equal("delivered", arrived, sum(&|stats| stats.delivered));
+    equal("dropped", told.len() as u64, sum(&|stats| stats.dropped));
+    equal("pending", 0, sum(&|stats| stats.pending));
+    equal(
+        "left in the spool",
+        sum(&|stats| stats.recovered),
+        sum(&|stats| stats.left_in_spool),
+    );
     for &reason in DropReason::ALL {
         let count = told.iter().filter(|(_, other)| *other == reason).count();
         let name = format!("dropped for {reason:?}");
-        equal(&name, count as u64, stats.dropped_for(reason));
+        equal(&name, count as u64, sum(&|stats| stats.dropped_for(reason)));
     }
-    let sum = stats.delivered + stats.dropped + stats.pending;
-    equal("the sum", sum, stats.tracked);
+    for stats in &clients {
+        let ends = stats.delivered + stats.dropped + stats.pending + stats.left_in_spool;
+        equal("the sum", ends, stats.tracked + stats.recovered);
+    }
 
     if problems.is_empty() {
         Ok(Figures {
             handed: handed.len(),
             returned,
             passed,
-            stats,
+            clients,
         })
     } else {
         Err(problems)

@@ -15,7 +15,7 @@ use trubrics::{
 };
 
 use super::network::{Fault, Network};
-use crate::chance::Chance;
+use crate::{chance::Chance, support::Folder};
 
 /// Far above any delay of an answer, or an accepted record would be sent again; only faults that never answer wait for
 /// it to pass.
@@ -26,11 +26,12 @@ const STEPS_FOR_A_SLOW_FAULT: u64 = 2_000;
 
 /// How the storm of one seed goes.
 pub(super) struct Weather {
-    pub(super) capacity: usize,
+    capacity: usize,
     overflow: Overflow,
     connections: usize,
     give_up_after: Duration,
     body_limit: Option<usize>,
+    spool: Option<Folder>,
 }
 
 impl Weather {
@@ -46,6 +47,15 @@ impl Weather {
             connections: chance.pick(&[1, 1, 2, 6]),
             give_up_after: chance.pick(&[0, 20, 300, 600_000, 600_000].map(Duration::from_millis)),
             body_limit: chance.one_in(3).then_some(6_000),
+            spool: seed.is_multiple_of(4).then(Folder::new),
+        }
+    }
+
+    /// How many records may be pending. Records in the spool are not limited.
+    pub(super) fn most_pending(&self) -> usize {
+        match self.spool {
+            Some(_) => usize::MAX / 2,
+            None => self.capacity,
         }
     }
 
@@ -59,7 +69,12 @@ impl Weather {
         (server, network): (&Server, &Network),
         chance: &mut Chance,
     ) -> TrubricsBuilder {
-        Trubrics::builder(server.api_key())
+        let settings = Trubrics::builder(server.api_key());
+        let settings = match &self.spool {
+            Some(folder) => settings.spool(&folder.0),
+            None => settings,
+        };
+        settings
             .host(network.host())
             .overflow(self.overflow)
             .queue_capacity(self.capacity)
@@ -100,7 +115,7 @@ impl Weather {
             let burst = (1 + chance.below(12)).min(replies);
             replies -= burst;
             server.script((0..burst).map(|_| self.reply(chance, &mut slow)));
-            disturb(network, faults, burst, &mut freezes);
+            self.disturb(network, faults, burst, &mut freezes);
             let spell = burst + chance.below(burst * 2 + 2);
             let wanted = server.requests().len() + spell as usize;
             // The time bounds an outage that nobody notices, and how long the end of the storm waits.
@@ -109,6 +124,37 @@ impl Weather {
         server.set_unavailable(false);
         server.set_latency(Duration::ZERO);
         network.calm();
+    }
+
+    /// Chooses the next faults of the network.
+    fn disturb(&self, network: &Network, chance: &mut Chance, requests: u64, freezes: &mut u64) {
+        network.script((0..requests).map(|_| self.fault(chance)));
+        network.set_resetting(chance.one_in(20));
+        // Long enough for the search for a poison record.
+        if chance.one_in(5) {
+            network.set_poisonous(chance.one_in(2));
+        }
+        if chance.one_in(12) && *freezes > 0 {
+            *freezes -= 1;
+            match chance.one_in(2) {
+                true => network.freeze(REQUEST_TIMEOUT / 8),
+                false => network.freeze_beyond(REQUEST_TIMEOUT),
+            }
+        }
+    }
+
+    fn fault(&self, chance: &mut Chance) -> Fault {
+        match chance.below(16) {
+            0 => Fault::Early(
+                match chance.pick(&[400, 401, 413, 413, 422, 429, 500, 503]) {
+                    401 if self.spool.is_some() => 503,
+                    status => status,
+                },
+            ),
+            1 => Fault::Interim(chance.pick(&INTERIM)),
+            2 => Fault::Reset,
+            _ => Fault::Pass,
+        }
     }
 
     fn reply(&self, chance: &mut Chance, slow: &mut u64) -> Reply {
@@ -133,9 +179,19 @@ impl Weather {
             15 => Reply::raw("HTTP/1.1 503 Busy\r\nretry-after: 0\r\nconten").close_after(),
             16 => invalid(chance),
             17 => Reply::status(413),
-            18 => Reply::status(chance.pick(&[302, 404, 405, 418])).header("location", "/"),
-            _ if chance.one_in(3) => Reply::status(chance.pick(&[401, 403])),
+            18 => self
+                .refuse(chance.pick(&[302, 404, 405, 418]))
+                .header("location", "/"),
+            _ if chance.one_in(3) => self.refuse(chance.pick(&[401, 403])),
             _ => self.success(chance).close_after(),
+        }
+    }
+
+    /// Refuses the request. With a spool its records would wait for minutes.
+    fn refuse(&self, status: u16) -> Reply {
+        match self.spool {
+            Some(_) => Reply::status(503),
+            None => Reply::status(status),
         }
     }
 
@@ -157,32 +213,6 @@ impl Weather {
             Some(_) => Reply::accept(),
             None => Reply::status(chance.pick(&[200, 201, 202, 204])),
         }
-    }
-}
-
-/// Chooses the next faults of the network.
-fn disturb(network: &Network, chance: &mut Chance, requests: u64, freezes: &mut u64) {
-    network.script((0..requests).map(|_| fault(chance)));
-    network.set_resetting(chance.one_in(20));
-    // Long enough for the search for a poison record.
-    if chance.one_in(5) {
-        network.set_poisonous(chance.one_in(2));
-    }
-    if chance.one_in(12) && *freezes > 0 {
-        *freezes -= 1;
-        match chance.one_in(2) {
-            true => network.freeze(REQUEST_TIMEOUT / 8),
-            false => network.freeze_beyond(REQUEST_TIMEOUT),
-        }
-    }
-}
-
-fn fault(chance: &mut Chance) -> Fault {
-    match chance.below(16) {
-        0 => Fault::Early(chance.pick(&[400, 401, 413, 413, 422, 429, 500, 503])),
-        1 => Fault::Interim(chance.pick(&INTERIM)),
-        2 => Fault::Reset,
-        _ => Fault::Pass,
     }
 }
 

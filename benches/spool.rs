@@ -62,7 +62,7 @@ fn print_rates(producers: usize) {
     let (seconds, stats) = (start.elapsed().as_secs_f64(), client.stats());
     let rate = |count: u64| count as f64 / seconds;
     println!(
-        "{producers} producers with a spool, Overflow::Block: {:.0} tracked, {:.0} delivered, {:.0} dropped each second, \
+        "producers: {producers}, with a spool and Overflow::Block: {:.0} tracked, {:.0} delivered, {:.0} dropped each second, \
          for {seconds:.1} s",
         rate(stats.tracked),
         rate(stats.delivered),

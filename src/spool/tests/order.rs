@@ -308,7 +308,7 @@ fn every_write_is_synced_if_that_is_set_and_none_otherwise() {
 }
 
 #[test]
-fn segments_of_one_moment_are_recovered_in_the_order_in_which_they_were_made() {
+fn segments_of_one_moment_are_recovered_in_their_order() {
     for _ in 0..8 {
         let disk = MemoryDisk::default();
         let mut spool = spool(&disk, settings());

@@ -167,7 +167,12 @@ fn storm(seed: u64, steps: u64) -> Result<String, Vec<String>> {
         handed.extend(caller.handed);
         problems.extend(caller.problems);
     }
-    server.set_unavailable(false);
+    if client.stats().left_in_spool > 0 {
+        network.leave_connections();
+        // A request that is still on its way must not be accepted: its client does not wait for the answer.
+        let _ = server.wait_for_requests(usize::MAX, Duration::from_millis(300));
+        server.set_unavailable(false);
+    }
     let clients = with_the_rest(client.stats(), || {
         told.listen(weather.settings((&server, &network), &mut Chance::new(seed, 0)))
     });

@@ -76,7 +76,7 @@ struct State {
     is_poisonous: bool,
     is_resetting: bool,
     is_frozen: bool,
-    /// How many long freezes have ended. Connections from before are not served any more.
+    /// How often all connections were left, as after a long freeze. Those from before are not served any more.
     thaws: u64,
     is_over: bool,
     attempts: Vec<Attempt>,
@@ -148,6 +148,11 @@ impl Network {
         // In this time a client can make two attempts, which are not seen.
         self.shared.note(Vec::new(), false);
         self.shared.changed.notify_all();
+    }
+
+    /// Serves no more request on the connections that there are.
+    pub(super) fn leave_connections(&self) {
+        self.shared.lock().thaws += 1;
     }
 
     /// Ends all faults.

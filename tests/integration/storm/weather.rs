@@ -59,9 +59,9 @@ impl Weather {
         }
     }
 
-    /// Whether one request follows the other.
+    /// Whether one request follows the other. What several clients deliver from one folder need not keep its order.
     pub(super) fn keeps_order(&self) -> bool {
-        self.connections == 1
+        self.connections == 1 && self.spool.is_none()
     }
 
     pub(super) fn settings(

@@ -148,8 +148,9 @@ impl Trubrics {
     /// the same end, and gives the worker more time only before the request is interrupted. The drop of the last handle
     /// waits no longer. `Duration::ZERO` gives up all records at once.
     ///
-    /// With a [`spool`](crate::TrubricsBuilder::spool) nothing is dropped: records that are not delivered by then stay
-    /// there for the next run, and once all records are on disk, the first attempt that fails ends the call. With
+    /// With a [`spool`](crate::TrubricsBuilder::spool), records that are not delivered by then stay there for the next
+    /// run. Only those for which the spool has no room, or that the disk does not take, are dropped. Once all records
+    /// are on disk, the first attempt that fails ends the call. With
     /// `Duration::ZERO` this returns when they are on disk, after a second at most if the disk hangs. In the time that
     /// is left, records of earlier runs are delivered too.
     ///

@@ -55,6 +55,9 @@ mod outage;
 mod panics;
 /// The queue's bounds, and what happens when they are reached.
 mod pressure;
+/// Many threads that track at full speed, with a spool.
+#[cfg(target_os = "linux")]
+mod producers;
 /// Threads that go on tracking while the client is closed.
 mod racing_close;
 /// What the README says of settings, beside the constants.

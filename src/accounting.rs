@@ -108,6 +108,11 @@ impl Accounting {
         self.counters.remove_on_disk(records);
     }
 
+    /// No record is on disk any more: those that are still counted there were withdrawn.
+    pub(crate) fn forget_on_disk(&self) {
+        self.lose_on_disk(DropReason::Withdrawn, self.counters.on_disk());
+    }
+
     /// Records stay in the spool for the next run.
     pub(crate) fn leave_in_spool(&self, records: u64) {
         self.counters.count_left_in_spool(records);

@@ -93,7 +93,12 @@ impl Batch {
     }
 
     /// The next attempt, with its body in this buffer.
-    pub(crate) fn attempt(&self, mut body: Vec<u8>, deadline: Instant) -> Attempt {
+    pub(crate) fn attempt(
+        &self,
+        mut body: Vec<u8>,
+        deadline: Instant,
+        withdrawals: u64,
+    ) -> Attempt {
         match self.front() {
             Some(front) => write_body(front.iter(), &mut body),
             None => write_body([].into_iter(), &mut body),
@@ -103,6 +108,7 @@ impl Batch {
             records: self.records(),
             body,
             deadline,
+            withdrawals,
         }
     }
 

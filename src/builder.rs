@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::{
     client::Trubrics,
+    consent::{Consent, WhileUndecided},
     content::Content,
     defaults,
     error::ConfigError,
@@ -19,7 +20,9 @@ use crate::{
     host::check_host,
     queue::Overflow,
     record::{EventError, Properties, Record},
-    settings::{ContentSettings, HttpOptions, QueueSettings, SpoolOptions, WorkerSettings},
+    settings::{
+        ConsentSettings, ContentSettings, HttpOptions, QueueSettings, SpoolOptions, WorkerSettings,
+    },
     transport::Transport,
 };
 
@@ -47,6 +50,7 @@ pub struct TrubricsBuilder {
     worker: WorkerSettings,
     content: ContentSettings,
     spool: SpoolOptions,
+    consent: ConsentSettings,
     http: HttpOptions,
     transport: Option<Arc<dyn Transport>>,
     shutdown_timeout: Duration,
@@ -71,6 +75,7 @@ impl TrubricsBuilder {
             worker: WorkerSettings::default(),
             content: ContentSettings::default(),
             spool: SpoolOptions::default(),
+            consent: ConsentSettings::default(),
             http: HttpOptions::default(),
             transport: None,
             shutdown_timeout: defaults::SHUTDOWN_TIMEOUT,
@@ -413,6 +418,40 @@ impl TrubricsBuilder {
         self
     }
 
+    /// The consent with which the client starts. Default: [`Consent::Granted`].
+    ///
+    /// With [`Consent::Undecided`], nothing is stored on disk or sent before [`grant`](Trubrics::grant), a
+    /// [`flush`](Trubrics::flush) returns an error at once if records wait, and a close drops them as
+    /// [`DropReason::Undecided`](crate::DropReason::Undecided). With [`Consent::Withdrawn`], the client withdraws the
+    /// consent when it starts, as [`withdraw`](Trubrics::withdraw) does, and logs errors of the disk.
+    ///
+    /// ```
+    /// use trubrics::{Consent, Event, Trubrics, testing::{API_KEY, Recorder}};
+    ///
+    /// let recorder = Recorder::new();
+    /// let client = Trubrics::builder(API_KEY)
+    ///     .consent(Consent::Undecided)
+    ///     .transport(recorder.clone())
+    ///     .build()?;
+    /// client.track(Event::new("user", "Opened"));
+    /// // The program asks its user, and the user agrees.
+    /// client.grant()?;
+    /// client.flush(std::time::Duration::from_secs(5))?;
+    /// assert_eq!(recorder.events_named("Opened").len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn consent(mut self, consent: Consent) -> Self {
+        self.consent.consent = consent;
+        self
+    }
+
+    /// What [`track`](Trubrics::track) does while the [`consent`](Self::consent) is undecided. When records wait and the
+    /// queue is full, the newest are dropped, also with [`Overflow::Block`]. Default: [`WhileUndecided::Wait`].
+    pub fn while_undecided(mut self, while_undecided: WhileUndecided) -> Self {
+        self.consent.while_undecided = while_undecided;
+        self
+    }
+
     /// Makes a client as from [`Trubrics::disabled`]; the other settings are checked all the same. Default: false.
     pub fn disabled(mut self, disabled: bool) -> Self {
         self.disabled = disabled;
@@ -483,6 +522,7 @@ impl fmt::Debug for TrubricsBuilder {
             .field("worker", &self.worker)
             .field("content", &self.content)
             .field("spool", &self.spool)
+            .field("consent", &self.consent)
             .field("http", &self.http)
             .field("shutdown_timeout", &self.shutdown_timeout)
             .field("disabled", &self.disabled)

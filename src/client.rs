@@ -4,7 +4,7 @@ mod inner;
 
 use std::{
     convert::Infallible,
-    fmt,
+    fmt, io,
     panic::{RefUnwindSafe, UnwindSafe},
     sync::Arc,
     thread::JoinHandle,
@@ -16,6 +16,7 @@ use crossbeam_channel::Receiver;
 pub(crate) use self::inner::ClientParts;
 use self::inner::Inner;
 use crate::{
+    consent::Consent,
     error::{DeliveryError, FlushError, TrackError},
     record::{Event, Record},
     stats::Stats,
@@ -162,6 +163,57 @@ impl Trubrics {
         match &self.inner {
             Some(inner) => inner.close(timeout),
             None => Ok(()),
+        }
+    }
+
+    /// Withdraws the consent: forgets every record that is not delivered, and takes no other before
+    /// [`grant`](Self::grant).
+    ///
+    /// Records that wait, are in flight or are in the [`spool`](crate::TrubricsBuilder::spool) are dropped as
+    /// [`DropReason::Withdrawn`](crate::DropReason::Withdrawn), and so is every record that is tracked later. Requests
+    /// in flight are broken off. The project's files are removed from the spool, also those that other processes left
+    /// or hold; other files stay. [`privacy`](crate::_docs::privacy) says all of it on a page.
+    ///
+    /// The call returns when nothing is left and no request is under way, usually after some milliseconds, and at most
+    /// after 5 s. From its beginning, no request begins and no record is taken. A request that cannot be broken off may
+    /// still reach the server: a transport without [`cancel`](crate::Transport::cancel). A
+    /// [disabled](Self::disabled) client does nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the disk fails, a request goes on, or the worker does not answer in time. A call from a hook or a transport
+    /// takes effect, and returns an error because it cannot wait. After an error, too, this client sends nothing.
+    pub fn withdraw(&self) -> io::Result<()> {
+        match &self.inner {
+            Some(inner) => inner.withdraw(),
+            None => Ok(()),
+        }
+    }
+
+    /// Grants the consent: records are taken and delivered from here on. Those that waited because the consent was
+    /// [undecided](crate::Consent::Undecided) are sent with the timestamps that they have. Withdrawn records do not come
+    /// back.
+    ///
+    /// It waits for the worker, usually less than a millisecond, and at most 5 s. A withdrawal that begins during the
+    /// call prevails. A [disabled](Self::disabled) client does nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the disk fails, or the worker does not answer in time: the consent is then as before. A call from a hook or a
+    /// transport takes effect later, and returns an error because it cannot wait.
+    pub fn grant(&self) -> io::Result<()> {
+        match &self.inner {
+            Some(inner) => inner.grant(),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the consent is granted, undecided or withdrawn; takes no lock. A [disabled](Self::disabled) client takes
+    /// no records, and this returns [`Consent::Withdrawn`].
+    pub fn consent(&self) -> Consent {
+        match &self.inner {
+            Some(inner) => inner.intake().consent.get(),
+            None => Consent::Withdrawn,
         }
     }
 

@@ -2,7 +2,7 @@
 //! needed.
 
 use std::{
-    mem,
+    io, mem,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering::SeqCst},
@@ -22,6 +22,13 @@ pub(crate) enum Control {
     Close { deadline: Instant },
     /// A request that a sender thread made has ended.
     Completed(Completed),
+    /// The consent was withdrawn: forget all records, and answer.
+    Withdraw(Sender<io::Result<()>>),
+    /// Grant the consent, unless it was withdrawn again after this many withdrawals, and answer.
+    Grant {
+        withdrawals: u64,
+        done: Sender<io::Result<()>>,
+    },
 }
 
 /// The result of a request, with the buffer of its body.

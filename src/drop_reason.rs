@@ -104,6 +104,16 @@ drop_reasons! {
     ///
     /// The delivery is at fault.
     Corrupted(Delivery) => "it could not be read from the spool",
+    /// The consent was [withdrawn](crate::Trubrics::withdraw). [`Dropped`](crate::Dropped) shows the records that
+    /// waited, but not those that were tracked after the withdrawal.
+    ///
+    /// The delivery is at fault.
+    Withdrawn(Delivery) => "the consent was withdrawn",
+    /// The consent was [undecided](crate::Consent::Undecided) when the record was tracked, or when the client was
+    /// closed. [`Dropped`](crate::Dropped) shows the records that waited.
+    ///
+    /// The delivery is at fault.
+    Undecided(Delivery) => "the consent was undecided",
     /// The worker failed; please report it.
     ///
     /// The delivery is at fault.

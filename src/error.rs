@@ -15,6 +15,8 @@ use crate::{
 
 type Cause = Box<dyn Error + Send + Sync>;
 
+const NO_CONSENT: &str = "the consent is undecided or was withdrawn";
+
 /// Why [`TrubricsBuilder::build`](crate::TrubricsBuilder::build) made no client: a setting that cannot be used, or a
 /// worker thread that could not be started.
 #[derive(Debug)]
@@ -83,6 +85,7 @@ pub struct TrackError {
 #[derive(Debug)]
 pub(crate) enum TrackErrorKind {
     Full,
+    NoConsent,
     Closed,
     Invalid(EventError),
 }
@@ -105,11 +108,16 @@ impl TrackError {
         matches!(self.kind, TrackErrorKind::Closed)
     }
 
+    /// The consent was withdrawn, or is undecided and records do not wait for it.
+    pub fn lacks_consent(&self) -> bool {
+        matches!(self.kind, TrackErrorKind::NoConsent)
+    }
+
     /// The problem of the record, when that is the reason.
     pub fn invalid(&self) -> Option<&EventError> {
         match &self.kind {
             TrackErrorKind::Invalid(error) => Some(error),
-            TrackErrorKind::Full | TrackErrorKind::Closed => None,
+            _ => None,
         }
     }
 
@@ -134,6 +142,7 @@ impl fmt::Display for TrackError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
             TrackErrorKind::Full => "the queue is full",
+            TrackErrorKind::NoConsent => NO_CONSENT,
             TrackErrorKind::Closed => "the client is closed",
             TrackErrorKind::Invalid(_) => "the record is invalid",
         })
@@ -159,6 +168,7 @@ pub(crate) enum DeliveryErrorKind {
     Invalid(EventError),
     Hook,
     Closed,
+    NoConsent,
     NoAnswer(TransportError),
     Answer {
         refusal: Refusal,
@@ -176,10 +186,13 @@ impl DeliveryError {
         match &self.kind {
             DeliveryErrorKind::NoAnswer(_) => true,
             DeliveryErrorKind::Answer { is_transient, .. } => *is_transient,
-            DeliveryErrorKind::Invalid(_) | DeliveryErrorKind::Hook | DeliveryErrorKind::Closed => {
-                false
-            }
+            _ => false,
         }
+    }
+
+    /// Whether the consent is undecided or was withdrawn.
+    pub fn lacks_consent(&self) -> bool {
+        matches!(self.kind, DeliveryErrorKind::NoConsent)
     }
 
     /// Whether the client was closed, or belongs to the parent of a forked process.
@@ -225,6 +238,7 @@ impl fmt::Display for DeliveryError {
             DeliveryErrorKind::Invalid(_) => f.write_str("the record is invalid"),
             DeliveryErrorKind::Hook => f.write_str("a hook of the program refused the record"),
             DeliveryErrorKind::Closed => f.write_str("the client is closed"),
+            DeliveryErrorKind::NoConsent => f.write_str(NO_CONSENT),
             DeliveryErrorKind::NoAnswer(_) => f.write_str("the server could not be reached"),
             DeliveryErrorKind::Answer { refusal, .. } => {
                 write!(f, "the server answered with {refusal}")
@@ -238,9 +252,7 @@ impl Error for DeliveryError {
         match &self.kind {
             DeliveryErrorKind::Invalid(error) => Some(error),
             DeliveryErrorKind::NoAnswer(error) => Some(error),
-            DeliveryErrorKind::Hook
-            | DeliveryErrorKind::Closed
-            | DeliveryErrorKind::Answer { .. } => None,
+            _ => None,
         }
     }
 }
@@ -255,6 +267,7 @@ pub struct FlushError {
     pending: u64,
     dropped: u64,
     in_hook: bool,
+    undecided: bool,
     cause: Option<Arc<DeliveryError>>,
 }
 
@@ -264,16 +277,25 @@ impl FlushError {
             pending,
             dropped,
             in_hook: false,
+            undecided: false,
             cause,
         }
     }
 
     pub(crate) fn in_hook(pending: u64) -> Self {
+        let in_hook = true;
         Self {
-            pending,
-            dropped: 0,
-            in_hook: true,
-            cause: None,
+            in_hook,
+            ..Self::new(pending, 0, None)
+        }
+    }
+
+    /// Records wait for consent.
+    pub(crate) fn undecided(pending: u64) -> Self {
+        let undecided = true;
+        Self {
+            undecided,
+            ..Self::new(pending, 0, None)
         }
     }
 
@@ -292,6 +314,11 @@ impl FlushError {
     pub fn is_in_hook(&self) -> bool {
         self.in_hook
     }
+
+    /// Whether the records wait because the consent is undecided.
+    pub fn lacks_consent(&self) -> bool {
+        self.undecided
+    }
 }
 
 impl fmt::Display for FlushError {
@@ -302,6 +329,9 @@ impl fmt::Display for FlushError {
         let Self {
             pending, dropped, ..
         } = self;
+        if self.undecided {
+            return write!(f, "records wait for consent: {pending}");
+        }
         write!(
             f,
             "not everything was delivered: {pending} pending, {dropped} dropped"

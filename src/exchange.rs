@@ -3,8 +3,8 @@
 use std::{
     io::ErrorKind,
     mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use log::{Level, debug, log_enabled};
@@ -13,6 +13,7 @@ use crate::{
     accounting::Accounting,
     catch_panic::catch_panic,
     clock,
+    consent::{Consent, ConsentCell},
     error::{DeliveryError, DeliveryErrorKind},
     hooks::{self, ClientId},
     logging::{TARGET, logging},
@@ -25,11 +26,15 @@ use crate::{
 pub(crate) struct Exchange {
     client: ClientId,
     accounting: Arc<Accounting>,
+    consent: Arc<ConsentCell>,
     transport: Arc<dyn Transport>,
     api_key: String,
     /// The URL of each endpoint.
     urls: [String; Endpoint::ALL.len()],
     last_failure: Mutex<Option<Arc<DeliveryError>>>,
+    /// How many calls of the transport are under way.
+    under_way: Mutex<usize>,
+    one_ended: Condvar,
 }
 
 /// What an attempt sends.
@@ -39,13 +44,20 @@ pub(crate) struct Attempt {
     pub(crate) records: usize,
     pub(crate) body: Vec<u8>,
     pub(crate) deadline: Instant,
+    /// How often the consent was withdrawn before the records were taken.
+    pub(crate) withdrawals: u64,
 }
+
+/// How often the requests under way are cancelled while a withdrawal waits for their end: one may have begun in the
+/// moment of the withdrawal.
+const CANCEL_INTERVAL: Duration = Duration::from_millis(20);
 
 impl Exchange {
     /// `host` is the URL before the path of each endpoint.
     pub(crate) fn new(
         client: ClientId,
         accounting: Arc<Accounting>,
+        consent: Arc<ConsentCell>,
         transport: Arc<dyn Transport>,
         api_key: String,
         host: &str,
@@ -53,10 +65,13 @@ impl Exchange {
         Self {
             client,
             accounting,
+            consent,
             transport,
             api_key,
             urls: Endpoint::ALL.map(|endpoint| format!("{host}{}", endpoint.path())),
             last_failure: Mutex::new(None),
+            under_way: Mutex::new(0),
+            one_ended: Condvar::new(),
         }
     }
 
@@ -108,6 +123,50 @@ impl Exchange {
         let _ = hooks::transport(self.client, || self.transport.interrupt());
     }
 
+    /// Breaks off the requests that are under way. Later ones are made as usual.
+    pub(crate) fn cancel(&self) {
+        let _ = hooks::transport(self.client, || self.transport.cancel());
+    }
+
+    /// Breaks off the requests under way, and waits until they have ended or the consent is granted again. Returns
+    /// whether that is so by the deadline.
+    pub(crate) fn cancel_all(&self, deadline: Instant) -> bool {
+        loop {
+            self.cancel();
+            let under_way = self.under_way();
+            let left = deadline.saturating_duration_since(Instant::now());
+            let is_over =
+                |under_way: usize| under_way == 0 || self.consent.get() == Consent::Granted;
+            if is_over(*under_way) || left.is_zero() {
+                return is_over(*under_way);
+            }
+            let time = left.min(CANCEL_INTERVAL);
+            let waited = self.one_ended.wait_timeout(under_way, time);
+            drop(waited.unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
+    /// Calls the transport, unless the consent was withdrawn since the records were taken.
+    fn call(&self, request: &Request<'_>, withdrawals: u64) -> Result<Response, TransportError> {
+        *self.under_way() += 1;
+        // Read after the request is counted: a withdrawal from here on waits for it.
+        let answer = if self.consent.permits(withdrawals) {
+            hooks::transport(self.client, || self.transport.send(request))
+                .unwrap_or_else(|| Err(TransportError::new("the transport panicked")))
+        } else {
+            Err(TransportError::new("the consent was withdrawn"))
+        };
+        *self.under_way() -= 1;
+        self.one_ended.notify_all();
+        answer
+    }
+
+    fn under_way(&self) -> MutexGuard<'_, usize> {
+        self.under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// One request and its answer: what it means, and why it is not a success.
     fn exchange(&self, attempt: &Attempt) -> (Verdict, Option<DeliveryErrorKind>) {
         let answer = match self.send(attempt) {
@@ -130,20 +189,20 @@ impl Exchange {
         (verdict, failure)
     }
 
-    /// Calls the transport. A panic of it counts as a missing answer.
+    /// Makes the request and logs it. A panic of the transport counts as a missing answer.
     fn send(&self, attempt: &Attempt) -> Result<Response, TransportError> {
         let Attempt {
             endpoint,
             records,
             body,
             deadline,
+            withdrawals,
         } = attempt;
         let start = clock::now();
         let request = Request::new(&self.urls[*endpoint as usize], body)
             .with_api_key(&self.api_key)
             .with_deadline(*deadline);
-        let answer = hooks::transport(self.client, || self.transport.send(&request))
-            .unwrap_or_else(|| Err(TransportError::new("the transport panicked")));
+        let answer = self.call(&request, *withdrawals);
         logging(|| {
             if log_enabled!(target: TARGET, Level::Debug) {
                 let outcome = match &answer {

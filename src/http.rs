@@ -28,8 +28,9 @@ mod tests;
 use std::{
     env, fmt,
     io::Read,
+    mem,
     sync::{
-        OnceLock,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -71,10 +72,17 @@ pub(crate) struct HttpSettings<'a> {
 /// Sends requests with `ureq`.
 pub(crate) struct HttpTransport {
     config: AgentConfig,
-    agent: Agent,
-    /// Replaces the agent once the operating system turns out to have no certificates.
-    bundled: OnceLock<Agent>,
+    agent: Mutex<CurrentAgent>,
     is_interrupted: AtomicBool,
+}
+
+/// The agent for the next request. A clone of it is the same agent.
+struct CurrentAgent {
+    agent: Agent,
+    /// The operating system turned out to have no certificates, and the bundled ones are trusted.
+    bundled: Option<Trust>,
+    /// How often the requests under way were cancelled.
+    cancellations: u64,
 }
 
 impl HttpTransport {
@@ -114,20 +122,32 @@ impl HttpTransport {
             dns,
         };
         Ok(Self {
-            agent: config.agent(&config.trust),
+            agent: Mutex::new(CurrentAgent {
+                agent: config.agent(&config.trust),
+                bundled: None,
+                cancellations: 0,
+            }),
             config,
-            bundled: OnceLock::new(),
             is_interrupted: AtomicBool::new(false),
         })
     }
 
-    fn attempt(&self, request: &Request<'_>, connection: Reuse) -> Result<Response, Error> {
-        let agent = self.bundled.get().unwrap_or(&self.agent);
+    /// Makes a request that began after this many cancellations.
+    fn attempt(
+        &self,
+        request: &Request<'_>,
+        connection: Reuse,
+        cancellations: u64,
+    ) -> Result<Response, Error> {
+        let agent = match &*self.current() {
+            current if current.cancellations == cancellations => current.agent.clone(),
+            _ => return Err(failure::interrupted()),
+        };
         let left = request.timeout();
         if left.is_zero() {
             return Err(Error::Timeout(Timeout::Global));
         }
-        // Read after the agent is chosen: `trusts_bundled_after` shuts down an agent that it makes meanwhile.
+        // Read after the agent is chosen: one that replaces it is not shut down.
         if self.is_interrupted.load(Ordering::SeqCst) {
             return Err(failure::interrupted());
         }
@@ -150,23 +170,27 @@ impl HttpTransport {
         Ok(read(agent.run(call)?))
     }
 
+    /// A panic while the lock is held would leave the agent as it was.
+    fn current(&self) -> MutexGuard<'_, CurrentAgent> {
+        self.agent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether the error is that the operating system has no certificates, and the bundled ones are trusted from now
     /// on.
     fn trusts_bundled_after(&self, error: &Error) -> bool {
         let Some(trust) = self.config.trust.instead(error) else {
             return false;
         };
-        let agent = self.bundled.get_or_init(|| {
+        let mut current = self.current();
+        if current.bundled.is_none() {
             logging(|| {
                 warn!(
                     target: TARGET,
                     "the operating system has no certificates to check servers by: using the bundled ones"
                 );
             });
-            self.config.agent(&trust)
-        });
-        if self.is_interrupted.load(Ordering::SeqCst) {
-            agent.clone().shutdown();
+            current.agent = self.config.agent(&trust);
+            current.bundled = Some(trust);
         }
         true
     }
@@ -174,21 +198,24 @@ impl HttpTransport {
 
 impl Transport for HttpTransport {
     fn send(&self, request: &Request<'_>) -> Result<Response, TransportError> {
-        let mut outcome = self.attempt(request, Reuse::Allowed);
+        let cancellations = self.current().cancellations;
+        let attempt = |connection| self.attempt(request, connection, cancellations);
+        let mut outcome = attempt(Reuse::Allowed);
         // This error comes before anything is sent.
         if let Err(error) = &outcome
             && self.trusts_bundled_after(error)
         {
-            outcome = self.attempt(request, Reuse::Allowed);
+            outcome = attempt(Reuse::Allowed);
         }
         if let Err(error) = &outcome
             && failure::is_stale(error)
         {
-            outcome = self.attempt(request, Reuse::Fresh);
+            outcome = attempt(Reuse::Fresh);
         }
         outcome.map_err(|error| {
             self.config.dns.invalidate();
-            if self.is_interrupted.load(Ordering::SeqCst) {
+            let is_cancelled = self.current().cancellations != cancellations;
+            if is_cancelled || self.is_interrupted.load(Ordering::SeqCst) {
                 failure::explain_after_interruption(&error)
             } else {
                 failure::explain(&error)
@@ -199,10 +226,18 @@ impl Transport for HttpTransport {
     fn interrupt(&self) {
         self.is_interrupted.store(true, Ordering::SeqCst);
         self.config.dns.interrupt();
-        self.agent.clone().shutdown();
-        if let Some(agent) = self.bundled.get() {
-            agent.clone().shutdown();
-        }
+        self.current().agent.clone().shutdown();
+    }
+
+    fn cancel(&self) {
+        let mut current = self.current();
+        let trust = current.bundled.as_ref().unwrap_or(&self.config.trust);
+        let next = self.config.agent(trust);
+        current.cancellations += 1;
+        let former = mem::replace(&mut current.agent, next);
+        drop(current);
+        self.config.dns.cancel();
+        former.shutdown();
     }
 }
 

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::{
-    accounting::Accounting,
+    accounting::{Accounting, NoBudget},
     clock,
+    consent::{Consent, ConsentCell},
     content::ContentRules,
     control::WorkerHandle,
     drop_reason::DropReason,
@@ -22,6 +23,7 @@ pub(crate) struct Intake {
     pub(crate) queue: Arc<Queue>,
     pub(crate) worker: Arc<WorkerHandle>,
     pub(crate) lifecycle: Arc<Lifecycle>,
+    pub(crate) consent: Arc<ConsentCell>,
     pub(crate) overflow: Overflow,
     pub(crate) defaults: Properties,
     pub(crate) before_send: Option<BeforeSend>,
@@ -48,7 +50,10 @@ struct NotTaken {
 impl Intake {
     /// Takes a record, or drops it and counts the drop.
     pub(crate) fn track(&self, record: Record) {
-        let may_wait = self.overflow == Overflow::Block && !hooks::is_inside(self.client);
+        // While the consent is undecided, there is no room before a grant, which may never come.
+        let may_wait = self.overflow == Overflow::Block
+            && !hooks::is_inside(self.client)
+            && self.consent.get() != Consent::Undecided;
         let when_full = if may_wait {
             WhenFull::Wait
         } else {
@@ -57,6 +62,7 @@ impl Intake {
         if let Err(not_taken) = self.offer(record, when_full) {
             let reason = match not_taken.kind {
                 TrackErrorKind::Full => DropReason::QueueFull,
+                TrackErrorKind::NoConsent => self.reason_without_consent(),
                 TrackErrorKind::Closed => DropReason::Closed,
                 TrackErrorKind::Invalid(_) => DropReason::Invalid,
             };
@@ -72,8 +78,12 @@ impl Intake {
 
     /// The record as it is sent, for a caller that sends it past the queue.
     pub(crate) fn prepare(&self, record: Record) -> Result<Encoded, DeliveryErrorKind> {
-        if self.queue.is_closed() {
-            return Err(DeliveryErrorKind::Closed);
+        match self.queue.refusal() {
+            Some(NoBudget::Closed) => return Err(DeliveryErrorKind::Closed),
+            _ if self.consent.get() != Consent::Granted => {
+                return Err(DeliveryErrorKind::NoConsent);
+            }
+            _ => {}
         }
         let record = match &self.before_send {
             Some(hook) if !record.is_hooked_by(self.client) => {
@@ -96,8 +106,13 @@ impl Intake {
             }))
         };
         let is_shown = when_full != WhenFull::GiveBack && self.accounting.shows_records();
-        if !is_shown && self.queue.is_closed() {
-            return reject(TrackErrorKind::Closed, record, None);
+        match self.queue.refusal() {
+            // No code of the program sees a record that the user does not agree to.
+            Some(NoBudget::Paused) => return reject(TrackErrorKind::NoConsent, record, None),
+            Some(NoBudget::Closed) if !is_shown => {
+                return reject(TrackErrorKind::Closed, record, None);
+            }
+            _ => {}
         }
         if !is_shown && when_full != WhenFull::Wait && self.queue.is_full() {
             return reject(TrackErrorKind::Full, record, None);
@@ -139,7 +154,16 @@ impl Intake {
                 Ok(())
             }
             Err(Rejected::Full(back)) => reject(TrackErrorKind::Full, record, Some(back)),
+            Err(Rejected::Paused) => reject(TrackErrorKind::NoConsent, record, None),
             Err(Rejected::Closed(back)) => reject(TrackErrorKind::Closed, record, Some(back)),
+        }
+    }
+
+    /// Why a record is dropped that no consent covers.
+    fn reason_without_consent(&self) -> DropReason {
+        match self.consent.get() {
+            Consent::Undecided => DropReason::Undecided,
+            Consent::Granted | Consent::Withdrawn => DropReason::Withdrawn,
         }
     }
 

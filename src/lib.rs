@@ -91,6 +91,7 @@ mod worker;
 mod anonymous_id;
 mod catch_panic;
 mod clock;
+mod consent;
 mod deadline;
 mod debug_transport;
 mod drop_reason;
@@ -116,6 +117,7 @@ pub mod fuzzing {
 pub use anonymous_id::{AnonymousId, ParseIdError};
 pub use builder::TrubricsBuilder;
 pub use client::Trubrics;
+pub use consent::{Consent, WhileUndecided};
 pub use content::{Content, Redaction};
 pub use debug_transport::DebugTransport;
 pub use drop_reason::DropReason;

@@ -60,6 +60,8 @@ pub(crate) struct Queue {
 /// Why the queue did not take a record, which it gives back.
 pub(crate) enum Rejected {
     Full(Encoded),
+    /// The consent was withdrawn, or is undecided and no record waits for it.
+    Paused,
     Closed(Encoded),
 }
 
@@ -93,12 +95,13 @@ impl Queue {
         match self.budget().reserve(record.cost()) {
             Ok(reservation) => self.send(record, reservation),
             Err(NoBudget::Full) => Err(Rejected::Full(record)),
+            Err(NoBudget::Paused) => Err(Rejected::Paused),
             Err(NoBudget::Closed) => Err(Rejected::Closed(record)),
         }
     }
 
-    /// Puts a record in as soon as there is room. Refuses it only when the queue is closed or the wait `is_cancelled`.
-    /// `wake` is called before a wait.
+    /// Puts a record in as soon as there is room. Refuses it only when the queue is closed or paused, or the wait
+    /// `is_cancelled`. `wake` is called before a wait.
     pub(crate) fn push_or_wait(
         &self,
         record: Encoded,
@@ -108,6 +111,7 @@ impl Queue {
         let budget = self.budget();
         match budget.reserve_or_wait(record.cost(), is_cancelled, wake) {
             Ok(reservation) => self.send(record, reservation),
+            Err(NoBudget::Paused) => Err(Rejected::Paused),
             Err(_) => Err(Rejected::Closed(record)),
         }
     }
@@ -151,8 +155,18 @@ impl Queue {
         self.budget().close();
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
-        self.budget().is_closed()
+    /// Refuses records until [`resume`](Self::resume): there is no consent for them.
+    pub(crate) fn pause(&self) {
+        self.budget().pause();
+    }
+
+    pub(crate) fn resume(&self) {
+        self.budget().resume();
+    }
+
+    /// Why every record is refused, if it is.
+    pub(crate) fn refusal(&self) -> Option<NoBudget> {
+        self.budget().refusal()
     }
 
     /// Whether there is no room for even the smallest record. A queue that is too small for any record is never full.

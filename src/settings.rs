@@ -13,6 +13,7 @@ use self::check::{at_least, more_than_zero, within};
 pub(crate) use self::http::HttpOptions;
 use crate::{
     batch::BatchLimits,
+    consent::{Consent, WhileUndecided},
     content::Content,
     defaults,
     error::ConfigError,
@@ -39,6 +40,13 @@ pub(crate) struct WorkerSettings {
     pub(crate) give_up_after: Duration,
     pub(crate) initial_backoff: Duration,
     pub(crate) max_backoff: Duration,
+}
+
+/// Whether records may be taken, and what becomes of them until that is decided.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ConsentSettings {
+    pub(crate) consent: Consent,
+    pub(crate) while_undecided: WhileUndecided,
 }
 
 /// How much is sent of the texts of people and models.

@@ -34,6 +34,7 @@ mod checksum;
 mod disk;
 mod entry;
 mod fingerprint;
+mod forget;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
 mod in_delivery;

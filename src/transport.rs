@@ -61,6 +61,13 @@ pub trait Transport: Send + Sync + 'static {
     /// background after `close` has returned.
     fn interrupt(&self) {}
 
+    /// Ends the calls under way. Later calls are made as usual.
+    ///
+    /// Another thread calls it, possibly several times in a row, when the consent is
+    /// [withdrawn](crate::Trubrics::withdraw). It must not block. The default does nothing: a call under way then goes
+    /// on, and the withdrawal waits for its end.
+    fn cancel(&self) {}
+
     /// Returns whether the transport only shows requests, and sends none. The default is `false`.
     ///
     /// Records in the [`spool`](crate::TrubricsBuilder::spool) must not count as delivered by such a transport, so a
@@ -116,6 +123,10 @@ macro_rules! pointer_to_transport {
 
             fn interrupt(&self) {
                 (**self).interrupt();
+            }
+
+            fn cancel(&self) {
+                (**self).cancel();
             }
 
             fn is_dry_run(&self) -> bool {

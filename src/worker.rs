@@ -4,6 +4,7 @@
 //! the queue becomes non-empty and when a batch fills. For a while after that the worker polls the queue instead.
 
 mod attempts;
+mod consent;
 mod dispatcher;
 mod endpoint_queue;
 mod flush_waiters;
@@ -26,10 +27,11 @@ use self::{
     spooler::Spooler,
 };
 use crate::{
-    accounting::{Accounting, Outcome, Unsettled},
+    accounting::Accounting,
     batch::{backoff::Backoff, blame::Blame, size_limit::SizeLimit},
     catch_panic::{catch_panic, panic_point},
     clock,
+    consent::ConsentCell,
     control::{Control, WorkerHandle},
     drop_reason::DropReason,
     exchange::Exchange,
@@ -48,6 +50,7 @@ pub(crate) struct WorkerParts {
     pub(crate) queue: Arc<Queue>,
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) handle: Arc<WorkerHandle>,
+    pub(crate) consent: Arc<ConsentCell>,
     pub(crate) wake_limits: WakeLimits,
 }
 
@@ -58,6 +61,8 @@ pub(crate) struct Worker {
     size_limits: [SizeLimit; Endpoint::ALL.len()],
     control: Receiver<Control>,
     incoming: Incoming,
+    /// All records from before this many withdrawals of the consent were forgotten.
+    forgotten: u64,
     /// The bytes of the records in memory that were taken and are not settled.
     batched_bytes: usize,
     queues: [EndpointQueue; Endpoint::ALL.len()],
@@ -119,6 +124,7 @@ impl Worker {
             settings,
             control,
             incoming: Incoming::new(records, parts.queue.clone(), accounting()),
+            forgotten: 0,
             batched_bytes: 0,
             queues: Endpoint::ALL.map(|_| EndpointQueue::new(accounting())),
             next_endpoint: Endpoint::Events,
@@ -176,6 +182,9 @@ impl Worker {
             self.handle(control);
         }
         let now = clock::now();
+        if let Some(ahead) = self.await_consent(now) {
+            return ahead;
+        }
         self.answer_flushes(now);
         let view = self.publish_and_view(now);
         panic_point();
@@ -208,7 +217,9 @@ impl Worker {
         match control {
             Control::Wake => {
                 if let Some(requests) = self.parts.handle.take_flush_requests() {
-                    self.request_flush();
+                    if self.has_consent() {
+                        self.request_flush();
+                    }
                     let received = self.progress(EndpointQueue::received, Spool::stored);
                     self.flush_waiters.add(requests, received);
                 }
@@ -224,6 +235,13 @@ impl Worker {
                 }
             }
             Control::Completed(completed) => self.complete(completed),
+            Control::Withdraw(done) => {
+                // A caller whose time is over does not wait for the answer.
+                let _ = done.send(self.catch_up());
+            }
+            Control::Grant { withdrawals, done } => {
+                let _ = done.send(self.grant(withdrawals));
+            }
         }
     }
 
@@ -313,26 +331,6 @@ impl Worker {
         }
         let deadline = self.flush_waiters.earliest_deadline();
         self.schedule.set_flush_deadline(now, deadline);
-    }
-
-    /// Leaves records on disk there, and drops all others: batched, in flight and in the channel.
-    fn abandon(&mut self, reason: DropReason) {
-        self.take(clock::now());
-        let mut left = Unsettled::new(self.parts.accounting.clone());
-        for mut batch in self.dispatcher.recall() {
-            if let Some(records) = batch.take_all() {
-                left.append(records);
-            }
-        }
-        for queue in &mut self.queues {
-            left.append(queue.take_all());
-        }
-        panic_point();
-        left.keep_unspooled();
-        if let Some(spooler) = &mut self.spooler {
-            spooler.leave(&mut left);
-        }
-        left.settle(&Outcome::Dropped(reason, None));
     }
 }
 

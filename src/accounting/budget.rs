@@ -11,8 +11,9 @@ use std::{
 
 /// The bounds of the queue, and how much of them is in use by records that wait, are in a batch or are in flight.
 ///
-/// One word holds the bytes in use, the number of records ever accepted, and whether the budget is closed. A caller
-/// changes all of it in one step, so a record that does not fit is never counted, and none is accepted after the close.
+/// One word holds the bytes in use, the number of records ever accepted, and whether the budget is closed or paused. A
+/// caller changes all of it in one step, so a record that does not fit is never counted, and none is accepted after the
+/// close or during a pause.
 pub(crate) struct Budget {
     max_records: u64,
     max_bytes: u64,
@@ -42,6 +43,8 @@ pub(crate) struct Reservation {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum NoBudget {
     Full,
+    /// No record is accepted without consent.
+    Paused,
     Closed,
 }
 
@@ -56,19 +59,24 @@ struct Waiter {
 #[derive(Clone, Copy)]
 enum Grant {
     Waiting,
-    Cancelled,
+    Cancelled(NoBudget),
     Granted(Reservation),
 }
 
-/// The bytes are in the lower bits: room for 64 GiB.
-const BYTES_BITS: u32 = 36;
+/// The bytes are in the lower bits: room for 32 GiB.
+const BYTES_BITS: u32 = 35;
 const BYTES_MASK: u64 = (1 << BYTES_BITS) - 1;
 
 /// The highest bit is set when the budget is closed.
 const CLOSED: u64 = 1 << 63;
 
+/// The next bit is set while the budget is paused.
+const PAUSED: u64 = 1 << 62;
+
+const FLAGS: u64 = CLOSED | PAUSED;
+
 /// The bits between count accepted records, and start again at zero when they are used up.
-const TICKET_MASK: u64 = (CLOSED >> BYTES_BITS) - 1;
+const TICKET_MASK: u64 = (PAUSED >> BYTES_BITS) - 1;
 
 /// Half of what can be counted, so that the sign of a distance between two counts is clear.
 const MAX_RECORDS: u64 = TICKET_MASK / 2;
@@ -92,8 +100,8 @@ impl Budget {
         let mut released = self.released.0.load(SeqCst);
         let mut state = self.state.0.load(SeqCst);
         loop {
-            if state & CLOSED != 0 {
-                return Err(NoBudget::Closed);
+            if let Some(refusal) = refusal_of(state) {
+                return Err(refusal);
             }
             if !self.fits(state, released, bytes) {
                 let latest = self.released.0.load(SeqCst);
@@ -104,7 +112,7 @@ impl Budget {
                 state = self.state.0.load(SeqCst);
                 continue;
             }
-            let next = (state + (1 << BYTES_BITS) + bytes as u64) & !CLOSED;
+            let next = (state + (1 << BYTES_BITS) + bytes as u64) & !FLAGS;
             match self
                 .state
                 .0
@@ -121,7 +129,7 @@ impl Budget {
         }
     }
 
-    /// Reserves budget for one record, and waits for it in turn. Refuses only when the budget is closed, or
+    /// Reserves budget for one record, and waits for it in turn. Refuses only when the budget is closed or paused, or
     /// `is_cancelled` says that no thread will release any. `wake` is called before a wait: the queue can be full
     /// before the worker was woken for it.
     pub(crate) fn reserve_or_wait(
@@ -136,7 +144,10 @@ impl Budget {
             return Ok(reservation);
         }
         // Before the lock: in a forked process, the thread that holds it does not exist.
-        if self.is_closed() || is_cancelled() {
+        if let Some(refusal) = self.refusal() {
+            return Err(refusal);
+        }
+        if is_cancelled() {
             return Err(NoBudget::Closed);
         }
         let waiter = Arc::new(Waiter {
@@ -148,8 +159,8 @@ impl Budget {
         // A release or close that happens from here on sees this caller; an earlier one is seen below.
         self.blocked.fetch_add(1, SeqCst);
         waiters.push_back(waiter.clone());
-        if self.is_closed() {
-            self.cancel_all(&mut waiters);
+        if let Some(refusal) = self.refusal() {
+            self.cancel_all(&mut waiters, refusal);
         }
         self.grant(&mut waiters);
         drop(waiters);
@@ -161,7 +172,7 @@ impl Budget {
             let grant = *waiter.grant();
             match grant {
                 Grant::Waiting => thread::park(),
-                Grant::Cancelled => return Err(NoBudget::Closed),
+                Grant::Cancelled(refusal) => return Err(refusal),
                 Grant::Granted(reservation) => return Ok(reservation),
             }
         }
@@ -170,10 +181,10 @@ impl Budget {
     /// Takes back the reservation of a record that could not be sent to the worker: it was never accepted.
     pub(crate) fn undo(&self, bytes: usize) {
         let undone = |state: u64| {
-            let counts = state & !CLOSED;
+            let counts = state & !FLAGS;
             // One bit above the count, so that a count of zero can be reduced.
-            let reduced = (counts | CLOSED) - (1 << BYTES_BITS) - bytes as u64;
-            Some((reduced & !CLOSED) | (state & CLOSED))
+            let reduced = (counts | PAUSED) - (1 << BYTES_BITS) - bytes as u64;
+            Some((reduced & !FLAGS) | (state & FLAGS))
         };
         let _ = self.state.0.fetch_update(SeqCst, SeqCst, undone);
         self.grant_to_blocked();
@@ -189,11 +200,22 @@ impl Budget {
     /// Closes the budget; callers that wait are refused.
     pub(crate) fn close(&self) {
         self.state.0.fetch_or(CLOSED, SeqCst);
-        self.cancel_all(&mut self.waiters());
+        self.cancel_all(&mut self.waiters(), NoBudget::Closed);
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
-        self.state.0.load(SeqCst) & CLOSED != 0
+    /// Accepts no record until [`resume`](Self::resume); callers that wait are refused.
+    pub(crate) fn pause(&self) {
+        self.state.0.fetch_or(PAUSED, SeqCst);
+        self.cancel_all(&mut self.waiters(), NoBudget::Paused);
+    }
+
+    pub(crate) fn resume(&self) {
+        self.state.0.fetch_and(!PAUSED, SeqCst);
+    }
+
+    /// Why no record is accepted, if that is so whatever there is room for.
+    pub(crate) fn refusal(&self) -> Option<NoBudget> {
+        refusal_of(self.state.0.load(SeqCst))
     }
 
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
@@ -263,9 +285,9 @@ impl Budget {
         }
     }
 
-    fn cancel_all(&self, waiters: &mut VecDeque<Arc<Waiter>>) {
+    fn cancel_all(&self, waiters: &mut VecDeque<Arc<Waiter>>, refusal: NoBudget) {
         while !waiters.is_empty() {
-            self.answer_next(waiters, Grant::Cancelled);
+            self.answer_next(waiters, Grant::Cancelled(refusal));
         }
     }
 
@@ -285,6 +307,14 @@ impl Budget {
 impl Waiter {
     fn grant(&self) -> MutexGuard<'_, Grant> {
         self.grant.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn refusal_of(state: u64) -> Option<NoBudget> {
+    match state & FLAGS {
+        0 => None,
+        PAUSED => Some(NoBudget::Paused),
+        _ => Some(NoBudget::Closed),
     }
 }
 

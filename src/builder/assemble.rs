@@ -15,6 +15,7 @@ use super::{TrubricsBuilder, api_key::check_api_key};
 use crate::{
     accounting::{Accounting, Budget},
     client::{ClientParts, Trubrics},
+    consent::{Consent, ConsentCell, WhileUndecided},
     content::ContentRules,
     control::WorkerHandle,
     error::ConfigError,
@@ -107,6 +108,15 @@ impl TrubricsBuilder {
         let budget = Budget::new(self.queue.capacity, self.queue.bytes);
         let accounting = Arc::new(Accounting::new(client, budget, self.on_drop));
         let (queue, records) = Queue::new(wake_limits, self.queue.bytes, accounting.clone());
+        let consent = Arc::new(ConsentCell::new(self.consent.consent));
+        let takes_records = match self.consent.consent {
+            Consent::Granted => true,
+            Consent::Undecided => self.consent.while_undecided == WhileUndecided::Wait,
+            Consent::Withdrawn => false,
+        };
+        if !takes_records {
+            queue.pause();
+        }
         let (control, commands) = unbounded();
         let parts = WorkerParts {
             accounting: accounting.clone(),
@@ -114,11 +124,13 @@ impl TrubricsBuilder {
             exchange: Arc::new(Exchange::new(
                 client,
                 accounting.clone(),
+                consent.clone(),
                 transport,
                 api_key,
                 host,
             )),
             handle: Arc::new(WorkerHandle::new(control)),
+            consent: consent.clone(),
             wake_limits,
         };
         let request_timeout = self.worker.request_timeout;
@@ -136,6 +148,7 @@ impl TrubricsBuilder {
             queue: parts.queue,
             worker: parts.handle,
             lifecycle: Arc::new(Lifecycle::new()),
+            consent,
             overflow: self.queue.overflow,
             defaults: self.defaults,
             before_send: self.before_send,

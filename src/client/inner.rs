@@ -1,5 +1,7 @@
 //! The state that all handles of a client share: it flushes, closes, and delivers on the caller's thread.
 
+mod consent;
+
 use std::{
     convert::Infallible,
     mem,
@@ -13,6 +15,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use crate::{
     accounting::Accounting,
     batch::write_body,
+    consent::Consent,
     control::{Control, WorkerHandle},
     deadline::after,
     error::{DeliveryErrorKind, FlushError},
@@ -86,6 +89,7 @@ impl Inner {
         if self.lifecycle().is_forked() {
             return Err(DeliveryErrorKind::Closed);
         }
+        let withdrawals = self.intake().consent.withdrawals();
         let encoded = self.state.parts.intake.prepare(record)?;
         let mut body = Vec::new();
         write_body([&encoded].into_iter(), &mut body);
@@ -94,6 +98,7 @@ impl Inner {
             records: 1,
             body,
             deadline: after(Instant::now(), self.state.parts.request_timeout),
+            withdrawals,
         })?;
         self.accounting().deliver_directly();
         Ok(())
@@ -105,6 +110,10 @@ impl Inner {
         }
         if self.is_inside() {
             return Err(FlushError::in_hook(self.accounting().pending()));
+        }
+        let pending = self.accounting().pending();
+        if self.intake().consent.get() == Consent::Undecided && pending > 0 {
+            return Err(FlushError::undecided(pending));
         }
         if timeout.is_zero() {
             self.worker().request_flush();

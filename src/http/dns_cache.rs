@@ -115,6 +115,12 @@ impl DnsCache {
         self.shared.lock().is_interrupted
     }
 
+    /// Ends every wait for a lookup that has begun.
+    pub(super) fn cancel(&self) {
+        self.shared.lock().cancellations += 1;
+        self.shared.changed.notify_all();
+    }
+
     /// Ends every wait for a lookup, now and later.
     pub(super) fn interrupt(&self) {
         self.shared.lock().is_interrupted = true;
@@ -135,6 +141,8 @@ struct State {
     known: HashMap<Place, Known>,
     is_looking: bool,
     is_interrupted: bool,
+    /// How often the waits were ended.
+    cancellations: u64,
 }
 
 #[derive(Default)]
@@ -171,9 +179,10 @@ impl Shared {
     ) -> Result<Vec<SocketAddr>, Unresolved> {
         let started = Instant::now();
         let mut state = self.lock();
+        let cancellations = state.cancellations;
         let failures_before = state.known.get(place).map_or(0, |known| known.failures);
         loop {
-            if state.is_interrupted {
+            if state.is_interrupted || state.cancellations != cancellations {
                 return Err(Unresolved::Interrupted);
             }
             let mut old = None;

@@ -226,7 +226,7 @@ fn callers_that_wait_and_callers_that_try_share_the_room_and_none_is_forgotten()
     let trier = thread::spawn({
         let queue = queue.clone();
         move || {
-            while !queue.is_closed() {
+            while queue.refusal().is_none() {
                 // Never fits beside the others for long.
                 let _ = queue.push(record(900));
             }
@@ -264,11 +264,40 @@ fn counts_of_records_go_on_when_the_bits_that_hold_them_start_again() {
     );
     assert_eq!((budget.records(), budget.bytes()), (4, 40));
     assert_eq!(budget.accepted(), near_the_end + 4);
-    assert!(!budget.is_closed());
+    assert_eq!(budget.refusal(), None);
     budget.close();
     budget.undo(10);
     budget.release(3, 30);
     assert_eq!((budget.records(), budget.bytes()), (0, 0));
     assert_eq!(budget.accepted(), near_the_end + 3);
-    assert!(budget.is_closed(), "neither the count nor an undo opens it");
+    let refusal = budget.refusal();
+    assert_eq!(
+        refusal,
+        Some(NoBudget::Closed),
+        "neither the count nor an undo opens it"
+    );
+}
+
+#[test]
+fn a_paused_queue_refuses_records_and_callers_that_wait() {
+    let (queue, receiver) = queue(1, 100);
+    assert!(queue.push(record(10)).is_ok());
+    let (waits, is_waiting) = mpsc::channel();
+    let caller = thread::spawn({
+        let queue = queue.clone();
+        move || queue.push_or_wait(record(10), || false, || waits.send(()).expect("a test"))
+    });
+    is_waiting.recv_timeout(LONG).expect("the caller waits");
+    queue.pause();
+    let refused = caller.join().expect("no panic");
+    assert!(matches!(refused, Err(Rejected::Paused)));
+    assert!(matches!(queue.push(record(10)), Err(Rejected::Paused)));
+    queue.budget().release(1, 1_000);
+    assert!(matches!(queue.push(record(10)), Err(Rejected::Paused)));
+    queue.resume();
+    assert!(queue.push(record(10)).is_ok());
+    assert_eq!(receiver.len(), 2);
+    queue.pause();
+    queue.close();
+    assert!(matches!(queue.push(record(1)), Err(Rejected::Closed(_))));
 }

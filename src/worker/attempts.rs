@@ -74,7 +74,7 @@ impl Worker {
             deadline = deadline.min(closing);
         }
         self.next_endpoint = endpoint.other();
-        let attempt = batch.attempt(self.dispatcher.buffer(), deadline);
+        let attempt = batch.attempt(self.dispatcher.buffer(), deadline, self.forgotten);
         if let Some(completed) = self.dispatcher.attempt(batch, attempt) {
             panic_point();
             self.complete(completed);
@@ -116,6 +116,10 @@ impl Worker {
     fn apply(&mut self, mut batch: Batch, bytes: usize, verdict: Verdict) {
         let now = clock::now();
         let endpoint = batch.endpoint;
+        if matches!(verdict, Verdict::Later { .. }) && !self.has_consent() {
+            // The records are forgotten in the next step: they are not given up for this attempt.
+            return self.queue(endpoint).put_back(batch);
+        }
         let verdict = self.keep_spooled(&batch, verdict);
         let narrow = may_be_narrow(&verdict);
         let retry_after = match verdict {

@@ -1,7 +1,7 @@
 //! Who makes the requests: the worker itself, or threads of their own while the worker has to stay responsive.
 
 use std::{
-    io,
+    io, mem,
     sync::Arc,
     thread::{self, JoinHandle},
     time::Instant,
@@ -21,11 +21,18 @@ use crate::{
 pub(super) struct Dispatcher {
     exchange: Arc<Exchange>,
     /// One place for the batch of each request that may be in flight.
-    slots: Vec<Option<Batch>>,
+    slots: Vec<Slot>,
     /// None if the worker makes the requests itself.
     senders: Option<Senders>,
     /// The buffers of bodies that are not in flight.
     bodies: Vec<Vec<u8>>,
+}
+
+enum Slot {
+    Free,
+    InFlight(Batch),
+    /// The records were forgotten, and their request has not ended.
+    Forgotten,
 }
 
 struct Senders {
@@ -42,7 +49,7 @@ impl Dispatcher {
     pub(super) fn on_worker(exchange: Arc<Exchange>) -> Self {
         Self {
             exchange,
-            slots: vec![None],
+            slots: vec![Slot::Free],
             senders: None,
             bodies: Vec::new(),
         }
@@ -79,7 +86,7 @@ impl Dispatcher {
         let (attempts, next) = unbounded();
         let dispatcher = Self {
             exchange,
-            slots: (0..max_concurrent_requests).map(|_| None).collect(),
+            slots: (0..max_concurrent_requests).map(|_| Slot::Free).collect(),
             senders: Some(Senders {
                 attempts,
                 threads: Vec::new(),
@@ -90,17 +97,29 @@ impl Dispatcher {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.slots.iter().all(Option::is_some)
+        !self.slots.iter().any(Slot::is_free)
     }
 
+    /// Whether no records are in flight.
     pub(super) fn is_idle(&self) -> bool {
-        self.slots.iter().all(Option::is_none)
+        self.batches().next().is_none()
+    }
+
+    /// Whether no request is under way, not even one whose records were forgotten.
+    pub(super) fn is_unused(&self) -> bool {
+        self.slots.iter().all(Slot::is_free)
     }
 
     /// Whether a request is in flight that began then or later.
     pub(super) fn has_begun_since(&self, since: Instant) -> bool {
-        let mut batches = self.slots.iter().flatten();
-        batches.any(|batch| batch.began >= since)
+        self.batches().any(|batch| batch.began >= since)
+    }
+
+    fn batches(&self) -> impl Iterator<Item = &Batch> {
+        self.slots.iter().filter_map(|slot| match slot {
+            Slot::InFlight(batch) => Some(batch),
+            Slot::Free | Slot::Forgotten => None,
+        })
     }
 
     /// A buffer for the body of an attempt.
@@ -110,8 +129,8 @@ impl Dispatcher {
 
     /// Makes one attempt of the batch. If a sender thread makes it, the result arrives as [`Control::Completed`].
     pub(super) fn attempt(&mut self, batch: Batch, attempt: Attempt) -> Option<Completed> {
-        let slot = self.slots.iter().position(Option::is_none)?;
-        self.slots[slot] = Some(batch);
+        let slot = self.slots.iter().position(Slot::is_free)?;
+        self.slots[slot] = Slot::InFlight(batch);
         let Some(senders) = &self.senders else {
             let verdict = self.exchange.attempt(&attempt);
             let body = attempt.body;
@@ -126,26 +145,27 @@ impl Dispatcher {
         None
     }
 
-    /// Returns the batch whose request has ended, and keeps the buffer of its body.
+    /// Returns the batch whose request has ended, and keeps the buffer of its body. None if its records were forgotten.
     pub(super) fn complete(&mut self, slot: usize, body: Vec<u8>) -> Option<Batch> {
         self.keep(body);
-        self.slots.get_mut(slot)?.take()
+        mem::replace(self.slots.get_mut(slot)?, Slot::Free).into_batch()
     }
 
-    /// Takes the batches in flight back without waiting for their answers.
-    pub(super) fn recall(&mut self) -> impl Iterator<Item = Batch> {
-        if let (false, Some(senders)) = (self.is_idle(), &mut self.senders) {
-            // Some threads are in a request: all of them end by themselves after it.
-            senders.threads.clear();
-        }
-        self.slots.iter_mut().filter_map(Option::take)
+    /// Takes the batches in flight back without waiting for their answers, which will be ignored.
+    pub(super) fn forget(&mut self) -> impl Iterator<Item = Batch> {
+        let in_flight = |slot: &mut Slot| match slot {
+            Slot::InFlight(_) => mem::replace(slot, Slot::Forgotten).into_batch(),
+            Slot::Free | Slot::Forgotten => None,
+        };
+        self.slots.iter_mut().filter_map(in_flight)
     }
 
-    /// Ends the threads, and waits for those that have nothing to do.
+    /// Ends the threads, and waits for them unless one is in a request: then all of them end by themselves after it.
     pub(super) fn end(&mut self) {
+        let is_unused = self.is_unused();
         if let Some(Senders { attempts, threads }) = self.senders.take() {
             drop(attempts);
-            for thread in threads {
+            for thread in threads.into_iter().filter(|_| is_unused) {
                 // A panic of the transport was caught where it happened.
                 let _ = thread.join();
             }
@@ -155,6 +175,19 @@ impl Dispatcher {
     fn keep(&mut self, body: Vec<u8>) {
         if body.capacity() <= MAX_KEPT_BODY {
             self.bodies.push(body);
+        }
+    }
+}
+
+impl Slot {
+    fn is_free(&self) -> bool {
+        matches!(self, Self::Free)
+    }
+
+    fn into_batch(self) -> Option<Batch> {
+        match self {
+            Self::InFlight(batch) => Some(batch),
+            Self::Free | Self::Forgotten => None,
         }
     }
 }

@@ -17,6 +17,7 @@ mod outages;
 mod poison;
 mod restarts;
 mod weather;
+mod withdrawals;
 
 use self::{
     harness::{Setup, Simulation},

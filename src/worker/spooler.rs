@@ -169,6 +169,30 @@ impl Spooler {
         self.settle_evicted();
     }
 
+    /// Takes the records that the disk did not take, and does not offer them again.
+    pub(super) fn give_up_unspooled(&mut self, records: &mut Unsettled) {
+        records.append(self.unspooled.take());
+    }
+
+    /// Removes all records of the project from the disk, and drops those that are not with the worker.
+    ///
+    /// # Errors
+    ///
+    /// The first error of the disk. Records that cannot be removed are dropped too.
+    pub(super) fn forget(&mut self) -> io::Result<()> {
+        let accounting = self.accounting.clone();
+        let drop_all = |loaded: Loaded| {
+            accounting.recover(loaded.recovered);
+            accounting.lose_on_disk(DropReason::Corrupted, loaded.missing);
+            let outcome = Outcome::Dropped(DropReason::Withdrawn, None);
+            accounting.settle(&loaded.records, &outcome);
+        };
+        let forgotten = self.spool.forget(drop_all);
+        self.accounting.forget_on_disk();
+        self.set_flush_target();
+        forgotten
+    }
+
     /// Whether all of these records are older than they may be.
     pub(super) fn is_expired(&self, records: &Unsettled) -> bool {
         let now = Now::read();

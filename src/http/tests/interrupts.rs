@@ -78,7 +78,7 @@ fn a_request_that_meets_a_shut_down_agent_was_interrupted() {
     let dns = DnsCache::asking(AMPLE, move |_, port| {
         let transport = interrupted.get().and_then(Weak::upgrade).expect("it");
         transport.is_interrupted.store(true, Ordering::SeqCst);
-        transport.agent.clone().shutdown();
+        transport.current().agent.clone().shutdown();
         Ok(vec![([127, 0, 0, 1], port).into()])
     });
     let server = Server::answering(answer(200, ""));

@@ -181,6 +181,12 @@ impl MemoryDisk {
         self.state().names.keys().cloned().collect()
     }
 
+    /// How many segments there are.
+    pub(crate) fn segments(&self) -> usize {
+        let is_segment = |name: &&PathBuf| name.extension().is_some_and(|end| end == "trubrics");
+        self.names().iter().filter(is_segment).count()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().expect("no test panics in here")
     }

@@ -1,11 +1,12 @@
 //! The client of a simulation, and its clock.
 
 use std::{
+    io,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, bounded};
 
 use super::server::{Rule, Server, numbers};
 use crate::{
@@ -173,6 +174,30 @@ impl Simulation {
             .send(Control::Close { deadline });
         self.run_for(timeout + Duration::from_millis(1));
         assert!(self.client.worker.is_none(), "the worker has ended in time");
+    }
+
+    /// A caller withdraws the consent. Returns the end at which the answer arrives.
+    pub(super) fn withdraw(&mut self) -> Receiver<io::Result<()>> {
+        let intake = &self.client.parts.intake;
+        let (done, answer) = bounded(1);
+        intake.consent.withdraw();
+        intake.queue.pause();
+        intake.worker.send(Control::Withdraw(done));
+        answer
+    }
+
+    /// A caller grants the consent. Returns the end at which the answer arrives.
+    pub(super) fn grant(&mut self) -> Receiver<io::Result<()>> {
+        let intake = &self.client.parts.intake;
+        let (done, answer) = bounded(1);
+        let withdrawals = intake.consent.withdrawals();
+        intake.worker.send(Control::Grant { withdrawals, done });
+        answer
+    }
+
+    /// How many requests are in flight.
+    pub(super) fn in_flight(&self) -> usize {
+        self.client.flights.len()
     }
 
     /// The number of the next record.

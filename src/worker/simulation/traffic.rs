@@ -37,6 +37,11 @@ impl Traffic {
         }
     }
 
+    /// Whether this is the last round.
+    pub(super) fn ends_with(self, round: u32) -> bool {
+        round + 1 == self.rounds().0
+    }
+
     /// How many records there are.
     pub(super) fn len(self) -> u32 {
         let (rounds, each) = self.rounds();

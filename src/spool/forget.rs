@@ -1,0 +1,91 @@
+//! The end of all records of a project, after the consent to them was withdrawn.
+
+use std::{io, mem};
+
+use super::{
+    Loaded, Spool,
+    disk::{Disk, ListBounds},
+    segment::{Adoption, Contents, Segment, name},
+};
+
+impl Spool {
+    /// Removes all segments of the project from the disk: those of this client, and those that other processes left or
+    /// hold. Calls `each` with the records of each segment, apart from those that the worker has and those that other
+    /// processes hold. Files that are not segments stay.
+    ///
+    /// # Errors
+    ///
+    /// The first error of the disk. The other segments are removed all the same.
+    pub(crate) fn forget(&mut self, mut each: impl FnMut(Loaded)) -> io::Result<()> {
+        let mut result = Ok(());
+        for segment in self.in_delivery.take_segments() {
+            result = result.and(segment.remove(&*self.disk));
+        }
+        let held = mem::take(&mut self.put_back).into_iter();
+        let held = held
+            .chain(mem::take(&mut self.sealed))
+            .chain(self.active.take());
+        for mut segment in held {
+            // A file that is open can be read without its name.
+            result = result.and(segment.remove(&*self.disk));
+            each(Loaded::of_all(segment.hand_out()));
+        }
+        self.orphans.clear();
+        self.orphans.forget_skipped();
+        self.full_since = None;
+        result.and(remove_all(&*self.disk, &self.folder, &mut each))
+    }
+}
+
+/// Removes the segments in the folder of a project, whichever process holds them, and those that were being made. Calls
+/// `each` with the records of each one that no process holds.
+pub(super) fn remove_all(
+    disk: &dyn Disk,
+    folder: &std::path::Path,
+    each: &mut dyn FnMut(Loaded),
+) -> io::Result<()> {
+    let bounds = ListBounds {
+        read: usize::MAX,
+        returned: usize::MAX,
+        wanted: &|name| name::is_segment(name) || name::is_temp(name),
+    };
+    let names = match disk.list(folder, bounds) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        listed => listed?.names,
+    };
+    let mut result = Ok(());
+    for name in names {
+        let path = folder.join(&name);
+        // A folder of such a name is not a segment.
+        if disk
+            .measure(&path)
+            .is_err_and(|error| error.kind() == io::ErrorKind::InvalidInput)
+        {
+            continue;
+        }
+        let adopted = match name::is_segment(&name) {
+            true => Segment::adopt(disk, folder, &name, 0).ok(),
+            false => None,
+        };
+        let removed = match disk.remove(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        };
+        result = result.and(removed);
+        if let Some(Adoption::Taken(_, contents)) = adopted {
+            each(Loaded::of_all(contents));
+        }
+    }
+    result
+}
+
+impl Loaded {
+    /// All records of a segment, whatever their age.
+    fn of_all(contents: Contents) -> Self {
+        let mut loaded = Self::of(&contents);
+        for content in contents.records {
+            loaded.push(content.into_encoded(), false);
+        }
+        loaded
+    }
+}

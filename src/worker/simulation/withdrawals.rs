@@ -1,0 +1,205 @@
+//! The consent is withdrawn at any moment: no record of before is sent after it, and none stays on disk.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use super::{Answer, Query, Random, Rule, SECOND, Setup, Simulation, Traffic, clients, seeds};
+use crate::{DropReason, record::Endpoint};
+
+/// What the server does until the consent is granted again.
+const WEATHER: [Answer; 6] = [
+    Answer::Status(200),
+    Answer::Status(503),
+    Answer::After(429, 30),
+    Answer::Silence,
+    Answer::Unheard,
+    Answer::Bad(vec![]),
+];
+
+/// A server that answers so until it is told to accept everything.
+fn server(answer: Answer) -> (Rule, Arc<AtomicBool>) {
+    let accepts = Arc::new(AtomicBool::new(false));
+    let is_well = accepts.clone();
+    let rule = move |query: &mut Query<'_>| match (is_well.load(Relaxed), &answer) {
+        (true, _) => Answer::Status(200),
+        // The first record of each request is bad.
+        (false, Answer::Bad(_)) if query.records.len() > 1 => Answer::Bad(vec![0]),
+        (false, answer) => answer.clone(),
+    };
+    (Box::new(rule), accepts)
+}
+
+/// Checks that each record is settled, and that those which are not delivered or dropped for another reason before the
+/// withdrawal are dropped for it.
+#[track_caller]
+fn assert_forgotten(simulation: &Simulation, context: &str) {
+    let stats = simulation.stats();
+    assert_eq!(stats.pending, 0, "{context}: {stats:?}");
+    let ended = stats.delivered + stats.dropped + stats.left_in_spool;
+    assert_eq!(
+        stats.tracked + stats.recovered,
+        ended,
+        "{context}: {stats:?}"
+    );
+    assert_eq!(simulation.disk.segments(), 0, "{context}");
+    let drops = simulation.drops();
+    let shown: usize = drops.iter().map(|drop| drop.records.len()).sum();
+    assert_eq!(shown as u64, stats.dropped, "{context}: {stats:?}");
+    let withdrawn = drops
+        .iter()
+        .filter(|drop| drop.reason == DropReason::Withdrawn);
+    let withdrawn: usize = withdrawn.map(|drop| drop.records.len()).sum();
+    assert_eq!(
+        withdrawn as u64,
+        stats.dropped_for(DropReason::Withdrawn),
+        "{context}"
+    );
+}
+
+fn run(setup: Setup, traffic: Traffic, answer: &Answer, random: &mut Random) {
+    let after = random.below(30) as u32;
+    let moment = SECOND * random.below(1_000) as u32 / 1_000;
+    let context = format!("{setup:?} {traffic:?} {answer:?}, {moment:?} after round {after}");
+    let (rule, accepts) = server(answer.clone());
+    let mut simulation = Simulation::new(setup, rule);
+    let mut withdrawn_at = None;
+    traffic.track(&mut simulation, |simulation, round| {
+        if round == after || traffic.ends_with(round) && withdrawn_at.is_none() {
+            simulation.run_for(moment);
+            let answer = simulation.withdraw();
+            let calls = simulation.server.len();
+            simulation.run_for(Duration::ZERO);
+            let answer = answer.try_recv().expect("an answer at once");
+            answer.expect("the disk works");
+            withdrawn_at.get_or_insert((calls, simulation.tracked()));
+            assert_forgotten(simulation, &context);
+        }
+    });
+    simulation.run_for(60 * SECOND);
+    let (calls, old) = withdrawn_at.expect("a withdrawal");
+    assert_eq!(
+        simulation.server.len(),
+        calls,
+        "{context}: a request without consent"
+    );
+
+    accepts.store(true, Relaxed);
+    let answer = simulation.grant();
+    simulation.run_for(Duration::ZERO);
+    answer
+        .try_recv()
+        .expect("an answer")
+        .expect("the disk works");
+    let tracked =
+        [Endpoint::Events, Endpoint::LlmEvents].map(|endpoint| simulation.track(endpoint, 5));
+    let is_open = |simulation: &Simulation| simulation.stats().pending > 0;
+    assert!(simulation.run_while(400 * SECOND, is_open), "{context}");
+    let later = simulation.server.calls().split_off(calls);
+    let sent: BTreeSet<_> = later.into_iter().flat_map(|call| call.records).collect();
+    assert_eq!(
+        sent,
+        BTreeSet::from(tracked),
+        "{context}: {old} were tracked before"
+    );
+}
+
+#[test]
+fn nothing_is_sent_or_kept_after_a_withdrawal_at_any_moment() {
+    let mut withdrawals = 0;
+    for seed in seeds() {
+        let mut random = Random::new(seed);
+        for traffic in Traffic::ALL {
+            for answer in &WEATHER {
+                for setup in clients(seed) {
+                    run(setup, traffic, answer, &mut random);
+                    withdrawals += 1;
+                }
+            }
+        }
+    }
+    println!("withdrawals: {withdrawals}");
+}
+
+#[test]
+fn an_answer_that_comes_after_the_withdrawal_settles_no_later_record() {
+    for setup in clients(1).filter(|setup| setup.has_spool || setup.requests > 1) {
+        let (rule, accepts) = server(Answer::Silence);
+        let mut simulation = Simulation::new(setup, rule);
+        for _ in 0..20 {
+            simulation.track(Endpoint::Events, 5);
+        }
+        simulation.run_for(SECOND);
+        assert_eq!(simulation.in_flight(), 1, "{setup:?}");
+        simulation.withdraw();
+        simulation.run_for(Duration::ZERO);
+        assert_forgotten(&simulation, "in flight");
+        accepts.store(true, Relaxed);
+        simulation.grant();
+        simulation.run_for(Duration::ZERO);
+        for _ in 0..20 {
+            simulation.track(Endpoint::Events, 5);
+        }
+        simulation.run_for(30 * SECOND);
+        let stats = simulation.stats();
+        let ends = (stats.delivered, stats.dropped_for(DropReason::Withdrawn));
+        assert_eq!(ends, (20, 20), "{setup:?}: {stats:?}");
+        let sent = simulation.server.accepted();
+        assert_eq!(sent, (20..40).collect::<Vec<_>>(), "{setup:?}");
+    }
+}
+
+#[test]
+fn a_flush_does_not_wait_for_withdrawn_records() {
+    for setup in clients(1) {
+        let (rule, _) = server(Answer::Status(503));
+        let mut simulation = Simulation::new(setup, rule);
+        simulation.track(Endpoint::Events, 5);
+        let flushed = simulation.flush(60 * SECOND);
+        simulation.run_for(SECOND);
+        assert!(flushed.is_empty(), "{setup:?}");
+        simulation.withdraw();
+        simulation.run_for(Duration::ZERO);
+        assert_eq!(flushed.try_recv(), Ok(()), "{setup:?}");
+        let flushed = simulation.flush(60 * SECOND);
+        simulation.run_for(Duration::ZERO);
+        assert_eq!(flushed.try_recv(), Ok(()), "{setup:?}");
+    }
+}
+
+#[test]
+fn records_of_earlier_runs_are_forgotten_too() {
+    for setup in clients(1).filter(|setup| setup.has_spool) {
+        let (rule, accepts) = server(Answer::Status(503));
+        let mut simulation = Simulation::new(setup, rule);
+        Traffic::Burst.track(&mut simulation, |_, _| {});
+        simulation.kill_and_restart();
+        simulation.withdraw();
+        simulation.run_for(Duration::ZERO);
+        assert_forgotten(&simulation, "earlier runs");
+        let stats = simulation.stats();
+        assert_eq!((stats.recovered, stats.dropped), (1_000, 1_000));
+        accepts.store(true, Relaxed);
+        simulation.kill_and_restart();
+        simulation.run_for(60 * SECOND);
+        assert!(simulation.server.accepted().is_empty(), "{setup:?}");
+    }
+}
+
+#[test]
+fn a_client_that_is_closed_after_a_withdrawal_leaves_nothing() {
+    for setup in clients(1) {
+        let (rule, _) = server(Answer::Status(503));
+        let mut simulation = Simulation::new(setup, rule);
+        Traffic::OneBatch.track(&mut simulation, |_, _| {});
+        simulation.withdraw();
+        simulation.close(SECOND);
+        assert_forgotten(&simulation, "closed");
+        assert_eq!(simulation.stats().dropped_for(DropReason::Withdrawn), 20);
+    }
+}

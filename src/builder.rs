@@ -463,6 +463,10 @@ impl TrubricsBuilder {
     ///
     /// Off by default, for these speak for the person at the machine, and a server's events are not about that one. A
     /// program that people run themselves should switch it on. The environment is read in [`build`](Self::build).
+    ///
+    /// The records that wait in the [`spool`](Self::spool) are removed, also from the memory of other processes, so that
+    /// they are not delivered once the variable is gone. If the disk fails, one `warn` line says so. Later runs without
+    /// the variable are not affected.
     pub fn respect_opt_out(mut self, on: bool) -> Self {
         self.respect_opt_out = on;
         self

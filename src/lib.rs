@@ -130,6 +130,7 @@ pub use record::{
     Cost, Event, EventError, IntoText, IntoTimestamp, LlmEvent, Record, Usage, anonymous_id,
 };
 pub use scope::Scope;
+pub use spool::{grant_in, withdraw_in};
 pub use stats::Stats;
 pub use transport::{Request, Response, Transport, TransportError, transport_fn};
 

@@ -39,8 +39,10 @@ mod forget;
 pub(crate) mod fuzzing;
 mod in_delivery;
 mod load;
+mod note;
 mod now;
 mod orphans;
+mod project_folder;
 mod room;
 mod segment;
 mod settings;
@@ -55,15 +57,20 @@ use std::{
 use self::{
     disk::{Disk, FileSystem, ListBounds, Listing},
     in_delivery::InDelivery,
+    note::Note,
     orphans::Orphans,
     segment::{Content, Contents, Segment, name},
 };
 pub(crate) use self::{
     fingerprint::Fingerprint,
+    forget::Notice,
     now::Now,
+    project_folder::ProjectFolder,
     settings::{SpoolSettings, WhenFull},
 };
 use crate::record::Encoded;
+
+pub use self::project_folder::{grant_in, withdraw_in};
 
 #[cfg(test)]
 pub(crate) use self::disk::double::{Fault, MemoryDisk};
@@ -73,6 +80,8 @@ pub(crate) struct Spool {
     /// The folder of the project.
     folder: PathBuf,
     disk: Box<dyn Disk>,
+    /// What the file `consent` said when it was read last, if it was there.
+    note: Option<Note>,
     /// Being written, up to this length. Its own records are in memory too.
     active: Option<Segment>,
     active_limit: u64,
@@ -147,6 +156,7 @@ impl Spool {
             folder: settings.folder.join(settings.project.to_string()),
             settings,
             disk,
+            note: None,
             active: None,
             active_limit: 0,
             last_made: None,

@@ -40,7 +40,7 @@ use crate::{
     queue::{Queue, WakeLimits},
     record::{Encoded, Endpoint},
     settings::WorkerSettings,
-    spool::{Spool, SpoolSettings},
+    spool::Spool,
 };
 
 /// What the worker shares with the callers.
@@ -63,6 +63,8 @@ pub(crate) struct Worker {
     incoming: Incoming,
     /// All records from before this many withdrawals of the consent were forgotten.
     forgotten: u64,
+    /// The disk failed when records were forgotten: some of them may be there.
+    has_leftovers: bool,
     /// The bytes of the records in memory that were taken and are not settled.
     batched_bytes: usize,
     queues: [EndpointQueue; Endpoint::ALL.len()],
@@ -97,7 +99,7 @@ impl Worker {
     pub(crate) fn new(
         parts: WorkerParts,
         settings: WorkerSettings,
-        spool: Option<SpoolSettings>,
+        spool: Option<Spool>,
         control: Receiver<Control>,
         records: Receiver<Encoded>,
     ) -> io::Result<Self> {
@@ -113,9 +115,10 @@ impl Worker {
             (requests, _) => Dispatcher::on_threads(exchange, &parts.handle, requests)?,
         };
         let accounting = || parts.accounting.clone();
-        let spooler = spool
-            .map(Spool::new)
-            .map(|spool| Spooler::new(accounting(), spool, clock::now()));
+        let spooler = spool.map(|spool| {
+            let consent = parts.consent.clone();
+            Spooler::new(accounting(), consent, spool, clock::now())
+        });
         let (seed, _) = uuid::Uuid::new_v4().as_u64_pair();
         Ok(Self {
             backoff: Backoff::new(settings.initial_backoff, settings.max_backoff, seed),
@@ -125,6 +128,7 @@ impl Worker {
             control,
             incoming: Incoming::new(records, parts.queue.clone(), accounting()),
             forgotten: 0,
+            has_leftovers: false,
             batched_bytes: 0,
             queues: Endpoint::ALL.map(|_| EndpointQueue::new(accounting())),
             next_endpoint: Endpoint::Events,

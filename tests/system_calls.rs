@@ -1,4 +1,4 @@
-//! How many system calls a paced caller makes, counted by strace; without it there is nothing to see here.
+//! The system calls of a paced caller and of a client without consent, as strace shows them; without it there is nothing to see here.
 #![cfg(feature = "http")]
 #![expect(
     clippy::print_stderr,
@@ -7,7 +7,7 @@
 
 use std::{env, fs, process::Command, thread, time::Duration};
 
-use trubrics::{Event, Trubrics, testing::Server};
+use trubrics::{Consent, Event, Trubrics, testing::Server};
 
 const CALLS: usize = 400;
 
@@ -25,26 +25,86 @@ fn a_paced_caller_makes_a_system_call_for_one_record_in_ten_at_the_most() {
         return track_at_a_pace(&url);
     }
     let server = Server::start().expect("a free port");
-    let log = env::temp_dir().join(format!("trubrics-system-calls-{}", std::process::id()));
+    let Some(trace) = trace_of(
+        "a_paced_caller_makes_a_system_call_for_one_record_in_ten_at_the_most",
+        server.url(),
+    ) else {
+        return;
+    };
+    let [sleeps, made] = calls_between_marks(&trace);
+    assert!(sleeps >= CALLS, "{sleeps} of the sleeps are in the trace");
+    assert!(made < CALLS / 5, "{made} system calls in {CALLS} calls");
+}
+
+/// The system calls of all threads of a process that runs this test with this value of [`CHILD`].
+fn trace_of(test: &str, value: &str) -> Option<String> {
+    let log = env::temp_dir().join(format!("trubrics-{test}-{}", std::process::id()));
     let traced = Command::new("strace")
-        .args(["-f", "-qq", "-o"])
+        .args(["-f", "-qq", "-s", "256", "-o"])
         .arg(&log)
         .arg(env::current_exe().expect("a path of its own"))
-        .args([
-            "--exact",
-            "a_paced_caller_makes_a_system_call_for_one_record_in_ten_at_the_most",
-        ])
-        .env(CHILD, server.url())
+        .args(["--exact", test])
+        .env(CHILD, value)
         .output();
     let trace = fs::read_to_string(&log).unwrap_or_default();
     let _ = fs::remove_file(&log);
     if !traced.is_ok_and(|output| output.status.success()) {
         eprintln!("not counted: strace is not there, or not allowed to look");
-        return;
+        return None;
     }
-    let [sleeps, made] = calls_between_marks(&trace);
-    assert!(sleeps >= CALLS, "{sleeps} of the sleeps are in the trace");
-    assert!(made < CALLS / 5, "{made} system calls in {CALLS} calls");
+    Some(trace)
+}
+
+/// A folder of the spool that is not there, and a name in it for the trace.
+const FOLDER: &str = "trubrics-undecided";
+
+#[test]
+fn an_undecided_client_opens_no_socket_and_no_file_before_the_grant() {
+    if let Ok(url) = env::var(CHILD) {
+        return wait_for_consent(&url);
+    }
+    let server = Server::start().expect("a free port");
+    let test = "an_undecided_client_opens_no_socket_and_no_file_before_the_grant";
+    let Some(trace) = trace_of(test, server.url()) else {
+        return;
+    };
+    let parts: Vec<_> = trace.split(MARK).collect();
+    let [_, undecided, granted, ..] = parts[..] else {
+        panic!("two marks are in the trace");
+    };
+    let is_forbidden = |call: &&str| {
+        let calls = ["socket(", "connect(", "mkdir(", "rename(", "unlink("];
+        let writes = ["O_CREAT", "O_WRONLY", "O_RDWR", FOLDER];
+        calls.iter().chain(&writes).any(|part| call.contains(part))
+    };
+    let forbidden: Vec<_> = undecided.lines().filter(is_forbidden).collect();
+    assert!(forbidden.is_empty(), "{forbidden:#?}");
+    assert!(granted.contains("socket(") && granted.contains(FOLDER));
+    assert_eq!(server.events_named("waits").len(), 100);
+}
+
+fn wait_for_consent(url: &str) {
+    let folder = env::temp_dir().join(format!("{FOLDER}-{}", std::process::id()));
+    let _ = fs::metadata(MARK);
+    let client = Trubrics::builder(trubrics::testing::API_KEY)
+        .host(url)
+        .spool(&folder)
+        .flush_batch_size(1)
+        .consent(Consent::Undecided)
+        .build()
+        .expect("good settings");
+    for _ in 0..100 {
+        client.track(Event::new("user", "waits"));
+    }
+    let limit = Duration::from_secs(30);
+    client.flush(limit).expect_err("no consent");
+    // Long enough for the first scan of a spool.
+    thread::sleep(Duration::from_millis(300));
+    let _ = fs::metadata(MARK);
+    client.grant().expect("the disk works");
+    client.flush(limit).expect("a server that answers");
+    client.close(limit).expect("all is delivered");
+    let _ = fs::remove_dir_all(&folder);
 }
 
 fn track_at_a_pace(url: &str) {

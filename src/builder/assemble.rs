@@ -10,6 +10,7 @@ use std::{
 };
 
 use crossbeam_channel::{bounded, unbounded};
+use log::warn;
 
 use super::{TrubricsBuilder, api_key::check_api_key};
 use crate::{
@@ -24,10 +25,11 @@ use crate::{
     host::check_host,
     intake::Intake,
     lifecycle::Lifecycle,
+    logging::{TARGET, logging},
     opt_out,
     queue::{Queue, WakeLimits},
     settings::{ContentSettings, QueueSettings, WorkerSettings},
-    spool::Fingerprint,
+    spool::{Fingerprint, Notice, ProjectFolder, Spool},
     transport::Transport,
     worker::{Worker, WorkerParts},
 };
@@ -66,10 +68,33 @@ impl TrubricsBuilder {
                     .transport(&host, max_concurrent_requests, request_timeout)?
             }
         };
-        if self.disabled || (self.respect_opt_out && opt_out::is_asked_for()) {
+        if self.respect_opt_out && opt_out::is_asked_for() {
+            self.forget_spool(&api_key, &host, &*transport)?;
+            return Ok(None);
+        }
+        if self.disabled {
             return Ok(None);
         }
         self.assemble(api_key, &host, transport).map(Some)
+    }
+
+    /// Removes what earlier runs left in the spool: the person at the machine opted out since.
+    fn forget_spool(
+        self,
+        api_key: &str,
+        host: &str,
+        transport: &dyn Transport,
+    ) -> Result<(), ConfigError> {
+        let project = Fingerprint::of(host, api_key);
+        let settings = self.spool.for_project(project, self.queue.overflow)?;
+        let settings = settings.filter(|_| !transport.is_dry_run());
+        let project = settings.as_ref().map(ProjectFolder::of);
+        if let Some(Err(error)) = project.map(|project| project.forget()) {
+            logging(
+                || warn!(target: TARGET, "the spool cannot be emptied after an opt-out: {error}"),
+            );
+        }
+        Ok(())
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -103,13 +128,20 @@ impl TrubricsBuilder {
                 self.spool.for_project(project, self.queue.overflow)?
             }
         };
-        let has_spool = spool.is_some();
+        let project = spool.as_ref().map(ProjectFolder::of);
+        let mut spool = spool.map(Spool::new);
+        let mut consent = self.consent.consent;
+        // An undecided client does not touch the disk.
+        if let (Consent::Granted, Some(spool)) = (consent, &mut spool)
+            && let Ok(Notice::Withdrawn) = spool.look()
+        {
+            consent = Consent::Withdrawn;
+        }
         let wake_limits = wake_limits(&self.queue, &self.worker);
         let budget = Budget::new(self.queue.capacity, self.queue.bytes);
         let accounting = Arc::new(Accounting::new(client, budget, self.on_drop));
         let (queue, records) = Queue::new(wake_limits, self.queue.bytes, accounting.clone());
-        let consent = Arc::new(ConsentCell::new(self.consent.consent));
-        let takes_records = match self.consent.consent {
+        let takes_records = match consent {
             Consent::Granted => true,
             Consent::Undecided => self.consent.while_undecided == WhileUndecided::Wait,
             Consent::Withdrawn => false,
@@ -117,6 +149,7 @@ impl TrubricsBuilder {
         if !takes_records {
             queue.pause();
         }
+        let consent = Arc::new(ConsentCell::new(consent));
         let (control, commands) = unbounded();
         let parts = WorkerParts {
             accounting: accounting.clone(),
@@ -159,7 +192,7 @@ impl TrubricsBuilder {
             exchange: parts.exchange,
             request_timeout,
             shutdown_timeout: self.shutdown_timeout,
-            has_spool,
+            project,
         };
         Ok((client, worker))
     }

@@ -24,6 +24,7 @@ use crate::{
     intake::Intake,
     lifecycle::Lifecycle,
     record::Record,
+    spool::ProjectFolder,
 };
 
 /// What a running client is made of.
@@ -32,7 +33,8 @@ pub(crate) struct ClientParts {
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) request_timeout: Duration,
     pub(crate) shutdown_timeout: Duration,
-    pub(crate) has_spool: bool,
+    /// Where the records of the spool are, if there is one.
+    pub(crate) project: Option<ProjectFolder>,
 }
 
 /// The owner of the state that all handles share. Its drop, with the last handle, closes the client.
@@ -91,6 +93,11 @@ impl Inner {
         }
         let withdrawals = self.intake().consent.withdrawals();
         let encoded = self.state.parts.intake.prepare(record)?;
+        let noted = |project: &ProjectFolder| project.consent().ok();
+        let is_granted = |project| noted(project) == Some(Consent::Granted);
+        if !self.state.parts.project.as_ref().is_none_or(is_granted) {
+            return Err(DeliveryErrorKind::NoConsent);
+        }
         let mut body = Vec::new();
         write_body([&encoded].into_iter(), &mut body);
         self.state.parts.exchange.attempt_once(&Attempt {
@@ -140,12 +147,13 @@ impl Inner {
             self.state.parts.exchange.interrupt();
         }
         // Records that are not on disk yet are worth a moment more.
-        let deadline =
-            if self.state.parts.has_spool && self.lifecycle().is_latest(times.interrupt_at) {
-                times.with_spool
-            } else {
-                times.deadline
-            };
+        let deadline = if self.state.parts.project.is_some()
+            && self.lifecycle().is_latest(times.interrupt_at)
+        {
+            times.with_spool
+        } else {
+            times.deadline
+        };
         if self.has_ended(deadline) {
             self.join();
         }

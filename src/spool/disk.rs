@@ -32,6 +32,12 @@ pub(super) trait Disk: Send {
 
     fn remove(&self, name: &Path) -> io::Result<()>;
 
+    /// Reads a short file that is replaced as a whole; none if it is not there. A longer one is cut off.
+    fn read_note(&self, name: &Path) -> io::Result<Option<Vec<u8>>>;
+
+    /// Writes a short file for its owner alone, in place of another one if it is there. Readers find one or the other.
+    fn replace_note(&self, temp: &Path, name: &Path, bytes: &[u8]) -> io::Result<()>;
+
     /// Waits until the names in the folder are on the disk: a file without its name is lost with the power.
     fn sync(&self, folder: &Path) -> io::Result<()>;
 }

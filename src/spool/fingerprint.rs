@@ -20,6 +20,12 @@ impl Fingerprint {
         let bytes = host.bytes().chain([0]).chain(api_key.bytes());
         Self(finish(fnv_1a(bytes)) >> (u64::BITS - BITS))
     }
+
+    /// Whether the folder of a project may have this name.
+    pub(super) fn is_name(name: &str) -> bool {
+        let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        name.len() == BITS as usize / 4 && name.bytes().all(is_digit)
+    }
 }
 
 impl fmt::Display for Fingerprint {
@@ -55,6 +61,8 @@ mod tests {
         assert_eq!(finish(0x9E37_79B9_7F4A_7C15), 0xE220_A839_7B1D_CDAF);
         let fingerprint = Fingerprint::of("https://app.trubrics.com/api/ingestion", "key");
         assert_eq!(fingerprint.to_string(), "4e5516331af7");
+        assert!(Fingerprint::is_name("4e5516331af7"));
+        assert!(!Fingerprint::is_name("4E5516331AF7") && !Fingerprint::is_name("4e5516331af"));
     }
 
     #[test]

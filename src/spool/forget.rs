@@ -1,14 +1,84 @@
 //! The end of all records of a project, after the consent to them was withdrawn.
 
-use std::{io, mem};
+use std::{io, mem, path::Path};
 
 use super::{
     Loaded, Spool,
     disk::{Disk, ListBounds},
+    note::Note,
     segment::{Adoption, Contents, Segment, name},
 };
 
+/// What the file `consent` says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Notice {
+    /// The same as before.
+    Same,
+    /// The consent was withdrawn since, and granted again.
+    Granted,
+    /// The consent was withdrawn since.
+    Withdrawn,
+}
+
 impl Spool {
+    /// Reads what other processes noted of the consent.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be read. Nothing may be sent then.
+    pub(crate) fn look(&mut self) -> io::Result<Notice> {
+        let note = Note::read(&*self.disk, &self.folder)?;
+        Ok(match note.filter(|note| self.note != Some(*note)) {
+            None => Notice::Same,
+            Some(note) => {
+                self.set_note(note);
+                match note.is_withdrawn {
+                    true => Notice::Withdrawn,
+                    false => Notice::Granted,
+                }
+            }
+        })
+    }
+
+    /// Notes for all processes that the consent was withdrawn.
+    pub(crate) fn note_withdrawal(&mut self) -> io::Result<()> {
+        if let Ok(Some(note)) = Note::read(&*self.disk, &self.folder)
+            && note.is_withdrawn
+        {
+            self.set_note(note);
+            return Ok(());
+        }
+        self.write_note(Note::new(true))
+    }
+
+    /// Notes for all processes that the consent is granted, if a withdrawal is noted. Returns whether it was: all
+    /// records from before are to be forgotten.
+    pub(crate) fn note_grant(&mut self) -> io::Result<bool> {
+        let needs_note = match Note::read(&*self.disk, &self.folder) {
+            Ok(note) => {
+                note.into_iter().for_each(|note| self.set_note(note));
+                note.is_some_and(|note| note.is_withdrawn)
+            }
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => true,
+            Err(error) => return Err(error),
+        };
+        if needs_note {
+            self.write_note(Note::new(false))?;
+        }
+        Ok(needs_note)
+    }
+
+    fn write_note(&mut self, note: Note) -> io::Result<()> {
+        note.write(&*self.disk, &self.folder)?;
+        self.set_note(note);
+        Ok(())
+    }
+
+    fn set_note(&mut self, note: Note) {
+        self.note = Some(note);
+        self.orphans.set_epoch(note.epoch);
+    }
+
     /// Removes all segments of the project from the disk: those of this client, and those that other processes left or
     /// hold. Calls `each` with the records of each segment, apart from those that the worker has and those that other
     /// processes hold. Files that are not segments stay.
@@ -41,7 +111,7 @@ impl Spool {
 /// `each` with the records of each one that no process holds.
 pub(super) fn remove_all(
     disk: &dyn Disk,
-    folder: &std::path::Path,
+    folder: &Path,
     each: &mut dyn FnMut(Loaded),
 ) -> io::Result<()> {
     let bounds = ListBounds {

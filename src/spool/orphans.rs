@@ -10,6 +10,7 @@ use log::warn;
 
 use super::{
     disk::{Disk, Listing, MAX_FILE_BYTES},
+    note::{Epoch, Note},
     now::Now,
     segment::{Adoption, Contents, Segment, name},
 };
@@ -24,6 +25,8 @@ pub(super) struct Orphans {
     /// Those that were tried since the last scan, and could not be taken over.
     skipped: HashMap<String, Skipped>,
     has_warned: bool,
+    /// Those of another epoch are not delivered.
+    epoch: Option<Epoch>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -100,6 +103,26 @@ impl Orphans {
         None
     }
 
+    /// Delivers segments of this epoch only, from here on.
+    pub(super) fn set_epoch(&mut self, epoch: Epoch) {
+        self.epoch = Some(epoch);
+    }
+
+    /// Whether a segment is of another epoch than this client. Removes it if it is from before the last withdrawal.
+    fn is_of_other_epoch(&self, disk: &dyn Disk, folder: &Path, name: &str) -> bool {
+        let is_other = |epoch| !name::is_of(name, epoch);
+        if !self.epoch.is_some_and(is_other) {
+            return false;
+        }
+        // It may be of a later one, which this client does not know yet.
+        if let Ok(Some(note)) = Note::read(disk, folder)
+            && is_other(note.epoch)
+        {
+            let _ = disk.remove(&folder.join(name));
+        }
+        true
+    }
+
     /// Takes over the segment of this name, if that can be done.
     pub(super) fn adopt(
         &mut self,
@@ -108,6 +131,10 @@ impl Orphans {
         name: &str,
         start: u64,
     ) -> Option<(Segment, Contents)> {
+        if self.is_of_other_epoch(disk, folder, name) {
+            self.skipped.insert(name.into(), Skipped::Held);
+            return None;
+        }
         let measured = disk.measure(&folder.join(name));
         let adopted = match measured {
             // It is not a segment, and would take much memory.

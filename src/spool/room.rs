@@ -224,7 +224,11 @@ impl Spool {
         let earliest = self.last_made.and_then(after_last).unwrap_or(now.system);
         let made_at = earliest.max(now.system);
         self.last_made = Some(made_at);
-        let create = || Segment::create(&*self.disk, &self.folder, self.stored, made_at);
+        let epoch = self.note.map(|note| note.epoch);
+        let create = || {
+            let names = name::make_in(epoch, made_at);
+            Segment::create(&*self.disk, &self.folder, self.stored, names)
+        };
         let segment = create().or_else(|error| match error.kind() {
             io::ErrorKind::NotFound => {
                 self.prepare()?;

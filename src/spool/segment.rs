@@ -7,7 +7,6 @@ mod scan;
 use std::{
     io,
     path::{Path, PathBuf},
-    time::SystemTime,
 };
 
 pub(super) use self::contents::{Content, Contents};
@@ -68,14 +67,13 @@ pub(super) enum Adoption {
 }
 
 impl Segment {
-    /// Makes a new file. Names sort by the time at which they were made.
+    /// Makes a new file. It has a temporary name first.
     pub(super) fn create(
         disk: &dyn Disk,
         folder: &Path,
         start: u64,
-        now: SystemTime,
+        (temp, name): (String, String),
     ) -> io::Result<Self> {
-        let (temp, name) = name::make(now);
         let path = folder.join(name);
         let file = disk.create(&folder.join(temp), &path, HEADER)?;
         Ok(Self::of(path, file, HEADER.len() as u64, start))

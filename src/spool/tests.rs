@@ -1,6 +1,7 @@
 //! The spool on a disk in memory.
 
 mod age;
+mod consent;
 mod failures;
 mod limits;
 mod many;

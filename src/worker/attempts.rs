@@ -57,6 +57,9 @@ impl Worker {
     }
 
     pub(super) fn attempt(&mut self, now: Instant) {
+        if !self.may_send(now) {
+            return;
+        }
         self.take_more(now);
         let endpoint = self.choose_endpoint(now);
         let limits = self.limits(endpoint);

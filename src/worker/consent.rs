@@ -12,6 +12,7 @@ use crate::{
     consent::Consent,
     drop_reason::DropReason,
     logging::{TARGET, logging},
+    spool::Notice,
 };
 
 impl Worker {
@@ -27,15 +28,50 @@ impl Worker {
             return None;
         }
         self.answer_flushes(now);
-        Some(match self.schedule.closing() {
-            Some(_) => Ahead::End,
-            None => Ahead::Wait(None),
-        })
+        if self.schedule.closing().is_some() {
+            return Some(Ahead::End);
+        }
+        let spooler = self.spooler.as_mut();
+        let Some(spooler) = spooler.filter(|_| self.parts.consent.get() == Consent::Withdrawn)
+        else {
+            return Some(Ahead::Wait(None));
+        };
+        if now < spooler.next_look() {
+            return Some(Ahead::Wait(Some(spooler.next_look())));
+        }
+        if let Ok(Notice::Granted) = spooler.look() {
+            // The look counts as a withdrawal of its own.
+            let withdrawals = self.forgotten + 1;
+            self.log_forgotten();
+            self.take_records_again(withdrawals);
+        }
+        Some(Ahead::Work)
+    }
+
+    /// Whether a request may begin, by what other processes noted of the consent. If that cannot be read, the next
+    /// attempt waits for a while.
+    pub(super) fn may_send(&mut self, now: Instant) -> bool {
+        let Some(spooler) = &mut self.spooler else {
+            return true;
+        };
+        match spooler.look() {
+            Ok(_) => self.has_consent(),
+            Err(_) => {
+                let delay = self.backoff.next_delay();
+                self.schedule.failed(now, Some(delay), None, None);
+                false
+            }
+        }
     }
 
     /// Forgets all records from before the last withdrawal.
+    ///
+    /// # Errors
+    ///
+    /// When the disk fails, now or when they were forgotten.
     pub(super) fn catch_up(&mut self) -> io::Result<()> {
-        match self.parts.consent.withdrawals() == self.forgotten {
+        let is_up_to_date = self.parts.consent.withdrawals() == self.forgotten;
+        match is_up_to_date && !self.has_leftovers {
             true => Ok(()),
             false => self.forget(),
         }
@@ -43,7 +79,10 @@ impl Worker {
 
     /// As [`catch_up`](Self::catch_up), where no caller waits for the error of the disk.
     fn log_forgotten(&mut self) {
-        if let Err(error) = self.catch_up() {
+        if self.parts.consent.withdrawals() == self.forgotten {
+            return;
+        }
+        if let Err(error) = self.forget() {
             logging(
                 || warn!(target: TARGET, "the spool cannot be emptied after a withdrawal: {error}"),
             );
@@ -51,18 +90,35 @@ impl Worker {
     }
 
     /// Grants the consent, unless it was withdrawn again after this many withdrawals.
-    pub(super) fn grant(&mut self, withdrawals: u64) -> io::Result<()> {
-        if self.parts.consent.withdrawals() != withdrawals {
-            return Ok(());
+    pub(super) fn grant(&mut self, mut withdrawals: u64) -> io::Result<()> {
+        let is_undecided = self.parts.consent.get() == Consent::Undecided;
+        if let (false, Some(spooler)) = (is_undecided, &mut self.spooler) {
+            // Each change counts as a withdrawal of its own.
+            match spooler.look() {
+                Ok(Notice::Same) => {}
+                Ok(_) => withdrawals += 1,
+                // It is written anew below.
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {}
+                Err(error) => return Err(error),
+            }
         }
-        self.log_forgotten();
-        self.take_records_again();
+        self.catch_up()?;
+        if let Some(spooler) = &mut self.spooler
+            && self.parts.consent.withdrawals() == withdrawals
+            && spooler.note_grant()?
+            && !is_undecided
+        {
+            self.parts.consent.withdraw_earlier();
+            withdrawals += 1;
+            self.catch_up()?;
+        }
+        self.take_records_again(withdrawals);
         Ok(())
     }
 
-    /// Grants the consent if all records from before the last withdrawal were forgotten.
-    fn take_records_again(&self) {
-        if self.parts.consent.grant(self.forgotten) {
+    /// Grants the consent, unless it was withdrawn again after this many withdrawals.
+    fn take_records_again(&self, withdrawals: u64) {
+        if self.parts.consent.grant(withdrawals) {
             self.parts.queue.resume();
         }
     }
@@ -72,6 +128,27 @@ impl Worker {
     fn forget(&mut self) -> io::Result<()> {
         let withdrawals = self.parts.consent.withdrawals();
         self.parts.queue.pause();
+        let is_withdrawn = self.parts.consent.get() == Consent::Withdrawn;
+        let noted = match &mut self.spooler {
+            // Before anything else: no process delivers the records from here on, even if this one is killed.
+            Some(spooler) if is_withdrawn => spooler.note_withdrawal(),
+            _ => Ok(()),
+        };
+        self.drop_held();
+        let forgotten = match &mut self.spooler {
+            Some(spooler) => noted.and(spooler.forget()),
+            None => noted,
+        };
+        self.forgotten = withdrawals;
+        self.has_leftovers = forgotten.is_err();
+        if self.parts.consent.get() == Consent::Granted {
+            self.take_records_again(withdrawals);
+        }
+        forgotten
+    }
+
+    /// Drops the records that the worker or the channel holds, and breaks off the requests in flight.
+    fn drop_held(&mut self) {
         let mut left = self.incoming.take(true);
         panic_point();
         if !self.dispatcher.is_idle() {
@@ -90,15 +167,6 @@ impl Worker {
         self.schedule.note_drained(now);
         self.publish(now);
         panic_point();
-        let forgotten = match &mut self.spooler {
-            Some(spooler) => spooler.forget(),
-            None => Ok(()),
-        };
-        self.forgotten = withdrawals;
-        if self.parts.consent.get() == Consent::Granted {
-            self.take_records_again();
-        }
-        forgotten
     }
 
     /// Takes all batches, also those in flight.
@@ -115,6 +183,10 @@ impl Worker {
 
     /// Leaves records on disk there, and drops all others: batched, in flight and in the channel.
     pub(super) fn abandon(&mut self, reason: DropReason) {
+        if let (true, Some(spooler)) = (self.has_consent(), &mut self.spooler) {
+            // After an error, nothing is written, and the records on disk stay there.
+            let _ = spooler.look();
+        }
         match self.parts.consent.get() {
             _ if self.has_consent() => {}
             Consent::Undecided => {

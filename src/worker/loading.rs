@@ -5,7 +5,9 @@ use std::time::Instant;
 use super::{
     Worker, attempts::FAILURES_BEFORE_SPLIT, endpoint_queue::EndpointQueue, spooler::Spooler,
 };
-use crate::{accounting::Unsettled, batch::Batch, catch_panic::panic_point, record::Endpoint};
+use crate::{
+    accounting::Unsettled, batch::Batch, catch_panic::panic_point, record::Endpoint, spool::Notice,
+};
 
 impl Worker {
     /// Takes all records that wait in the channel: to the disk if there is a spool, or else to their queue.
@@ -70,6 +72,9 @@ impl Worker {
         let Some(spooler) = &mut self.spooler else {
             return;
         };
+        if matches!(spooler.look(), Ok(Notice::Granted | Notice::Withdrawn)) {
+            return;
+        }
         let loaded = spooler.load(is_due, may_recover, now);
         panic_point();
         self.distribute(loaded);

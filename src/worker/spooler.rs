@@ -14,14 +14,16 @@ use super::schedule::SpoolView;
 use crate::{
     accounting::{Accounting, Outcome, Unsettled},
     clock,
+    consent::ConsentCell,
     drop_reason::DropReason,
     logging::{TARGET, logging},
     record::Encoded,
-    spool::{Loaded, Now, Spool},
+    spool::{Loaded, Notice, Now, Spool},
 };
 
 pub(super) struct Spooler {
     accounting: Arc<Accounting>,
+    consent: Arc<ConsentCell>,
     spool: Spool,
     /// A flush waits for this many of the records that this client stored, counted from the first one.
     flush_target: u64,
@@ -33,6 +35,8 @@ pub(super) struct Spooler {
     next_scan: Option<Instant>,
     scans: u32,
     last_scan: Instant,
+    /// When the consent was looked at last.
+    looked_at: Instant,
 }
 
 /// Wait this long before recovering segments of earlier runs: a process that exits at once would send them, miss the
@@ -48,20 +52,27 @@ const MAX_SCANS: u32 = 5;
 /// write this long after the last failure.
 const RECOVERY: Duration = Duration::from_secs(1);
 
-/// A client that is delivering scans again after this.
+/// A client that is delivering scans again after this, and one without consent looks for a grant.
 const SCAN_INTERVAL: Duration = Duration::from_secs(60);
 
 impl Spooler {
-    pub(super) fn new(accounting: Arc<Accounting>, spool: Spool, now: Instant) -> Self {
+    pub(super) fn new(
+        accounting: Arc<Accounting>,
+        consent: Arc<ConsentCell>,
+        spool: Spool,
+        now: Instant,
+    ) -> Self {
         Self {
             unspooled: Unsettled::new(accounting.clone()),
             accounting,
+            consent,
             spool,
             flush_target: 0,
             failed_at: None,
             next_scan: Some(now + FIRST_SCAN_DELAY),
             scans: 0,
             last_scan: now,
+            looked_at: now,
         }
     }
 
@@ -97,10 +108,49 @@ impl Spooler {
         self.spool.held().0 > 0 || !self.unspooled.is_empty()
     }
 
+    /// Reads what other processes noted of the consent. After a withdrawal, the worker forgets all records in its next
+    /// step.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be read. Nothing may be stored or sent then.
+    pub(super) fn look(&mut self) -> io::Result<Notice> {
+        self.looked_at = clock::now();
+        let notice = self.spool.look();
+        match notice {
+            Ok(Notice::Withdrawn) => self.consent.withdraw(),
+            Ok(Notice::Granted) => self.consent.withdraw_earlier(),
+            Ok(Notice::Same) => {}
+            Err(ref error) => {
+                let error = io::Error::new(error.kind(), error.to_string());
+                self.log_disk_state(&Err(error));
+            }
+        }
+        notice
+    }
+
+    /// When to look for a grant of another process.
+    pub(super) fn next_look(&self) -> Instant {
+        self.looked_at + SCAN_INTERVAL
+    }
+
+    /// Notes a withdrawal for other processes and later runs.
+    pub(super) fn note_withdrawal(&mut self) -> io::Result<()> {
+        self.spool.note_withdrawal()
+    }
+
+    /// Notes a grant. Returns whether earlier records are to be forgotten.
+    pub(super) fn note_grant(&mut self) -> io::Result<bool> {
+        self.spool.note_grant()
+    }
+
     /// Puts the records on disk, where they need no budget. Those that cannot be stored stay.
     fn store(&mut self, records: &mut Unsettled) {
         if records.is_empty() {
             // An empty write would say nothing about the disk.
+            return;
+        }
+        if !matches!(self.look(), Ok(Notice::Same)) {
             return;
         }
         let (count, bytes) = (records.len(), records.cost());
@@ -114,6 +164,8 @@ impl Spooler {
         self.accounting
             .move_to_disk(count - records.len(), stored_bytes);
         self.settle_evicted();
+        // A withdrawal during the write did not find these records.
+        let _ = self.look();
     }
 
     /// A flush waits for all records stored so far.
@@ -231,6 +283,7 @@ impl Spooler {
         if self.next_scan.is_none_or(|next| now < next) {
             return;
         }
+        let _ = self.look();
         // A folder that does not exist holds no segments.
         let _ = self.spool.scan_for_orphans(Now::read());
         self.scans += 1;

@@ -81,6 +81,8 @@ mod volume;
 mod watch;
 /// Every field and option of a record, as a server gets to see it.
 mod wire;
+/// Consent: granted, undecided, withdrawn, by this process or another one.
+mod withdrawal;
 
 /// Chance that a seed decides.
 mod chance;

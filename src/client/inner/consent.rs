@@ -8,7 +8,7 @@ use std::{
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::Inner;
-use crate::control::Control;
+use crate::{control::Control, spool::ProjectFolder};
 
 /// How long a withdrawal and a grant may take.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -19,7 +19,7 @@ impl Inner {
         // First of all, because nothing may be taken or sent from here on, whatever fails.
         self.intake().consent.withdraw();
         if self.lifecycle().is_forked() {
-            return Ok(());
+            return self.withdraw_in_folder();
         }
         self.intake().queue.pause();
         let answer = self.ask(Control::Withdraw);
@@ -28,7 +28,8 @@ impl Inner {
             return Err(in_hook());
         }
         let have_ended = self.state.parts.exchange.cancel_all(deadline);
-        wait(&answer, deadline)?;
+        // A worker that has ended has settled all its records, and may have left them on disk.
+        wait(&answer, deadline).unwrap_or_else(|| self.withdraw_in_folder())?;
         match have_ended {
             true => Ok(()),
             false => Err(too_late("a request could not be broken off in time")),
@@ -45,8 +46,20 @@ impl Inner {
         let answer = self.ask(|done| Control::Grant { withdrawals, done });
         match self.is_inside() {
             true => Err(in_hook()),
-            false => wait(&answer, deadline),
+            // A client that is closed takes no records.
+            false => wait(&answer, deadline).unwrap_or_else(|| self.grant_in_folder()),
         }
+    }
+
+    /// Withdraws on the calling thread. Other processes, such as the parent of a fork, notice it.
+    fn withdraw_in_folder(&self) -> io::Result<()> {
+        let project = self.state.parts.project.as_ref();
+        project.map_or(Ok(()), ProjectFolder::withdraw)
+    }
+
+    fn grant_in_folder(&self) -> io::Result<()> {
+        let project = self.state.parts.project.as_ref();
+        project.map_or(Ok(()), ProjectFolder::grant)
     }
 
     /// Sends the worker a message, and returns the end at which its answer arrives.
@@ -60,12 +73,12 @@ impl Inner {
     }
 }
 
-/// Waits for the answer of the worker. A worker that has ended has settled all its records.
-fn wait(answer: &Receiver<io::Result<()>>, deadline: Instant) -> io::Result<()> {
+/// Waits for the answer of the worker; none if the worker has ended.
+fn wait(answer: &Receiver<io::Result<()>>, deadline: Instant) -> Option<io::Result<()>> {
     match answer.recv_deadline(deadline) {
-        Ok(result) => result,
-        Err(RecvTimeoutError::Disconnected) => Ok(()),
-        Err(RecvTimeoutError::Timeout) => Err(too_late("the worker did not answer in time")),
+        Ok(result) => Some(result),
+        Err(RecvTimeoutError::Disconnected) => None,
+        Err(RecvTimeoutError::Timeout) => Some(Err(too_late("the worker did not answer in time"))),
     }
 }
 

@@ -59,6 +59,8 @@ pub(in crate::spool) enum Operation {
     Truncate,
     Sync,
     SyncFolder,
+    ReadNote,
+    ReplaceNote,
 }
 
 /// Which operations fail, counted from 0 when the fault is set, and how.
@@ -333,6 +335,21 @@ impl Disk for MemoryDisk {
         state.count(Operation::Remove)?;
         let removed = state.names.remove(name);
         removed.map(|_| ()).ok_or(io::ErrorKind::NotFound.into())
+    }
+
+    fn read_note(&self, name: &Path) -> io::Result<Option<Vec<u8>>> {
+        let mut state = self.state();
+        state.count(Operation::ReadNote)?;
+        let node = state.names.get(name);
+        Ok(node.map(|node| state.nodes[*node].bytes.clone()))
+    }
+
+    fn replace_note(&self, _: &Path, name: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mut state = self.state();
+        state.count(Operation::ReplaceNote)?;
+        state.folder(name.parent().unwrap_or(name))?;
+        state.add(name, bytes);
+        Ok(())
     }
 
     fn sync(&self, folder: &Path) -> io::Result<()> {

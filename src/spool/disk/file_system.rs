@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::{Adopted, Disk, FileSize, ListBounds, Listing, MAX_FILE_BYTES, SegmentFile};
+use crate::spool::note::MAX_NOTE_BYTES;
 #[cfg(unix)]
 use crate::spool::segment::name;
 
@@ -109,6 +110,37 @@ impl Disk for FileSystem {
 
     fn remove(&self, name: &Path) -> io::Result<()> {
         std::fs::remove_file(name)
+    }
+
+    fn read_note(&self, name: &Path) -> io::Result<Option<Vec<u8>>> {
+        // It usually is not there, and this needs no descriptor. To open a pipe could wait forever.
+        let metadata = match std::fs::symlink_metadata(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            found => found?,
+        };
+        if !metadata.is_file() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let mut bytes = Vec::new();
+        let file = match File::open(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened?,
+        };
+        file.take(MAX_NOTE_BYTES).read_to_end(&mut bytes)?;
+        Ok(Some(bytes))
+    }
+
+    fn replace_note(&self, temp: &Path, name: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mut file = options().open(temp)?;
+        let made = file
+            .write_all(bytes)
+            // After a power cut, the file would be empty without this.
+            .and_then(|()| file.sync_data())
+            .and_then(|()| std::fs::rename(temp, name));
+        if made.is_err() {
+            let _ = std::fs::remove_file(temp);
+        }
+        made
     }
 
     fn sync(&self, folder: &Path) -> io::Result<()> {

@@ -4,6 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use uuid::Uuid;
 
+use crate::spool::note::{EPOCH_DIGITS, Epoch};
+
 const SUFFIX: &str = ".trubrics";
 
 /// A new segment has a temporary name until its header is written.
@@ -15,9 +17,24 @@ const TEMP_GRACE: Duration = Duration::from_secs(10);
 
 /// The temporary name and the final name of a new segment.
 pub(in crate::spool) fn make(now: SystemTime) -> (String, String) {
+    make_in(None, now)
+}
+
+/// As [`make`], with the epoch in place of the last random digits.
+pub(in crate::spool) fn make_in(epoch: Option<Epoch>, now: SystemTime) -> (String, String) {
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let stem = format!("{:014}-{}", since.as_millis(), Uuid::new_v4().simple());
+    let mut stem = format!("{:014}-{}", since.as_millis(), Uuid::new_v4().simple());
+    if let Some(epoch) = epoch {
+        stem.truncate(stem.len() - EPOCH_DIGITS);
+        stem.push_str(epoch.as_str());
+    }
     (format!("{stem}{TEMP_SUFFIX}"), format!("{stem}{SUFFIX}"))
+}
+
+/// Whether the segment of this name was made in this epoch.
+pub(in crate::spool) fn is_of(name: &str, epoch: Epoch) -> bool {
+    let stem = name.strip_suffix(SUFFIX);
+    stem.is_some_and(|stem| stem.ends_with(epoch.as_str()))
 }
 
 /// Whether this is the name of a segment.

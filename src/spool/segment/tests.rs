@@ -42,7 +42,7 @@ fn settings() -> SpoolSettings {
 
 fn create(disk: &MemoryDisk) -> Segment {
     disk.prepare(folder()).expect("the disk works");
-    Segment::create(disk, folder(), 0, UNIX_EPOCH).expect("the disk works")
+    Segment::create(disk, folder(), 0, name::make(UNIX_EPOCH)).expect("the disk works")
 }
 
 fn store(segment: &mut Segment, records: &mut Vec<Encoded>) -> io::Result<()> {

@@ -21,7 +21,7 @@ use crate::{
     defaults,
     exchange::Attempt,
     record::Endpoint,
-    spool::{Fingerprint, MemoryDisk, Spool, SpoolSettings, WhenFull},
+    spool::{Fingerprint, MemoryDisk, Notice, Spool, SpoolSettings, WhenFull},
     worker::{
         Ahead, Worker,
         dispatcher::{Dispatcher, make},
@@ -195,6 +195,22 @@ impl Simulation {
         answer
     }
 
+    /// Another process withdraws the consent.
+    pub(super) fn withdraw_elsewhere(&self) {
+        let mut other = Spool::in_memory(spool_settings(self.setup), &self.disk);
+        other.note_withdrawal().expect("the disk works");
+        other.forget(|_| ()).expect("the disk works");
+    }
+
+    /// Another process grants the consent.
+    pub(super) fn grant_elsewhere(&self) {
+        let mut other = Spool::in_memory(spool_settings(self.setup), &self.disk);
+        assert!(
+            other.note_grant().expect("the disk works"),
+            "it was withdrawn"
+        );
+    }
+
     /// How many requests are in flight.
     pub(super) fn in_flight(&self) -> usize {
         self.client.flights.len()
@@ -242,8 +258,14 @@ impl Client {
             attempts
         });
         worker.spooler = setup.has_spool.then(|| {
-            let spool = Spool::in_memory(spool_settings(setup), disk);
-            Spooler::new(parts.intake.accounting.clone(), spool, clock::now())
+            let mut spool = Spool::in_memory(spool_settings(setup), disk);
+            let intake = &parts.intake;
+            if let Ok(Notice::Withdrawn) = spool.look() {
+                intake.consent.withdraw();
+                intake.queue.pause();
+            }
+            let consent = intake.consent.clone();
+            Spooler::new(intake.accounting.clone(), consent, spool, clock::now())
         });
         Self {
             worker: Some(worker),

@@ -35,10 +35,9 @@ fn server(answer: Answer) -> (Rule, Arc<AtomicBool>) {
     (Box::new(rule), accepts)
 }
 
-/// Checks that each record is settled, and that those which are not delivered or dropped for another reason before the
-/// withdrawal are dropped for it.
+/// Checks that each record is settled, and that none is on disk.
 #[track_caller]
-fn assert_forgotten(simulation: &Simulation, context: &str) {
+fn assert_empty(simulation: &Simulation, context: &str) {
     let stats = simulation.stats();
     assert_eq!(stats.pending, 0, "{context}: {stats:?}");
     let ended = stats.delivered + stats.dropped + stats.left_in_spool;
@@ -48,18 +47,18 @@ fn assert_forgotten(simulation: &Simulation, context: &str) {
         "{context}: {stats:?}"
     );
     assert_eq!(simulation.disk.segments(), 0, "{context}");
-    let drops = simulation.drops();
-    let shown: usize = drops.iter().map(|drop| drop.records.len()).sum();
-    assert_eq!(shown as u64, stats.dropped, "{context}: {stats:?}");
-    let withdrawn = drops
-        .iter()
-        .filter(|drop| drop.reason == DropReason::Withdrawn);
-    let withdrawn: usize = withdrawn.map(|drop| drop.records.len()).sum();
-    assert_eq!(
-        withdrawn as u64,
-        stats.dropped_for(DropReason::Withdrawn),
-        "{context}"
-    );
+}
+
+/// As [`assert_empty`], and checks that each dropped record was shown.
+#[track_caller]
+fn assert_forgotten(simulation: &Simulation, context: &str) {
+    assert_empty(simulation, context);
+    let (stats, drops) = (simulation.stats(), simulation.drops());
+    for (reason, count) in stats.drops() {
+        let of_reason = drops.iter().filter(|drop| drop.reason == reason);
+        let shown: usize = of_reason.map(|drop| drop.records.len()).sum();
+        assert_eq!(shown as u64, count, "{context}: {stats:?}");
+    }
 }
 
 fn run(setup: Setup, traffic: Traffic, answer: &Answer, random: &mut Random) {
@@ -201,5 +200,78 @@ fn a_client_that_is_closed_after_a_withdrawal_leaves_nothing() {
         simulation.close(SECOND);
         assert_forgotten(&simulation, "closed");
         assert_eq!(simulation.stats().dropped_for(DropReason::Withdrawn), 20);
+    }
+}
+
+#[test]
+fn a_withdrawal_of_another_process_is_noticed_before_the_next_request() {
+    for seed in seeds() {
+        let mut random = Random::new(seed);
+        for traffic in Traffic::ALL {
+            for answer in &WEATHER {
+                for setup in clients(seed).filter(|setup| setup.has_spool) {
+                    for is_granted in [false, true] {
+                        run_elsewhere(setup, traffic, answer, is_granted, &mut random);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Another process withdraws after a round, and grants the consent at once or later.
+fn run_elsewhere(
+    setup: Setup,
+    traffic: Traffic,
+    answer: &Answer,
+    is_granted: bool,
+    random: &mut Random,
+) {
+    let after = random.below(30) as u32;
+    let context = format!("{setup:?} {traffic:?} {answer:?} after round {after}, {is_granted}");
+    let (rule, accepts) = server(answer.clone());
+    let mut simulation = Simulation::new(setup, rule);
+    let mut withdrawn_at = None;
+    traffic.track(&mut simulation, |simulation, round| {
+        if withdrawn_at.is_none() && (round == after || traffic.ends_with(round)) {
+            simulation.withdraw_elsewhere();
+            if is_granted {
+                simulation.grant_elsewhere();
+            }
+            withdrawn_at = Some((simulation.server.len(), simulation.tracked()));
+        }
+    });
+    accepts.store(true, Relaxed);
+    simulation.run_for(400 * SECOND);
+    let (calls, old) = withdrawn_at.expect("a withdrawal");
+    let later = simulation.server.calls().split_off(calls);
+    let is_old = |record: &u32| *record < old;
+    assert!(
+        !later.iter().any(|call| call.records.iter().any(is_old)),
+        "{context}: {later:?}"
+    );
+    if !is_granted {
+        assert!(later.is_empty(), "{context}: {later:?}");
+        simulation.grant_elsewhere();
+        // It is noticed within a minute.
+        simulation.run_for(60 * SECOND);
+    }
+    // An idle client notices it with its next record, which may be forgotten.
+    simulation.track(Endpoint::Events, 5);
+    simulation.run_for(60 * SECOND);
+    let last = simulation.track(Endpoint::Events, 5);
+    simulation.run_for(60 * SECOND);
+    assert_empty(&simulation, &context);
+    let sent = simulation.server.accepted();
+    assert_eq!(sent.last(), Some(&last), "{context}");
+    if is_granted {
+        let tracked = simulation.tracked() - old;
+        let late = sent.iter().filter(|record| **record >= old).count();
+        // Those of one round, or of one call.
+        let noticing = 20;
+        assert!(
+            late as u32 + noticing >= tracked,
+            "{context}: {late} of {tracked} arrived"
+        );
     }
 }

@@ -1,0 +1,154 @@
+//! The folder of a project, for callers without a worker.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    SpoolSettings,
+    disk::{Disk, FileSystem, ListBounds},
+    fingerprint::Fingerprint,
+    forget::remove_all,
+    note::Note,
+    segment::name,
+};
+use crate::consent::Consent;
+
+/// The folder of a project.
+pub(crate) struct ProjectFolder(PathBuf);
+
+impl ProjectFolder {
+    pub(crate) fn of(settings: &SpoolSettings) -> Self {
+        Self(settings.folder.join(settings.project.to_string()))
+    }
+
+    /// Whether records may be sent: withdrawn, or granted.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be read. Nothing may be sent then.
+    pub(crate) fn consent(&self) -> io::Result<Consent> {
+        let note = Note::read(&FileSystem::default(), &self.0)?;
+        Ok(match note.is_some_and(|note| note.is_withdrawn) {
+            true => Consent::Withdrawn,
+            false => Consent::Granted,
+        })
+    }
+
+    /// Notes that the consent was withdrawn, and removes all records.
+    pub(crate) fn withdraw(&self) -> io::Result<()> {
+        let noted = match self.consent() {
+            Ok(Consent::Withdrawn) => Ok(()),
+            _ => Note::new(true).write(&FileSystem::default(), &self.0),
+        };
+        noted.and(self.remove_all())
+    }
+
+    /// Notes that the consent is granted, if a withdrawal is noted.
+    pub(crate) fn grant(&self) -> io::Result<()> {
+        let needs_note = match self.consent() {
+            Ok(consent) => consent == Consent::Withdrawn,
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => true,
+            Err(error) => return Err(error),
+        };
+        match needs_note {
+            true => Note::new(false).write(&FileSystem::default(), &self.0),
+            false => Ok(()),
+        }
+    }
+
+    /// Removes all records, also from the memory of other processes. Later ones are taken.
+    pub(crate) fn forget(&self) -> io::Result<()> {
+        let bounds = ListBounds {
+            read: usize::MAX,
+            returned: 1,
+            wanted: &name::is_segment,
+        };
+        let noted = match FileSystem::default().list(&self.0, bounds) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Ok(listing) if listing.names.is_empty() => return Ok(()),
+            Ok(_)
+                if self
+                    .consent()
+                    .is_ok_and(|consent| consent == Consent::Withdrawn) =>
+            {
+                Ok(())
+            }
+            _ => Note::new(false).write(&FileSystem::default(), &self.0),
+        };
+        noted.and(self.remove_all())
+    }
+
+    fn remove_all(&self) -> io::Result<()> {
+        remove_all(&FileSystem::default(), &self.0, &mut |_| ())
+    }
+}
+
+/// Withdraws the consent for all projects in the folder of a [`spool`](crate::TrubricsBuilder::spool), without a client:
+/// for a command such as `tool telemetry off`.
+///
+/// Removes the records of these projects from the disk, also those of running processes. A running client notices it
+/// before its next request and its next write: it forgets all records, and its
+/// [`consent`](crate::Trubrics::consent) is withdrawn. Only a request that is in flight may still arrive. A later client
+/// starts with the consent withdrawn, until [`grant_in`] or [`grant`](crate::Trubrics::grant).
+///
+/// A project is known once it has a subfolder, which the first record makes. Nothing is written where there is none, and
+/// a folder that is not there is not an error. Files that are not the spool's stay.
+///
+/// ```
+/// use trubrics::{Consent, Event, Trubrics, testing::{API_KEY, Recorder}};
+///
+/// # let folder = std::env::temp_dir().join(trubrics::anonymous_id());
+/// let builder = Trubrics::builder(API_KEY).spool(&folder);
+/// # let builder = builder.transport(Recorder::new());
+/// let client = builder.clone().build()?;
+/// client.track(Event::new("user", "Run"));
+/// client.close(std::time::Duration::ZERO).ok();
+///
+/// trubrics::withdraw_in(&folder)?;
+/// let client = builder.build()?;
+/// assert_eq!(client.consent(), Consent::Withdrawn);
+/// # drop(client);
+/// # std::fs::remove_dir_all(folder)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// The first error of the disk. The other projects and files are treated all the same.
+pub fn withdraw_in(folder: impl AsRef<Path>) -> io::Result<()> {
+    each_project(folder.as_ref(), ProjectFolder::withdraw)
+}
+
+/// Grants the consent for all projects in the folder of a [`spool`](crate::TrubricsBuilder::spool), without a client: for
+/// a command such as `tool telemetry on`.
+///
+/// Later clients take and deliver records. A running client whose consent was withdrawn notices it within a minute.
+/// Withdrawn records do not come back.
+///
+/// # Errors
+///
+/// The first error of the disk. The other projects are treated all the same.
+pub fn grant_in(folder: impl AsRef<Path>) -> io::Result<()> {
+    each_project(folder.as_ref(), ProjectFolder::grant)
+}
+
+fn each_project(
+    folder: &Path,
+    change: impl Fn(&ProjectFolder) -> io::Result<()>,
+) -> io::Result<()> {
+    let entries = match folder.read_dir() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    let mut result = Ok(());
+    for entry in entries {
+        let entry = entry?;
+        let is_project = entry.file_name().to_str().is_some_and(Fingerprint::is_name);
+        if is_project && entry.file_type()?.is_dir() {
+            result = result.and(change(&ProjectFolder(entry.path())));
+        }
+    }
+    result
+}

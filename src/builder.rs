@@ -445,8 +445,8 @@ impl TrubricsBuilder {
         self
     }
 
-    /// What [`track`](Trubrics::track) does while the [`consent`](Self::consent) is undecided. When records wait and the
-    /// queue is full, the newest are dropped, also with [`Overflow::Block`]. Default: [`WhileUndecided::Wait`].
+    /// What [`track`](Trubrics::track) does while the [`consent`](Self::consent) is undecided. When records wait and
+    /// the queue is full, the newest are dropped, also with [`Overflow::Block`]. Default: [`WhileUndecided::Wait`].
     pub fn while_undecided(mut self, while_undecided: WhileUndecided) -> Self {
         self.consent.while_undecided = while_undecided;
         self
@@ -464,9 +464,9 @@ impl TrubricsBuilder {
     /// Off by default, for these speak for the person at the machine, and a server's events are not about that one. A
     /// program that people run themselves should switch it on. The environment is read in [`build`](Self::build).
     ///
-    /// The records that wait in the [`spool`](Self::spool) are removed, also from the memory of other processes, so that
-    /// they are not delivered once the variable is gone. If the disk fails, one `warn` line says so. Later runs without
-    /// the variable are not affected.
+    /// The records that wait in the [`spool`](Self::spool) are removed, also from the memory of other processes, so
+    /// that they are not delivered once the variable is gone. If the disk fails, one `warn` line says so. Later runs
+    /// without the variable are not affected.
     pub fn respect_opt_out(mut self, on: bool) -> Self {
         self.respect_opt_out = on;
         self

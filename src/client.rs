@@ -191,16 +191,16 @@ impl Trubrics {
     }
 
     /// Grants the consent: records are taken and delivered from here on. Those that waited because the consent was
-    /// [undecided](crate::Consent::Undecided) are sent with the timestamps that they have. Withdrawn records do not come
-    /// back.
+    /// [undecided](crate::Consent::Undecided) are sent with the timestamps that they have. Withdrawn records do not
+    /// come back.
     ///
     /// It waits for the worker, usually less than a millisecond, and at most 5 s. A withdrawal that begins during the
     /// call prevails. A [disabled](Self::disabled) client does nothing.
     ///
     /// # Errors
     ///
-    /// When the disk fails, or the worker does not answer in time: the consent is then as before. A call from a hook or a
-    /// transport takes effect later, and returns an error because it cannot wait.
+    /// When the disk fails, or the worker does not answer in time: the consent is then as before. A call from a hook or
+    /// a transport takes effect later, and returns an error because it cannot wait.
     pub fn grant(&self) -> io::Result<()> {
         match &self.inner {
             Some(inner) => inner.grant(),

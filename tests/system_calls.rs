@@ -1,4 +1,5 @@
-//! The system calls of a paced caller and of a client without consent, as strace shows them; without it there is nothing to see here.
+//! The system calls of a paced caller and of a client without consent, as strace shows them; without it there is
+//! nothing to see here.
 #![cfg(feature = "http")]
 #![expect(
     clippy::print_stderr,

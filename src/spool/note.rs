@@ -1,7 +1,7 @@
 //! The file `consent` in the folder of a project: whether the consent was withdrawn, for all processes and later runs.
 //!
-//! It is not there before the first withdrawal. Each change of it makes a new epoch at random, and replaces the file as a
-//! whole. The name of each segment contains the epoch in which it was made. A process that reads another epoch than
+//! It is not there before the first withdrawal. Each change of it makes a new epoch at random, and replaces the file as
+//! a whole. The name of each segment contains the epoch in which it was made. A process that reads another epoch than
 //! before forgets everything that it took before, and a segment of another epoch is never delivered. So it does not
 //! matter which process removes a segment, or when.
 

@@ -85,16 +85,16 @@ impl ProjectFolder {
     }
 }
 
-/// Withdraws the consent for all projects in the folder of a [`spool`](crate::TrubricsBuilder::spool), without a client:
-/// for a command such as `tool telemetry off`.
+/// Withdraws the consent for all projects in the folder of a [`spool`](crate::TrubricsBuilder::spool), without a
+/// client: for a command such as `tool telemetry off`.
 ///
 /// Removes the records of these projects from the disk, also those of running processes. A running client notices it
-/// before its next request and its next write: it forgets all records, and its
-/// [`consent`](crate::Trubrics::consent) is withdrawn. Only a request that is in flight may still arrive. A later client
-/// starts with the consent withdrawn, until [`grant_in`] or [`grant`](crate::Trubrics::grant).
+/// before its next request and its next write: it forgets all records, and its [`consent`](crate::Trubrics::consent) is
+/// withdrawn. Only a request that is in flight may still arrive. A later client starts with the consent withdrawn,
+/// until [`grant_in`] or [`grant`](crate::Trubrics::grant).
 ///
-/// A project is known once it has a subfolder, which the first record makes. Nothing is written where there is none, and
-/// a folder that is not there is not an error. Files that are not the spool's stay.
+/// A project is known once it has a subfolder, which the first record makes. Nothing is written where there is none,
+/// and a folder that is not there is not an error. Files that are not the spool's stay.
 ///
 /// ```
 /// use trubrics::{Consent, Event, Trubrics, testing::{API_KEY, Recorder}};
@@ -121,8 +121,8 @@ pub fn withdraw_in(folder: impl AsRef<Path>) -> io::Result<()> {
     each_project(folder.as_ref(), ProjectFolder::withdraw)
 }
 
-/// Grants the consent for all projects in the folder of a [`spool`](crate::TrubricsBuilder::spool), without a client: for
-/// a command such as `tool telemetry on`.
+/// Grants the consent for all projects in the folder of a [`spool`](crate::TrubricsBuilder::spool), without a client:
+/// for a command such as `tool telemetry on`.
 ///
 /// Later clients take and deliver records. A running client whose consent was withdrawn notices it within a minute.
 /// Withdrawn records do not come back.

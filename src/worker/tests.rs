@@ -50,6 +50,67 @@ fn run_with_panic(builder: TrubricsBuilder, point: usize) -> bool {
     was_reached
 }
 
+/// Runs a client whose worker panics at its panic point of this number, and whose consent is withdrawn. Returns whether
+/// it got that far.
+fn withdraw_with_panic(builder: TrubricsBuilder, point: usize) -> bool {
+    let (parts, worker) = builder.prepare().expect("valid settings").expect("enabled");
+    let (alive, running) = bounded::<Infallible>(0);
+    let (reached, was_reached) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        injection::panic_at(point);
+        worker.run(alive);
+        let _ = reached.send(!injection::is_left());
+    });
+    let client = Trubrics::running(parts, thread, running);
+    for index in 0..5 {
+        client.track(Event::new("user", format!("event {index}")));
+    }
+    let _ = client.flush(Duration::from_millis(20));
+    client.track(Event::new("user", "late"));
+    client.withdraw().expect("the disk works");
+    client.track(Event::new("user", "later"));
+    let _ = client.close(Duration::from_millis(100));
+    let was_reached = was_reached.recv_timeout(LONG).expect("the worker ends");
+    let stats = client.stats();
+    assert_eq!(stats.pending, 0, "at point {point}: {stats:?}");
+    assert_eq!(
+        stats.tracked + stats.recovered,
+        stats.delivered + stats.dropped + stats.left_in_spool,
+        "at point {point}: {stats:?}"
+    );
+    was_reached
+}
+
+#[test]
+fn a_panic_during_a_withdrawal_leaves_no_record_pending_or_on_disk() {
+    let folder = env::temp_dir().join(format!("trubrics-withdrawn-{}", process::id()));
+    for has_spool in [false, true] {
+        let reached = (0..MANY).take_while(|point| {
+            let builder = builder(503).on_drop(|_| ());
+            let reached = match has_spool {
+                true => withdraw_with_panic(builder.spool(&folder), *point),
+                false => withdraw_with_panic(builder, *point),
+            };
+            for project in folder.read_dir().into_iter().flatten() {
+                let files = project.expect("a folder").path().read_dir().expect("files");
+                let names: Vec<_> = files
+                    .map(|file| file.expect("a file").file_name())
+                    .collect();
+                assert_eq!(names, ["consent"], "at point {point}");
+            }
+            // The next client starts with a grant.
+            crate::grant_in(&folder).expect("the disk works");
+            reached
+        });
+        let points = reached.count();
+        assert!(
+            (5..MANY).contains(&points),
+            "{points} panic points were reached"
+        );
+    }
+    fs::remove_dir_all(folder).expect("the folder of the spool");
+}
+
 fn name(json: &str) -> String {
     let record: Value = serde_json::from_str(json).expect("JSON");
     record["event"]

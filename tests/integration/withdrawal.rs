@@ -4,15 +4,14 @@ mod processes;
 
 use std::{
     fs,
-    sync::{Arc, Mutex, OnceLock, mpsc},
+    sync::{Arc, OnceLock, mpsc},
     thread,
     time::{Duration, Instant},
 };
 
 use trubrics::{
     Consent, DropReason, Event, Overflow, Response, Transport, Trubrics, WhileUndecided,
-    testing::{Reply, Server},
-    transport_fn,
+    testing::Server, transport_fn,
 };
 
 use crate::support::{Folder, Gate, LONG, NEVER, assert_settled, build, client_of, server};

@@ -174,3 +174,29 @@ fn an_idle_transport_is_interrupted_too() {
     assert_eq!(words, "interrupted before the answer was there");
     assert_eq!(server.connections(), 1);
 }
+
+#[test]
+fn a_cancelled_request_ends_and_the_next_one_is_answered() {
+    let (sign, there) = mpsc::channel();
+    let sign = Mutex::new(sign);
+    let server = Server::start(move |mut peer, connection| {
+        peer.request();
+        if connection > 1 {
+            peer.write(answer(200, "").as_bytes());
+        }
+        sign.lock().unwrap().send(()).unwrap();
+        peer.stay_silent();
+    });
+    let transport = transport(&server.url());
+    thread::scope(|scope| {
+        let sender = scope.spawn(|| post_within(&transport, &server.url(), b"[]", AMPLE));
+        there.recv_timeout(AMPLE).expect("a sign");
+        let started = Instant::now();
+        transport.cancel();
+        let words = cause(sender.join().expect("no panic"));
+        assert_eq!(words, "interrupted before the answer was there");
+        assert!(started.elapsed() < AMPLE / 4, "{:?}", started.elapsed());
+    });
+    let response = post(&transport, &server.url()).expect("an answer");
+    assert_eq!(response.status(), 200);
+}

@@ -75,6 +75,36 @@ fn an_inherited_handle_waits_for_no_lock_of_its_parent() {
 
 #[cfg(unix)]
 #[test]
+fn a_withdrawal_in_a_forked_child_is_noticed_by_the_parent() {
+    let folder = std::env::temp_dir().join(format!("trubrics-forked-{}", process::id()));
+    let fails = transport_fn(|_| Ok(Response::new(503)));
+    let client = Trubrics::builder("key").transport(fails).spool(&folder);
+    let client = client.build().expect("a client");
+    client.track(Event::new("user", "before"));
+    client
+        .flush(Duration::from_millis(50))
+        .expect_err("an outage");
+    let inherited = client.clone();
+    let inner = client.inner.clone().expect("enabled");
+    let mut status = None;
+    inner.state.parts.exchange.while_locked(|| {
+        status = Some(status_of_child(|| {
+            inherited.withdraw().expect("the disk works");
+            assert_eq!(inherited.consent(), crate::Consent::Withdrawn);
+            inherited.grant().expect_err("the parent's");
+        }));
+    });
+    assert_eq!(status.map(exit_code), Some(0));
+    client.track(Event::new("user", "later"));
+    client.close(LONG).expect_err("they were dropped");
+    assert_eq!(client.consent(), crate::Consent::Withdrawn);
+    let dropped = client.stats().dropped_for(crate::DropReason::Withdrawn);
+    assert_eq!(dropped, 2, "{:?}", client.stats());
+    std::fs::remove_dir_all(folder).expect("the folder of the spool");
+}
+
+#[cfg(unix)]
+#[test]
 fn the_last_drop_of_an_inherited_handle_drops_no_part_of_the_client() {
     let part = ExitInChild {
         parent: process::id(),

@@ -33,6 +33,7 @@
 mod checksum;
 mod disk;
 mod entry;
+mod epoch;
 mod fingerprint;
 mod forget;
 #[cfg(fuzzing)]

@@ -7,15 +7,7 @@
 
 use std::{io, path::Path, time::SystemTime};
 
-use uuid::Uuid;
-
-use super::{checksum::crc32, disk::Disk, segment::name};
-
-/// A part of the random digits in the name of a segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Epoch([u8; EPOCH_DIGITS]);
-
-pub(super) const EPOCH_DIGITS: usize = 12;
+use super::{checksum::crc32, disk::Disk, epoch::Epoch, segment::name};
 
 /// What the file says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,25 +23,6 @@ const HEAD: &str = "trubrics consent 1 ";
 
 /// No text is longer.
 pub(super) const MAX_NOTE_BYTES: u64 = 256;
-
-impl Epoch {
-    fn random() -> Self {
-        let text = Uuid::new_v4().simple().to_string();
-        let digits = text.as_bytes().last_chunk();
-        Self(digits.copied().unwrap_or([b'0'; EPOCH_DIGITS]))
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        let is_digit = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
-        let digits: [u8; EPOCH_DIGITS] = text.as_bytes().try_into().ok()?;
-        digits.iter().all(is_digit).then_some(Self(digits))
-    }
-
-    pub(super) fn as_str(&self) -> &str {
-        // They are digits.
-        std::str::from_utf8(&self.0).unwrap_or_default()
-    }
-}
 
 impl Note {
     /// A note that no process has read before.

@@ -10,7 +10,8 @@ use log::warn;
 
 use super::{
     disk::{Disk, Listing, MAX_FILE_BYTES},
-    note::{Epoch, Note},
+    epoch::Epoch,
+    note::Note,
     now::Now,
     segment::{Adoption, Contents, Segment, name},
 };

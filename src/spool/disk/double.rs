@@ -14,7 +14,6 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use self::file::MemoryFile;
 use super::{Adopted, Disk, FileSize, ListBounds, Listing, SegmentFile};
 
 /// Clones are the same disk.
@@ -194,13 +193,6 @@ impl MemoryDisk {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().expect("no test panics in here")
-    }
-
-    fn file(&self, node: usize) -> Box<dyn SegmentFile> {
-        Box::new(MemoryFile {
-            disk: self.clone(),
-            node,
-        })
     }
 }
 

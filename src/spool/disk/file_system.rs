@@ -113,9 +113,12 @@ impl Disk for FileSystem {
     }
 
     fn read_note(&self, name: &Path) -> io::Result<Option<Vec<u8>>> {
+        use io::ErrorKind::{NotADirectory, NotFound};
+
         // It usually is not there, and this needs no descriptor. To open a pipe could wait forever.
         let metadata = match std::fs::symlink_metadata(name) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            // A file may be in the place of the folder.
+            Err(error) if matches!(error.kind(), NotFound | NotADirectory) => return Ok(None),
             found => found?,
         };
         if !metadata.is_file() {
@@ -123,7 +126,7 @@ impl Disk for FileSystem {
         }
         let mut bytes = Vec::new();
         let file = match File::open(name) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == NotFound => return Ok(None),
             opened => opened?,
         };
         file.take(MAX_NOTE_BYTES).read_to_end(&mut bytes)?;

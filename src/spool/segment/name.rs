@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use uuid::Uuid;
 
-use crate::spool::note::{EPOCH_DIGITS, Epoch};
+use crate::spool::epoch::{EPOCH_DIGITS, Epoch};
 
 const SUFFIX: &str = ".trubrics";
 

@@ -4,9 +4,19 @@ use std::io;
 
 use super::{MemoryDisk, Operation, SegmentFile};
 
-pub(super) struct MemoryFile {
-    pub(super) disk: MemoryDisk,
-    pub(super) node: usize,
+struct MemoryFile {
+    disk: MemoryDisk,
+    node: usize,
+}
+
+impl MemoryDisk {
+    /// Opens a file.
+    pub(super) fn file(&self, node: usize) -> Box<dyn SegmentFile> {
+        Box::new(MemoryFile {
+            disk: self.clone(),
+            node,
+        })
+    }
 }
 
 impl SegmentFile for MemoryFile {

@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, bounded};
 
 use super::server::{Rule, Server, numbers};
 use crate::{
-    DropReason, Event, LlmEvent, Stats, Trubrics,
+    Consent, DropReason, Event, LlmEvent, Stats, Trubrics,
     batch::backoff::Backoff,
     client::ClientParts,
     clock::{
@@ -209,6 +209,10 @@ impl Simulation {
             other.note_grant().expect("the disk works"),
             "it was withdrawn"
         );
+    }
+
+    pub(super) fn consent(&self) -> Consent {
+        self.client.parts.intake.consent.get()
     }
 
     /// How many requests are in flight.

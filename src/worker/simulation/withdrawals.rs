@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{Answer, Query, Random, Rule, SECOND, Setup, Simulation, Traffic, clients, seeds};
-use crate::{DropReason, record::Endpoint};
+use crate::{Consent, DropReason, record::Endpoint};
 
 /// What the server does until the consent is granted again.
 const WEATHER: [Answer; 6] = [
@@ -154,6 +154,38 @@ fn an_answer_that_comes_after_the_withdrawal_settles_no_later_record() {
 }
 
 #[test]
+fn an_answer_to_a_forgotten_request_is_not_taken_for_that_to_a_later_one() {
+    for seed in 0..20 {
+        for setup in clients(seed).filter(|setup| setup.has_spool || setup.requests > 1) {
+            // The answer to the first request arrives when others may be in flight, which fail.
+            let mut is_first = true;
+            let rule = move |_: &mut Query<'_>| match std::mem::take(&mut is_first) {
+                true => Answer::Status(200),
+                false => Answer::Status(503),
+            };
+            let mut simulation = Simulation::new(setup, Box::new(rule));
+            let track = |simulation: &mut Simulation| {
+                for _ in 0..20 {
+                    simulation.track(Endpoint::Events, 5);
+                }
+            };
+            track(&mut simulation);
+            while simulation.in_flight() == 0 {
+                simulation.run_for(Duration::from_millis(1));
+            }
+            simulation.withdraw();
+            simulation.grant();
+            simulation.run_for(Duration::ZERO);
+            track(&mut simulation);
+            simulation.run_for(SECOND);
+            let stats = simulation.stats();
+            let ends = (stats.delivered, stats.pending, stats.dropped);
+            assert_eq!(ends, (0, 20, 20), "{setup:?}: {stats:?}");
+        }
+    }
+}
+
+#[test]
 fn a_flush_does_not_wait_for_withdrawn_records() {
     for setup in clients(1) {
         let (rule, _) = server(Answer::Status(503));
@@ -185,6 +217,7 @@ fn records_of_earlier_runs_are_forgotten_too() {
         assert_eq!((stats.recovered, stats.dropped), (1_000, 1_000));
         accepts.store(true, Relaxed);
         simulation.kill_and_restart();
+        assert_eq!(simulation.consent(), Consent::Withdrawn, "noted on disk");
         simulation.run_for(60 * SECOND);
         assert!(simulation.server.accepted().is_empty(), "{setup:?}");
     }

@@ -69,6 +69,7 @@ mod client;
 mod global;
 mod llm_call;
 mod scope;
+mod server_sent_events;
 
 mod accounting;
 mod batch;
@@ -126,6 +127,7 @@ pub use llm_call::{LlmCall, LlmStream, LlmTryStream};
 pub use queue::Overflow;
 pub use record::{Event, EventError, IntoText, IntoTimestamp, LlmEvent, Record, anonymous_id};
 pub use scope::Scope;
+pub use server_sent_events::ServerSentEvents;
 pub use stats::Stats;
 pub use transport::{Request, Response, Transport, TransportError, transport_fn};
 

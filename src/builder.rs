@@ -246,7 +246,7 @@ impl TrubricsBuilder {
     }
 
     /// Sets how much is sent of the texts of people and models: the prompt and the generation of an
-    /// [`LlmEvent`](crate::LlmEvent), the `$text` of an [`Event`](crate::Event), and the property `error.message`,
+    /// [`LlmEvent`](crate::LlmEvent), the `$text` of an [`Event`](crate::Event), and the property `error_message`,
     /// which may quote them. Default: [`Content::Full`].
     ///
     /// With [`Content::Off`] the prompt and the generation are empty, the two properties are left out, and the

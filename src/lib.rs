@@ -125,7 +125,9 @@ pub use global::{ClientGuard, InitError, flush, global, init, track};
 pub use hooks::Dropped;
 pub use llm_call::{LlmCall, LlmStream, LlmTryStream};
 pub use queue::Overflow;
-pub use record::{Event, EventError, IntoText, IntoTimestamp, LlmEvent, Record, anonymous_id};
+pub use record::{
+    Cost, Event, EventError, IntoText, IntoTimestamp, LlmEvent, Record, Usage, anonymous_id,
+};
 pub use scope::Scope;
 pub use server_sent_events::ServerSentEvents;
 pub use stats::Stats;

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::{
     client::Trubrics,
-    record::{IntoText, LlmEvent, gen_ai},
+    record::{Cost, IntoText, LlmEvent, Usage, gen_ai},
 };
 
 impl Trubrics {
@@ -54,12 +54,13 @@ impl Trubrics {
 /// | `outcome` | by | it also has |
 /// |---|---|---|
 /// | `finished` | [`finish`](Self::finish) | `latency` |
-/// | `failed` | [`fail`](Self::fail) | `error.message`, `error.type`, `gen_ai.client.operation.duration` |
-/// | `interrupted` | a drop without either: an early return, a panic | `gen_ai.client.operation.duration` |
+/// | `failed` | [`fail`](Self::fail) | `error_message`, `error.type`, `duration` |
+/// | `interrupted` | a drop without either: an early return, a panic | `duration` |
 ///
 /// `latency` is the time from the prompt to the whole generation, on a monotonic clock. A call without a whole
-/// generation has no `latency`, which would distort an average. The property `gen_ai.client.operation.duration` has
-/// its time, in seconds. [`first_token`](Self::first_token) sets `gen_ai.response.time_to_first_chunk`.
+/// generation has no `latency`, which would distort an average. The property `duration` has its time, in seconds.
+/// [`first_token`](Self::first_token) sets `gen_ai.response.time_to_first_chunk`. The names `outcome`, `duration` and
+/// `error_message` are this crate's; the others are those of OpenTelemetry's conventions.
 ///
 /// The other methods are those of [`LlmEvent`]. After `std::mem::forget` or `std::process::exit` no record is tracked.
 /// A call of a disabled client does nothing.
@@ -126,9 +127,44 @@ impl LlmCall {
         self.with(|event| event.generation_event_name(name))
     }
 
+    /// See [`LlmEvent::prompt_id`].
+    pub fn prompt_id(self, prompt_id: impl IntoText) -> Self {
+        self.with(|event| event.prompt_id(prompt_id))
+    }
+
+    /// See [`LlmEvent::generation_id`].
+    pub fn generation_id(self, generation_id: impl IntoText) -> Self {
+        self.with(|event| event.generation_id(generation_id))
+    }
+
     /// See [`LlmEvent::provider`].
-    pub fn provider(self, name: impl Into<String>) -> Self {
-        self.with_text(name, LlmEvent::provider)
+    pub fn provider(self, name: impl IntoText) -> Self {
+        self.with(|event| event.provider(name))
+    }
+
+    /// See [`LlmEvent::prompt_name`].
+    pub fn prompt_name(self, name: impl IntoText) -> Self {
+        self.with(|event| event.prompt_name(name))
+    }
+
+    /// See [`LlmEvent::prompt_version`].
+    pub fn prompt_version(self, version: impl IntoText) -> Self {
+        self.with(|event| event.prompt_version(version))
+    }
+
+    /// See [`LlmEvent::response_model`].
+    pub fn response_model(self, model: impl IntoText) -> Self {
+        self.with(|event| event.response_model(model))
+    }
+
+    /// See [`LlmEvent::response_id`].
+    pub fn response_id(self, id: impl IntoText) -> Self {
+        self.with(|event| event.response_id(id))
+    }
+
+    /// See [`LlmEvent::usage`].
+    pub fn usage(self, usage: Usage) -> Self {
+        self.with(|event| event.usage(usage))
     }
 
     /// See [`LlmEvent::input_tokens`].
@@ -142,18 +178,18 @@ impl LlmCall {
     }
 
     /// See [`LlmEvent::cost`].
-    pub fn cost(self, cost: f64) -> Self {
+    pub fn cost(self, cost: Cost) -> Self {
         self.with(|event| event.cost(cost))
     }
 
     /// See [`LlmEvent::finish_reason`].
-    pub fn finish_reason(self, reason: impl Into<String>) -> Self {
-        self.with_text(reason, LlmEvent::finish_reason)
+    pub fn finish_reason(self, reason: impl IntoText) -> Self {
+        self.with(|event| event.finish_reason(reason))
     }
 
     /// See [`LlmEvent::error_type`]. Without it, [`fail`](Self::fail) sets `_OTHER`.
-    pub fn error_type(self, class: impl Into<String>) -> Self {
-        self.with_text(class, LlmEvent::error_type)
+    pub fn error_type(self, class: impl IntoText) -> Self {
+        self.with(|event| event.error_type(class))
     }
 
     /// See [`LlmEvent::property`].
@@ -188,7 +224,7 @@ impl LlmCall {
         }
     }
 
-    /// Tracks the call as failed: the error's text is the property `error.message`, and the generation is empty.
+    /// Tracks the call as failed: the error's text is the property `error_message`, and the generation is empty.
     ///
     /// The text is sent as it is, and may quote the prompt. [`llm_content`](crate::TrubricsBuilder::llm_content)
     /// treats it like a prompt.
@@ -226,14 +262,6 @@ impl LlmCall {
             open.event = change(event);
         }
         self
-    }
-
-    fn with_text(self, text: impl Into<String>, set: fn(LlmEvent, String) -> LlmEvent) -> Self {
-        if self.open.is_none() {
-            return self;
-        }
-        let text = text.into();
-        self.with(|event| set(event, text))
     }
 
     fn first_token_at(&mut self, now: Instant) {

@@ -3,6 +3,7 @@
 //! `track` encodes a record once, on the caller's thread, to an [`Encoded`]. Nothing parses that again, and a retry
 //! sends the same bytes.
 
+mod cost;
 mod error;
 mod event;
 pub(crate) mod gen_ai;
@@ -14,15 +15,18 @@ mod repeated_keys;
 mod strict;
 mod text;
 mod timestamp;
+mod usage;
 
+pub use cost::Cost;
 pub use error::EventError;
 pub use event::Event;
-pub(crate) use event::TEXT;
+pub(crate) use gen_ai::TEXT;
 pub use into_text::IntoText;
 pub use llm_event::LlmEvent;
 pub(crate) use properties::Properties;
 pub use timestamp::IntoTimestamp;
 pub(crate) use timestamp::utc_now;
+pub use usage::Usage;
 
 use std::{cell::RefCell, num::NonZeroU32, time::SystemTime};
 
@@ -46,9 +50,8 @@ use serde_json::Value;
 ///
 /// `None` clears a field that may be absent: `event.thread_id(None)`, `event.set_thread_id(None)`. A field that
 /// Trubrics keeps as a property, such as the `$text` of an [`Event`], is also the property of that key. The methods of
-/// an [`LlmEvent`] that set a property of OpenTelemetry's, such as [`provider`](LlmEvent::provider), have no reader or
-/// setter of their own: use [`get_property`](Self::get_property), [`set_property`](Self::set_property) and
-/// [`remove_property`](Self::remove_property) with the key.
+/// an [`LlmEvent`] that set a property of OpenTelemetry's, such as [`provider`](LlmEvent::provider), have no reader of
+/// their own: use [`get_property`](Self::get_property) with the key.
 ///
 /// ```
 /// use trubrics::{Record, Trubrics};

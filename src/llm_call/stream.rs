@@ -59,7 +59,7 @@ pub struct LlmStream<I> {
 /// let event = &recorder.llm_events()[0];
 /// assert_eq!(event["generation"], "A gr");
 /// assert_eq!(event["properties"]["outcome"], "failed");
-/// assert_eq!(event["properties"]["error.message"], "connection reset");
+/// assert_eq!(event["properties"]["error_message"], "connection reset");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "a stream does nothing until it is iterated, and is tracked as interrupted when it is dropped"]

@@ -6,16 +6,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    EventError, HookedBy, IntoText, IntoTimestamp, Properties, timestamp::Timestamp,
+    EventError, HookedBy, IntoText, IntoTimestamp, Properties,
+    gen_ai::{ASSISTANT_ID, GENERATION_ID, PROMPT_ID, TEXT, THREAD_ID},
+    timestamp::Timestamp,
     write_text_field, write_timestamp_field,
 };
-
-/// The property that holds the user's words.
-pub(crate) const TEXT: &str = "$text";
-const THREAD_ID: &str = "$thread_id";
-const ASSISTANT_ID: &str = "$assistant_id";
-const PROMPT_ID: &str = "$prompt_id";
-const GENERATION_ID: &str = "$generation_id";
 
 /// An action of a user: the user, the action's name, the time, and any properties.
 ///

@@ -99,6 +99,7 @@ mod error;
 mod hooks;
 mod logging;
 mod opt_out;
+mod outcome;
 mod stats;
 
 pub mod _docs;

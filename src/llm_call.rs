@@ -16,7 +16,8 @@ use serde::Serialize;
 
 use crate::{
     client::Trubrics,
-    record::{Cost, IntoText, LlmEvent, Usage, gen_ai},
+    outcome::Outcome,
+    record::{Cost, IntoText, LlmEvent, Record, Usage, gen_ai},
 };
 
 impl Trubrics {
@@ -77,12 +78,6 @@ struct Open {
     first_token: Option<Duration>,
     /// The generation so far. Every end of the call tracks it.
     generation: String,
-}
-
-enum Outcome {
-    Finished,
-    Failed(String),
-    Interrupted,
 }
 
 impl LlmCall {
@@ -299,22 +294,14 @@ impl Open {
         if let Some(time) = first_token {
             event = event.time_to_first_token(time);
         }
-        event = match outcome {
-            Outcome::Finished => event.latency(time).property(gen_ai::OUTCOME, "finished"),
-            Outcome::Failed(error) => {
-                if event.get_property(gen_ai::ERROR_TYPE).is_none() {
-                    event = event.error_type(gen_ai::OTHER_ERROR);
-                }
-                event
-                    .property(gen_ai::ERROR_MESSAGE, error)
-                    .property(gen_ai::DURATION, time.as_secs_f64())
-                    .property(gen_ai::OUTCOME, "failed")
-            }
-            Outcome::Interrupted => event
-                .property(gen_ai::DURATION, time.as_secs_f64())
-                .property(gen_ai::OUTCOME, "interrupted"),
-        };
-        client.track(event);
+        if matches!(outcome, Outcome::Finished) {
+            event.set_latency(time);
+        } else {
+            event.set_property(gen_ai::DURATION, time.as_secs_f64());
+        }
+        let mut record = Record::from(event);
+        outcome.set_on(&mut record);
+        client.track(record);
     }
 }
 

@@ -7,7 +7,8 @@ use std::{
     time::Instant,
 };
 
-use super::{LlmCall, Outcome};
+use super::LlmCall;
+use crate::outcome::Outcome;
 
 /// An iterator that passes a model's chunks of text on; from [`LlmCall::stream`].
 ///

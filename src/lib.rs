@@ -70,6 +70,7 @@ mod global;
 mod llm_call;
 mod scope;
 mod server_sent_events;
+mod step;
 
 mod accounting;
 mod batch;
@@ -132,6 +133,7 @@ pub use record::{
 pub use scope::Scope;
 pub use server_sent_events::ServerSentEvents;
 pub use stats::Stats;
+pub use step::Step;
 pub use transport::{Request, Response, Transport, TransportError, transport_fn};
 
 /// The code in the README is compiled with the documentation's.

@@ -146,7 +146,9 @@ impl Scope {
 
     /// Begins a call to a model with the presets, as [`Trubrics::llm_call`] does.
     pub fn llm_call(&self, prompt: impl Into<String>) -> LlmCall {
-        LlmCall::start(&self.client, || self.llm_event(prompt, ""))
+        LlmCall::start(&self.client, || {
+            (self.llm_event(prompt, ""), self.event(""))
+        })
     }
 
     /// Begins a step with the presets, which is tracked as an event of this name: see [`Step`].

@@ -45,14 +45,12 @@ impl Trubrics {
 
 /// Something that takes time and has not ended: a command, the run of a tool, a search for documents.
 ///
-/// | Made by | Event |
-/// |---|---|
-/// | [`Trubrics::timed`], [`Scope::timed`](crate::Scope::timed) | of the name that it is given |
-/// | [`LlmCall::tool`](crate::LlmCall::tool), [`Scope::tool`](crate::Scope::tool) | `Tool call`, with `gen_ai.tool.name` |
-/// | [`LlmCall::retrieval`](crate::LlmCall::retrieval), [`Scope::retrieval`](crate::Scope::retrieval) | `Retrieval`, with `retrieval.name` |
+/// - [`timed`](crate::Scope::timed) of a client or a scope: an event of the name that it is given.
+/// - [`tool`](crate::LlmCall::tool) of a call or a scope: an event `Tool call`, with `gen_ai.tool.name`.
+/// - [`retrieval`](crate::LlmCall::retrieval) of a call or a scope: an event `Retrieval`, with `retrieval.name`.
 ///
-/// A step ends in exactly one event. It has the time that passed as `duration`, in seconds on a monotonic clock, and the
-/// property `outcome` says how the step ended:
+/// A step ends in exactly one event. Its property `duration` is the time that passed, in seconds on a monotonic clock.
+/// Its property `outcome` says how the step ended:
 ///
 /// | `outcome` | by | it also has |
 /// |---|---|---|

@@ -11,7 +11,9 @@ use crate::{
     testing::{API_KEY, Recorder},
 };
 
+mod steps;
 mod streams;
+mod structs;
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -37,8 +39,10 @@ impl Bench {
         LlmCall::start_at(
             &self.client,
             LlmEvent::new("user", "2 + 2?", ""),
+            Event::new("user", ""),
             self.start,
         )
+        .generation_id("g")
     }
 
     fn at(&self, milliseconds: u64) -> Instant {
@@ -69,7 +73,7 @@ fn a_finished_call_has_the_latency_that_the_clock_says() {
         bench.record(),
         json!({
             "user_id": "user", "prompt": "2 + 2?", "generation": "4", "latency": 1.42,
-            "properties": {"outcome": "finished"}
+            "properties": {"outcome": "finished", "$generation_id": "g"}
         })
     );
 }
@@ -99,7 +103,7 @@ fn a_failed_call_has_its_duration_and_its_error_but_no_latency() {
         json!({
             "user_id": "user", "prompt": "2 + 2?", "generation": "",
             "properties": {
-                "outcome": "failed", "error.type": "timeout", "error_message": "no answer",
+                "$generation_id": "g", "outcome": "failed", "error.type": "timeout", "error_message": "no answer",
                 "duration": 0.25
             }
         })
@@ -207,8 +211,9 @@ fn a_panic_in_whatever_a_call_is_given_leaves_exactly_one_record() {
                 .error_type_by(|_| -> &str { panic!("on purpose") })
                 .for_each(drop);
         }),
-        ("a change", |call| {
-            call.stream(["a"]).update(|_| panic!("on purpose"));
+        ("what reads a chunk", |call| {
+            call.stream_by(["a"], |_, _| panic!("on purpose"))
+                .for_each(drop);
         }),
         ("the program", |_call| panic!("on purpose")),
     ];
@@ -234,8 +239,16 @@ fn a_disabled_client_asks_for_nothing() {
     let client = Trubrics::disabled();
     let mut call = client.llm_call(Panicking, Panicking).property(Panicking, 1);
     call.first_token();
+    call.push_text("a");
     let chunks: Vec<_> = call.stream([Panicking]).collect();
     assert_eq!(chunks.len(), 1);
+    let call = client.llm_call(Panicking, Panicking);
+    let chunks = call.stream_by([1], |_, _| panic!("on purpose"));
+    assert_eq!(chunks.collect::<Vec<_>>(), [1]);
+    let call = client.llm_call(Panicking, Panicking);
+    let chunks = call.try_stream_by([Err::<u8, _>(Panicking)], |_, _| panic!("on purpose"));
+    assert_eq!(chunks.count(), 1);
+    client.llm_call(Panicking, Panicking).end();
     client.llm_call(Panicking, Panicking).finish(Panicking);
     client.llm_call(Panicking, Panicking).fail(Panicking);
 }
@@ -268,6 +281,12 @@ fn every_builder_method_of_an_llm_event_is_there() {
     for method in of_event {
         let is_there = of_call.contains(&method);
         assert_eq!(is_there, !measured.contains(&method), "{method}");
+    }
+    // `properties` has no twin, as on the records.
+    for method in of_call.iter().filter(|method| **method != "properties") {
+        let twin = format!("pub fn set_{method}(&mut self,");
+        let source = include_str!("setters.rs");
+        assert!(source.contains(&twin), "{method}");
     }
 }
 

@@ -75,7 +75,7 @@ impl LlmCall {
     ///
     /// ```
     /// use serde_json::{Value, json};
-    /// use trubrics::{LlmCall, Trubrics, Usage, testing::Recorder};
+    /// use trubrics::{LlmCall, Trubrics, testing::Recorder};
     ///
     /// fn read(chunk: &Value, call: &mut LlmCall) {
     ///     let choice = &chunk["choices"][0];
@@ -88,8 +88,8 @@ impl LlmCall {
     ///     if let Some(reason) = choice["finish_reason"].as_str() {
     ///         call.set_finish_reason(reason);
     ///     }
-    ///     if let Some(usage) = Usage::from_json(chunk) {
-    ///         call.set_usage(usage);
+    ///     if let Some(tokens) = chunk["usage"]["completion_tokens"].as_u64() {
+    ///         call.set_output_tokens(tokens);
     ///     }
     /// }
     ///

@@ -4,8 +4,10 @@
 
 mod setters;
 mod stream;
+mod try_stream;
 
-pub use stream::{LlmStream, LlmTryStream};
+pub use stream::LlmStream;
+pub use try_stream::LlmTryStream;
 
 use std::{
     fmt::{self, Display},

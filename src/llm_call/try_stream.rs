@@ -57,6 +57,23 @@ impl LlmCall {
     }
 
     /// As [`stream_by`](Self::stream_by), for chunks that may be errors: see [`LlmTryStream`]. `read` gets no errors.
+    ///
+    /// ```
+    /// use serde_json::Value;
+    /// use trubrics::{ServerSentEvents, Trubrics};
+    ///
+    /// # let client = Trubrics::disabled();
+    /// # let body = "data: {\"text\":\"Hi\"}\n\n".as_bytes();
+    /// let chunks = ServerSentEvents::new(body)
+    ///     .map(|event| Ok::<Value, std::io::Error>(serde_json::from_str(&event?)?));
+    /// let call = client.llm_call("user_123", "Hello");
+    /// for chunk in call.try_stream_by(chunks, |chunk, call| {
+    ///     call.push_text(chunk["text"].as_str().unwrap_or_default());
+    /// }) {
+    ///     println!("{}", chunk?["text"]);
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn try_stream_by<I, T, E, F>(self, chunks: I, read: F) -> LlmTryStream<I::IntoIter, F>
     where
         I: IntoIterator<Item = Result<T, E>>,

@@ -111,12 +111,27 @@ impl LlmCall {
 }
 
 impl<I, F> LlmStream<I, F> {
-    /// Returns the call: its generation id, and the tools that it asks for, also after the end of the stream.
+    /// Returns the call, for its generation id and its steps; also after the end of the stream.
+    ///
+    /// ```
+    /// # let client = trubrics::Trubrics::disabled();
+    /// # fn search_orders() -> Result<(), std::io::Error> { Ok(()) }
+    /// let mut stream = client.llm_call("user_123", "Where is my order?").stream(["I will ", "look."]);
+    /// for chunk in stream.by_ref() {
+    ///     // Show it.
+    /// # let _ = chunk;
+    /// }
+    /// let tool = stream.call().tool("search_orders");
+    /// match search_orders() {
+    ///     Ok(()) => tool.finish(),
+    ///     Err(error) => tool.fail(error),
+    /// }
+    /// ```
     pub fn call(&self) -> &LlmCall {
         &self.call
     }
 
-    /// Returns the call, to set a value that is known only during the stream. After the end of the stream, this does
+    /// Returns the call, to set a value that is known only during the stream. After the end of the stream, setters do
     /// nothing.
     ///
     /// ```

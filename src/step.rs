@@ -184,12 +184,12 @@ impl Step {
 
     /// Sets the arguments, as [`arguments`](Self::arguments) does.
     pub fn set_arguments(&mut self, arguments: impl Serialize) {
-        self.set_property(gen_ai::TOOL_CALL_ARGUMENTS, arguments);
+        self.set_property(gen_ai::TOOL_ARGUMENTS, arguments);
     }
 
     /// Sets the result, as [`result`](Self::result) does.
     pub fn set_result(&mut self, result: impl Serialize) {
-        self.set_property(gen_ai::TOOL_CALL_RESULT, result);
+        self.set_property(gen_ai::TOOL_RESULT, result);
     }
 
     /// Sets the number of results, as [`results`](Self::results) does.

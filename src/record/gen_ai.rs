@@ -30,8 +30,8 @@ pub(crate) const PROMPT_NAME: &str = "gen_ai.prompt.name";
 pub(crate) const PROMPT_VERSION: &str = "gen_ai.prompt.version";
 pub(crate) const TOOL_NAME: &str = "gen_ai.tool.name";
 pub(crate) const TOOL_CALL_ID: &str = "gen_ai.tool.call.id";
-pub(crate) const TOOL_CALL_ARGUMENTS: &str = "gen_ai.tool.call.arguments";
-pub(crate) const TOOL_CALL_RESULT: &str = "gen_ai.tool.call.result";
+pub(crate) const TOOL_ARGUMENTS: &str = "gen_ai.tool.call.arguments";
+pub(crate) const TOOL_RESULT: &str = "gen_ai.tool.call.result";
 pub(crate) const ERROR_TYPE: &str = "error.type";
 /// The class of an error whose class is not known.
 pub(crate) const OTHER_ERROR: &str = "_OTHER";

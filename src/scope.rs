@@ -8,6 +8,7 @@ use crate::{
     client::Trubrics,
     llm_call::LlmCall,
     record::{Event, IntoText, LlmEvent, Properties, Record, feedback},
+    step::Step,
 };
 
 impl Trubrics {
@@ -145,7 +146,39 @@ impl Scope {
 
     /// Begins a call to a model with the presets, as [`Trubrics::llm_call`] does.
     pub fn llm_call(&self, prompt: impl Into<String>) -> LlmCall {
-        LlmCall::start(&self.client, || self.llm_event(prompt, ""))
+        LlmCall::start(&self.client, || {
+            (self.llm_event(prompt, ""), self.event(""))
+        })
+    }
+
+    /// Begins a step with the presets, which is tracked as an event of this name: see [`Step`].
+    ///
+    /// ```
+    /// # let client = trubrics::Trubrics::disabled();
+    /// # fn export() -> Result<(), std::io::Error> { Ok(()) }
+    /// let user = client.for_user("user_123").property("plan", "team");
+    /// let step = user.timed("Export");
+    /// match export() {
+    ///     Ok(()) => step.finish(),
+    ///     Err(error) => step.fail(error),
+    /// }
+    /// ```
+    pub fn timed(&self, name: impl Into<String>) -> Step {
+        Step::start(&self.client, || self.event(name))
+    }
+
+    /// Begins the run of a tool with the presets, which is tracked as an event `Tool call`: see [`Step`].
+    ///
+    /// [`LlmCall::tool`] is the same for a tool that a model asked for.
+    pub fn tool(&self, name: impl Into<String>) -> Step {
+        Step::tool(&self.client, name, |event| self.event(event))
+    }
+
+    /// Begins a search for documents with the presets, which is tracked as an event `Retrieval`: see [`Step`].
+    ///
+    /// The name is that of the source, such as an index. [`Step::results`] sets how many documents it found.
+    pub fn retrieval(&self, name: impl Into<String>) -> Step {
+        Step::retrieval(&self.client, name, |event| self.event(event))
     }
 
     /// Makes an event `Feedback` of the user about a generation with the presets, as [`Event::feedback`] does. Add to

@@ -9,6 +9,7 @@ pub(crate) mod gen_ai;
 mod into_text;
 mod keys;
 mod llm_event;
+mod parse;
 mod properties;
 mod repeated_keys;
 mod strict;
@@ -361,4 +362,4 @@ fn write_timestamp_field(json: &mut Vec<u8>, timestamp: Option<Timestamp>) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -124,7 +124,9 @@ pub use global::{ClientGuard, InitError, flush, global, init, track};
 pub use hooks::Dropped;
 pub use llm_call::{LlmCall, LlmStream, LlmTryStream};
 pub use queue::Overflow;
-pub use record::{Event, EventError, IntoText, IntoTimestamp, LlmEvent, Record, anonymous_id};
+pub use record::{
+    Event, EventError, IntoText, IntoTimestamp, LlmEvent, Record, TypedEvent, anonymous_id,
+};
 pub use scope::Scope;
 pub use stats::Stats;
 pub use transport::{Request, Response, Transport, TransportError, transport_fn};

@@ -15,6 +15,7 @@ mod repeated_keys;
 mod strict;
 mod text;
 mod timestamp;
+mod typed;
 
 pub use error::EventError;
 pub use event::Event;
@@ -24,6 +25,7 @@ pub use llm_event::LlmEvent;
 pub(crate) use properties::Properties;
 pub use timestamp::IntoTimestamp;
 pub(crate) use timestamp::utc_now;
+pub use typed::TypedEvent;
 
 use std::{cell::RefCell, num::NonZeroU32, time::SystemTime};
 

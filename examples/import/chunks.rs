@@ -131,7 +131,7 @@ impl<'i> Chunks<'i> {
             self.files.dead_letters.write(&settled.dead_letters)?;
             self.files.resume_point.save(settled.end)?;
             self.progress.set_position(settled.end.bytes);
-            state.total.add(settled);
+            state.total.add(&settled);
             state.committed += 1;
         }
         self.changed.notify_all();
@@ -150,7 +150,7 @@ impl State {
 }
 
 impl Settled {
-    fn add(&mut self, next: Self) {
+    fn add(&mut self, next: &Self) {
         self.end = next.end;
         self.delivered += next.delivered;
         self.refused += next.refused;

@@ -64,6 +64,19 @@ fn records_are_tried_until_shortly_before_the_deadline() {
 }
 
 #[test]
+fn a_record_is_given_up_after_the_time_of_the_settings() {
+    let server = server();
+    server.set_unavailable(true);
+    let client = build(client_of(&server).give_up_after(Duration::ZERO));
+    let outcomes = client.deliver((0..3).map(event), LONG);
+    let expected = ["the server answered with status 503"; 3];
+    assert_eq!(texts(&outcomes), expected);
+    let error = outcomes[0].as_ref().expect_err("given up");
+    assert!(error.is_transient() && !error.is_not_reached());
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
 fn without_time_nothing_is_sent() {
     let server = server();
     let client = build(client_of(&server));

@@ -5,6 +5,7 @@
 //! [`Unsettled`], which settles them even when it panics.
 
 mod budget;
+mod call;
 mod counters;
 mod episode;
 mod outage;
@@ -13,7 +14,7 @@ mod unsettled;
 use std::{
     slice,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{
             AtomicBool,
             Ordering::{Relaxed, SeqCst},
@@ -25,6 +26,7 @@ use log::{error, warn};
 
 pub(crate) use self::{
     budget::{Budget, NoBudget, Reservation},
+    call::CallOutcomes,
     unsettled::Unsettled,
 };
 use self::{counters::Counters, episode::Episode, outage::Outage};
@@ -43,13 +45,15 @@ pub(crate) struct Accounting {
     budget: Budget,
     counters: Counters,
     on_drop: Option<OnDrop>,
+    /// The caller that gets the outcome of each record; then nothing is logged. None for a client.
+    call: Option<Arc<CallOutcomes>>,
     drops: Episode,
     is_key_refused: AtomicBool,
     outage: Mutex<Outage>,
 }
 
 /// How records end.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Outcome {
     Delivered,
     Dropped(DropReason, Option<Refusal>),
@@ -62,9 +66,18 @@ impl Accounting {
             budget,
             counters: Counters::default(),
             on_drop,
+            call: None,
             drops: Episode::new(clock::now()),
             is_key_refused: AtomicBool::new(false),
             outage: Mutex::default(),
+        }
+    }
+
+    /// The accounting of one call, whose records are in no client's queue.
+    pub(crate) fn of_call(client: ClientId, call: Arc<CallOutcomes>) -> Self {
+        Self {
+            call: Some(call),
+            ..Self::new(client, Budget::new(usize::MAX, usize::MAX), None)
         }
     }
 
@@ -79,15 +92,15 @@ impl Accounting {
 
     /// A tracked record is dropped before it entered the queue. Its JSON is there if it was encoded.
     pub(crate) fn reject(&self, reason: DropReason, record: Option<&Encoded>) {
-        self.counters.count_beside_queue();
+        self.counters.count_beside_queue(1);
         let records = record.map(slice::from_ref).unwrap_or_default();
         self.drop_records(reason, None, 1, records);
     }
 
-    /// A record was delivered on the caller's own thread, without entering the queue.
-    pub(crate) fn deliver_directly(&self) {
-        self.counters.count_beside_queue();
-        self.deliver(1);
+    /// Records were delivered on the caller's own thread, without entering the queue.
+    pub(crate) fn deliver_directly(&self, records: u64) {
+        self.counters.count_beside_queue(records);
+        self.deliver(records);
     }
 
     /// Records of the queue are on disk, and need no budget there.
@@ -116,6 +129,9 @@ impl Accounting {
 
     /// Records come to their end, and their resources are released: their budget, or their place on disk.
     pub(crate) fn settle(&self, records: &[Encoded], outcome: &Outcome) {
+        if let Some(call) = &self.call {
+            call.note(records, outcome);
+        }
         match outcome {
             Outcome::Delivered => self.deliver(records.len() as u64),
             Outcome::Dropped(reason, refusal) => {
@@ -140,7 +156,7 @@ impl Accounting {
         let lasted = self.outage().failed(clock::now(), cause.to_owned());
         if let Some(lasted) = lasted {
             let (seconds, pending) = (lasted.as_secs(), self.pending());
-            logging(
+            self.log(
                 || warn!(target: TARGET, "nothing was delivered for {seconds} s ({cause}); records waiting: {pending}"),
             );
         }
@@ -151,7 +167,7 @@ impl Accounting {
         let lasted = self.outage().succeeded(clock::now());
         if let Some(lasted) = lasted {
             let (seconds, pending) = (lasted.as_secs(), self.pending());
-            logging(
+            self.log(
                 || warn!(target: TARGET, "records are delivered again after {seconds} s; records waiting: {pending}"),
             );
         }
@@ -165,7 +181,7 @@ impl Accounting {
                 401 | 403 => "the API key",
                 _ => "requests",
             };
-            logging(
+            self.log(
                 || error!(target: TARGET, "the server refuses {what} (status {status}): records wait in the spool"),
             );
         }
@@ -226,11 +242,11 @@ impl Accounting {
         if reason != DropReason::Unauthorized {
             if is_first {
                 let cause = self.cause_of(reason, refusal);
-                logging(|| warn!(target: TARGET, "dropping records: {reason}{cause}"));
+                self.log(|| warn!(target: TARGET, "dropping records: {reason}{cause}"));
             }
         } else if !self.is_key_refused.swap(true, SeqCst) {
             let cause = self.cause_of(reason, refusal);
-            logging(
+            self.log(
                 || error!(target: TARGET, "the server refuses the API key{cause}: records are dropped"),
             );
         }
@@ -249,6 +265,13 @@ impl Accounting {
         }
     }
 
+    /// Logs, for a client.
+    fn log(&self, write: impl FnOnce()) {
+        if self.call.is_none() {
+            logging(write);
+        }
+    }
+
     fn outage(&self) -> MutexGuard<'_, Outage> {
         self.outage.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -256,7 +279,7 @@ impl Accounting {
     fn log_total(&self, dropped_before: Option<u64>) {
         if let Some(before) = dropped_before {
             let total = self.dropped().saturating_sub(before);
-            logging(|| warn!(target: TARGET, "records dropped in all: {total}"));
+            self.log(|| warn!(target: TARGET, "records dropped in all: {total}"));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The handle that programs hold: it passes records to the intake, and waits for the worker on request.
 
+mod deliver;
 mod inner;
 
 use std::{
@@ -116,6 +117,70 @@ impl Trubrics {
     /// [`track`](Self::track).
     pub fn feedback(&self, user_id: impl Into<String>, generation_id: impl Into<String>) -> Event {
         Event::feedback(user_id, generation_id)
+    }
+
+    /// Delivers many records on the calling thread, past the queue, and returns the outcome of each in the order given.
+    /// With it, an import knows exactly how far it has come.
+    ///
+    /// Records of both kinds go out in full requests, one request at a time. Bad records are found and left out, and
+    /// failed requests are sent again, all as the worker does. The order within a kind is kept, until a request fails
+    /// twice in a row: then others have their turn, because a record of it may be what makes the server fail. Such a
+    /// record is found too, and is tried for [`give_up_after`](crate::TrubricsBuilder::give_up_after).
+    ///
+    /// `before_send` and the content rules apply. [`on_drop`](crate::TrubricsBuilder::on_drop) does not see these
+    /// records, and the queue's bounds do not count them.
+    ///
+    /// Blocks until all records are settled, at most for `timeout`: it is one deadline for the whole call, and the last
+    /// attempt is made as late as it can still succeed. Only a connection that is being made, or a transport that does
+    /// not respect the deadline of its request, may take longer. Several threads may call this at once. For each of
+    /// them to keep its connection, [`max_concurrent_requests`](crate::TrubricsBuilder::max_concurrent_requests) must
+    /// not be lower than their number.
+    ///
+    /// All records of a call are in memory, as JSON. Call it for one chunk after the other: 100 records of a kind fill
+    /// a request, and 1,000 records are enough for a chunk.
+    ///
+    /// # Errors
+    ///
+    /// Each record has its own: it is invalid, a hook refused it, or the server did, with its status and words. The
+    /// other records are delivered. Three events end the call, and leave the other records unsent:
+    /// - The time is over: they are [not reached](DeliveryError::is_not_reached).
+    /// - The server refuses the key: the records of that request have its status, and later ones are not reached.
+    /// - Another thread closes the client: they are [closed](DeliveryError::is_closed). A request in flight goes on for
+    ///   as long as the close allows.
+    ///
+    /// In a forked process all records are closed. A call from a hook or a transport gives each record an error
+    /// [at once](DeliveryError::is_in_hook). A [disabled](Self::is_disabled) client sends nothing, and succeeds.
+    /// Delivered records are counted in [`stats`](Self::stats). Records with an error are not: they are the caller's.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use trubrics::{Record, Trubrics};
+    ///
+    /// # let recorder = trubrics::testing::Recorder::new();
+    /// # let client = Trubrics::builder("test-key").transport(recorder.clone()).build()?;
+    /// let lines = [r#"{"user_id":"user_123","event":"Sign up","timestamp":"2024-10-09T13:21:46.182Z"}"#];
+    /// let records: Vec<Record> = lines.into_iter().map(Record::from_json).collect::<Result<_, _>>()?;
+    /// for (line, outcome) in lines.iter().zip(client.deliver(records, Duration::from_secs(60))) {
+    ///     if let Err(error) = outcome {
+    ///         eprintln!("{line}: {error}");
+    ///     }
+    /// }
+    /// # assert_eq!(recorder.events().len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn deliver<R: Into<Record>>(
+        &self,
+        records: impl IntoIterator<Item = R>,
+        timeout: Duration,
+    ) -> Vec<Result<(), DeliveryError>> {
+        let records = records.into_iter().map(Into::into);
+        let Some(inner) = &self.inner else {
+            return records.map(|_| Ok(())).collect();
+        };
+        let delivered = inner.deliver(records, timeout).into_iter();
+        delivered
+            .map(|result| result.map_err(DeliveryError::new))
+            .collect()
     }
 
     /// Waits until all records that were tracked before the call are delivered or dropped, at most for `timeout`.

@@ -146,8 +146,8 @@ impl Error for TrackError {
     }
 }
 
-/// Why [`track_sync`](crate::Trubrics::track_sync) did not deliver its record, or why the last request before a
-/// [`FlushError`] failed.
+/// Why [`track_sync`](crate::Trubrics::track_sync) or [`deliver`](crate::Trubrics::deliver) did not deliver a record,
+/// or why the last request before a [`FlushError`] failed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct DeliveryError {
@@ -158,7 +158,13 @@ pub struct DeliveryError {
 pub(crate) enum DeliveryErrorKind {
     Invalid(EventError),
     Hook,
+    InHook,
     Closed,
+    /// The call of `deliver` ended before the record was settled. The cause is the last failure of the call.
+    NotReached {
+        is_key_refused: bool,
+        cause: Option<Arc<DeliveryError>>,
+    },
     NoAnswer(TransportError),
     Answer {
         refusal: Refusal,
@@ -176,9 +182,11 @@ impl DeliveryError {
         match &self.kind {
             DeliveryErrorKind::NoAnswer(_) => true,
             DeliveryErrorKind::Answer { is_transient, .. } => *is_transient,
-            DeliveryErrorKind::Invalid(_) | DeliveryErrorKind::Hook | DeliveryErrorKind::Closed => {
-                false
-            }
+            DeliveryErrorKind::NotReached { is_key_refused, .. } => !is_key_refused,
+            DeliveryErrorKind::Invalid(_)
+            | DeliveryErrorKind::Hook
+            | DeliveryErrorKind::InHook
+            | DeliveryErrorKind::Closed => false,
         }
     }
 
@@ -191,6 +199,19 @@ impl DeliveryError {
     /// [redaction](crate::Content::redacted) panicked.
     pub fn is_refused_by_hook(&self) -> bool {
         matches!(self.kind, DeliveryErrorKind::Hook)
+    }
+
+    /// Whether a call of [`deliver`](crate::Trubrics::deliver) ended before the record was settled: its time was over,
+    /// or the server refused the key for an earlier record. The source of the error is the last failure of the call.
+    ///
+    /// The record may have been sent without an answer, so the server may have it.
+    pub fn is_not_reached(&self) -> bool {
+        matches!(self.kind, DeliveryErrorKind::NotReached { .. })
+    }
+
+    /// Whether [`deliver`](crate::Trubrics::deliver) was called by a hook or a transport, and did nothing.
+    pub fn is_in_hook(&self) -> bool {
+        matches!(self.kind, DeliveryErrorKind::InHook)
     }
 
     /// The HTTP status, if the server answered.
@@ -224,7 +245,17 @@ impl fmt::Display for DeliveryError {
         match &self.kind {
             DeliveryErrorKind::Invalid(_) => f.write_str("the record is invalid"),
             DeliveryErrorKind::Hook => f.write_str("a hook of the program refused the record"),
+            DeliveryErrorKind::InHook => {
+                f.write_str("deliver cannot be called from a hook or a transport")
+            }
             DeliveryErrorKind::Closed => f.write_str("the client is closed"),
+            DeliveryErrorKind::NotReached {
+                is_key_refused: true,
+                ..
+            } => f.write_str("the server refused the key for an earlier record"),
+            DeliveryErrorKind::NotReached { .. } => {
+                f.write_str("the time was over before the record was delivered")
+            }
             DeliveryErrorKind::NoAnswer(_) => f.write_str("the server could not be reached"),
             DeliveryErrorKind::Answer { refusal, .. } => {
                 write!(f, "the server answered with {refusal}")
@@ -238,7 +269,9 @@ impl Error for DeliveryError {
         match &self.kind {
             DeliveryErrorKind::Invalid(error) => Some(error),
             DeliveryErrorKind::NoAnswer(error) => Some(error),
+            DeliveryErrorKind::NotReached { cause, .. } => cause.as_deref().map(|cause| cause as _),
             DeliveryErrorKind::Hook
+            | DeliveryErrorKind::InHook
             | DeliveryErrorKind::Closed
             | DeliveryErrorKind::Answer { .. } => None,
         }

@@ -60,6 +60,18 @@ impl Exchange {
         }
     }
 
+    /// Makes the requests of one call over the same transport, and keeps their failures apart from the worker's.
+    pub(crate) fn for_call(&self, accounting: Arc<Accounting>) -> Self {
+        Self {
+            client: self.client,
+            accounting,
+            transport: self.transport.clone(),
+            api_key: self.api_key.clone(),
+            urls: self.urls.clone(),
+            last_failure: Mutex::new(None),
+        }
+    }
+
     pub(crate) fn client(&self) -> ClientId {
         self.client
     }

@@ -128,7 +128,8 @@ pub use hooks::Dropped;
 pub use llm_call::{LlmCall, LlmStream, LlmTryStream};
 pub use queue::Overflow;
 pub use record::{
-    Cost, Event, EventError, IntoText, IntoTimestamp, LlmEvent, Record, Usage, anonymous_id,
+    Cost, Event, EventError, IntoText, IntoTimestamp, LlmEvent, Record, TypedEvent, Usage,
+    anonymous_id,
 };
 pub use scope::Scope;
 pub use server_sent_events::ServerSentEvents;

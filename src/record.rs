@@ -11,11 +11,13 @@ pub(crate) mod gen_ai;
 mod into_text;
 mod keys;
 mod llm_event;
+mod parse;
 mod properties;
 mod repeated_keys;
 mod strict;
 mod text;
 mod timestamp;
+mod typed;
 mod usage;
 
 pub use cost::Cost;
@@ -27,6 +29,7 @@ pub use llm_event::LlmEvent;
 pub(crate) use properties::{Properties, read_value};
 pub use timestamp::IntoTimestamp;
 pub(crate) use timestamp::utc_now;
+pub use typed::TypedEvent;
 pub use usage::Usage;
 
 use std::{cell::RefCell, num::NonZeroU32, time::SystemTime};
@@ -379,4 +382,4 @@ fn write_timestamp_field(json: &mut Vec<u8>, timestamp: Option<Timestamp>) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::{
     client::Trubrics,
     llm_call::LlmCall,
-    record::{Event, IntoText, LlmEvent, Properties, Record, feedback},
+    record::{Event, IntoText, LlmEvent, Properties, Record, TypedEvent, feedback},
     step::Step,
 };
 
@@ -132,6 +132,12 @@ impl Scope {
             event.set_assistant_id(assistant_id);
         }
         event
+    }
+
+    /// Makes an event of the user with the presets from a value whose type declares its name, as [`Event::of`] does.
+    /// Give it to [`track`](Self::track).
+    pub fn event_of<T: TypedEvent>(&self, value: &T) -> Event {
+        self.event(T::NAME).properties(value)
     }
 
     /// Makes an event of a prompt of the user and its generation with the presets. Add to it, and give it to

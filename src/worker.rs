@@ -4,6 +4,7 @@
 //! the queue becomes non-empty and when a batch fills. For a while after that the worker polls the queue instead.
 
 mod attempts;
+mod call;
 mod dispatcher;
 mod endpoint_queue;
 mod flush_waiters;
@@ -17,6 +18,7 @@ use std::{cell::Cell, convert::Infallible, io, sync::Arc, time::Instant};
 use crossbeam_channel::{Receiver, Sender};
 use log::error;
 
+pub(crate) use self::call::SizeLimits;
 use self::{
     dispatcher::Dispatcher,
     endpoint_queue::EndpointQueue,
@@ -55,7 +57,7 @@ pub(crate) struct Worker {
     parts: WorkerParts,
     settings: WorkerSettings,
     /// The largest body of each endpoint, as the server accepts it.
-    size_limits: [SizeLimit; Endpoint::ALL.len()],
+    size_limits: SizeLimits,
     control: Receiver<Control>,
     incoming: Incoming,
     /// The bytes of the records in memory that were taken and are not settled.

@@ -23,8 +23,8 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    pub(super) fn count_beside_queue(&self) {
-        self.beside_queue.fetch_add(1, Relaxed);
+    pub(super) fn count_beside_queue(&self, records: u64) {
+        self.beside_queue.fetch_add(records, Relaxed);
     }
 
     pub(super) fn count_delivered(&self, records: u64) {

@@ -121,7 +121,7 @@ impl TrubricsBuilder {
             handle: Arc::new(WorkerHandle::new(control)),
             wake_limits,
         };
-        let request_timeout = self.worker.request_timeout;
+        let worker_settings = self.worker.clone();
         let worker = Worker::new(parts.clone(), self.worker, spool, commands, records)
             .map_err(ConfigError::not_started)?;
         let ContentSettings {
@@ -144,7 +144,7 @@ impl TrubricsBuilder {
         let client = ClientParts {
             intake,
             exchange: parts.exchange,
-            request_timeout,
+            worker: worker_settings,
             shutdown_timeout: self.shutdown_timeout,
             has_spool,
         };

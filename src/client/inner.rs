@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use crate::{
     accounting::Accounting,
-    batch::write_body,
+    batch::{size_limit::SizeLimit, write_body},
     control::{Control, WorkerHandle},
     deadline::after,
     error::{DeliveryErrorKind, FlushError},
@@ -20,14 +20,16 @@ use crate::{
     hooks,
     intake::Intake,
     lifecycle::Lifecycle,
-    record::Record,
+    record::{Endpoint, Record},
+    settings::WorkerSettings,
+    worker::SizeLimits,
 };
 
 /// What a running client is made of.
 pub(crate) struct ClientParts {
     pub(crate) intake: Intake,
     pub(crate) exchange: Arc<Exchange>,
-    pub(crate) request_timeout: Duration,
+    pub(crate) worker: WorkerSettings,
     pub(crate) shutdown_timeout: Duration,
     pub(crate) has_spool: bool,
 }
@@ -42,6 +44,8 @@ struct State {
     thread: Mutex<Option<JoinHandle<()>>>,
     /// Disconnected when the worker has ended, and its thread-locals are dropped.
     running: Receiver<Infallible>,
+    /// The largest bodies that the server accepts from calls of `deliver`, as the last of them left it.
+    size_limits: Mutex<SizeLimits>,
 }
 
 impl Inner {
@@ -50,7 +54,9 @@ impl Inner {
         thread: JoinHandle<()>,
         running: Receiver<Infallible>,
     ) -> Self {
+        let largest = SizeLimit::new(parts.worker.batch.bytes);
         let state = State {
+            size_limits: Mutex::new([largest; Endpoint::ALL.len()]),
             parts,
             thread: Mutex::new(Some(thread)),
             running,
@@ -68,7 +74,15 @@ impl Inner {
         &self.state.parts.intake.accounting
     }
 
-    fn lifecycle(&self) -> &Lifecycle {
+    pub(super) fn parts(&self) -> &ClientParts {
+        &self.state.parts
+    }
+
+    pub(super) fn size_limits(&self) -> &Mutex<SizeLimits> {
+        &self.state.size_limits
+    }
+
+    pub(super) fn lifecycle(&self) -> &Lifecycle {
         &self.state.parts.intake.lifecycle
     }
 
@@ -77,7 +91,7 @@ impl Inner {
     }
 
     /// Whether the caller is a hook, the transport or a thread of this client: it would wait for its own end.
-    fn is_inside(&self) -> bool {
+    pub(super) fn is_inside(&self) -> bool {
         hooks::is_inside(self.state.parts.intake.client)
     }
 
@@ -93,9 +107,9 @@ impl Inner {
             endpoint: encoded.endpoint,
             records: 1,
             body,
-            deadline: after(Instant::now(), self.state.parts.request_timeout),
+            deadline: after(Instant::now(), self.state.parts.worker.request_timeout),
         })?;
-        self.accounting().deliver_directly();
+        self.accounting().deliver_directly(1);
         Ok(())
     }
 

@@ -17,6 +17,8 @@ mod cli_tool;
 mod content;
 /// Flush, close and drop return in time, whatever state the network is in.
 mod deadlines;
+/// Many records on the calling thread, with the outcome of each.
+mod deliver;
 /// A spool on a disk that is full, read-only, without locks, or out of descriptors.
 #[cfg(target_os = "linux")]
 mod disks;

@@ -57,7 +57,7 @@ impl Run {
             digits: first.digits,
             padding: first.padding,
         };
-        if !WRAPPED.contains(&first.digits) || first.digits % 4 != 0 {
+        if !WRAPPED.contains(&first.digits) || !first.digits.is_multiple_of(4) {
             return run;
         }
         let mut is_last = first.padding > 0;

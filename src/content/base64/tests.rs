@@ -140,7 +140,7 @@ fn the_size_is_that_of_the_decoded_data() {
 #[test]
 fn the_bytes_with_a_value_are_the_digits() {
     for byte in 0..=255 {
-        let is_digit_by_range = byte.is_ascii_alphanumeric() || b"+/-_".contains(&byte);
+        let is_digit_by_range = u8::is_ascii_alphanumeric(&byte) || b"+/-_".contains(&byte);
         assert_eq!(is_digit(byte), is_digit_by_range, "{byte}");
         assert_eq!(value(byte).is_some(), is_digit_by_range, "{byte}");
         let kinds = [

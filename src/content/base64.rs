@@ -146,7 +146,7 @@ impl Run {
 
 const ALL_KINDS: u8 = 15;
 
-/// Which kinds of [`ALL_KINDS`] a digit is: a decimal digit, a capital letter, a small one, one that is not hexadecimal.
+/// The kinds that a digit has, of [`ALL_KINDS`]: a decimal digit, a small letter, a capital one, not hexadecimal.
 fn kind(digit: u8) -> u8 {
     let is_letter = within(digit | 0x20, b'a', 26);
     let is_small = digit & 0x20 != 0;

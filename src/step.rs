@@ -133,7 +133,7 @@ impl Step {
 
     /// Sets `gen_ai.tool.call.arguments`. Without this call no arguments are sent.
     ///
-    /// They are sent as they are, and may quote the user.
+    /// They may quote the user. [`llm_content`](crate::TrubricsBuilder::llm_content) treats them like a prompt.
     pub fn arguments(mut self, arguments: impl Serialize) -> Self {
         self.set_arguments(arguments);
         self
@@ -141,7 +141,7 @@ impl Step {
 
     /// Sets `gen_ai.tool.call.result`. Without this call no result is sent.
     ///
-    /// It is sent as it is, and may quote the user.
+    /// It may quote the user. [`llm_content`](crate::TrubricsBuilder::llm_content) treats it like a prompt.
     pub fn result(mut self, result: impl Serialize) -> Self {
         self.set_result(result);
         self

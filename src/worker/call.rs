@@ -100,3 +100,6 @@ impl Worker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

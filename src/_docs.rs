@@ -39,5 +39,8 @@ pub mod durability {}
 )]
 pub mod guide {}
 
+#[doc = include_str!("_docs/measuring_ai.md")]
+pub mod measuring_ai {}
+
 #[doc = include_str!("_docs/recipes.md")]
 pub mod recipes {}

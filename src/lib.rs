@@ -52,6 +52,7 @@
 //! - **The key stays in its header**: in no URL, error, log line or `Debug`. What users said is not logged either.
 //!
 //! [`Trubrics::llm_call`] times a call to a model and tracks how it ended, also when it streams its answer.
+//! [Measuring an AI feature](_docs::measuring_ai) goes from the prompt to usage, tools and feedback.
 //! [`Trubrics::for_user`] gives a handle with presets, for a conversation that does not repeat itself. [`init`] makes a
 //! client the one of the process, and the [recipes](_docs::recipes) say what to do before a program ends.
 //!

@@ -98,6 +98,7 @@ mod error;
 mod hooks;
 mod logging;
 mod opt_out;
+mod small_file;
 mod stats;
 
 pub mod _docs;

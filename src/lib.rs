@@ -94,6 +94,7 @@ mod clock;
 mod deadline;
 mod debug_transport;
 mod drop_reason;
+mod environment;
 mod error;
 mod hooks;
 mod logging;

@@ -17,6 +17,7 @@ use crate::{
     client::{ClientParts, Trubrics},
     content::ContentRules,
     control::WorkerHandle,
+    environment,
     error::ConfigError,
     exchange::Exchange,
     hooks::ClientId,
@@ -65,7 +66,7 @@ impl TrubricsBuilder {
                     .transport(&host, max_concurrent_requests, request_timeout)?
             }
         };
-        if self.disabled || (self.respect_opt_out && opt_out::is_asked_for()) {
+        if self.disabled || (self.respect_opt_out && opt_out::variable(&environment::of_process).is_some()) {
             return Ok(None);
         }
         self.assemble(api_key, &host, transport).map(Some)

@@ -101,6 +101,7 @@ mod logging;
 mod opt_out;
 mod small_file;
 mod stats;
+mod stored_choice;
 
 pub mod _docs;
 pub mod defaults;
@@ -129,6 +130,7 @@ pub use queue::Overflow;
 pub use record::{Event, EventError, IntoText, IntoTimestamp, LlmEvent, Record, anonymous_id};
 pub use scope::Scope;
 pub use stats::Stats;
+pub use stored_choice::{Choice, MadeChoice, StoredChoice};
 pub use transport::{Request, Response, Transport, TransportError, transport_fn};
 
 /// The code in the README is compiled with the documentation's.

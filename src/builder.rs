@@ -17,6 +17,7 @@ use crate::{
     error::ConfigError,
     hooks::{BeforeSend, Dropped, OnDrop},
     host::check_host,
+    process_facts::ProcessFacts,
     queue::Overflow,
     record::{EventError, Properties, Record},
     settings::{ContentSettings, HttpOptions, QueueSettings, SpoolOptions, WorkerSettings},
@@ -211,6 +212,18 @@ impl TrubricsBuilder {
     pub fn default_property(mut self, key: impl AsRef<str>, value: impl Serialize) -> Self {
         if let Err(error) = self.defaults.insert(key.as_ref(), &value) {
             self.default_error.get_or_insert(error);
+        }
+        self
+    }
+
+    /// Gives every record the facts of the process as default properties: the program's version, the operating system,
+    /// and whether a CI system, a terminal or a coding agent runs the program. Default: none.
+    ///
+    /// [`ProcessFacts`] lists the properties. Of a fact and a [`default_property`](Self::default_property) with equal
+    /// keys, the one that is set last counts.
+    pub fn process_facts(mut self, facts: ProcessFacts) -> Self {
+        for (key, value) in facts.into_properties() {
+            self = self.default_property(key, value);
         }
         self
     }

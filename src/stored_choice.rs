@@ -39,7 +39,7 @@ use crate::{
 /// that are made (0700). A file that holds something else is never changed, and is an error of each method.
 ///
 /// ```
-/// use trubrics::{Choice, StoredChoice};
+/// use trubrics::{Choice, Gate, State, StoredChoice, Trubrics};
 ///
 /// # let folder = std::env::temp_dir().join(trubrics::anonymous_id());
 /// let stored = StoredChoice::in_file(folder.join("telemetry"));
@@ -50,7 +50,11 @@ use crate::{
 /// assert_eq!(stored.get()?, None);
 ///
 /// stored.set(Choice::Off, env!("CARGO_PKG_VERSION"))?; // `tool telemetry off`
-/// assert_eq!(stored.get()?, Some(Choice::Off));
+/// let client = Trubrics::builder("key")
+///     .off_if(Gate::choice(&stored))
+/// #   .transport(trubrics::transport_fn(|_| Ok(trubrics::Response::new(200))))
+///     .build()?;
+/// assert!(matches!(client.state(), State::Off(_)));
 /// # std::fs::remove_dir_all(folder)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -147,7 +147,11 @@ fn state_by(stored: &StoredChoice) -> State {
             Choice::Undecided => State::Undecided,
         },
         Ok(None) => State::Undecided,
-        Err(error) => State::Off(OffReason::UnreadableChoice(error.to_string())),
+        Err(error) => {
+            // The path in it may have any character, and a state is one line.
+            let error = error.to_string().replace(char::is_control, " ");
+            State::Off(OffReason::UnreadableChoice(error))
+        }
     }
 }
 

@@ -34,9 +34,10 @@ use crate::{
 /// ```
 ///
 /// Several processes may use it at once. A change replaces the file in one step, so a reader finds the old text or the
-/// new one, also after a kill or a power cut. While a process changes it, there is a file beside it for a moment; a
-/// second one, empty, whose name ends in `.lock`, stays. All are for their owner alone (mode 0600), and so are folders
-/// that are made (0700). A file that holds something else is never changed, and is an error of each method.
+/// new one, also after a kill or a power cut. For that, there is a second file beside it for a moment; a kill in that
+/// moment leaves it there. A third one, empty, whose name ends in `.lock`, stays. All are for their owner alone (mode
+/// 0600), and so are folders that are made (0700). A file that holds something else is never changed, and is an error
+/// of each method.
 ///
 /// ```
 /// use trubrics::{Choice, Gate, State, StoredChoice, Trubrics};

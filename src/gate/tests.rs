@@ -77,6 +77,17 @@ fn a_gate_for_a_choice_follows_the_file() {
     fs::remove_dir_all(path.parent().expect("a folder")).expect("removed");
 }
 
+#[cfg(unix)]
+#[test]
+fn the_state_is_one_line_whatever_the_path_of_the_choice() {
+    let folder = env::temp_dir().join(format!("trubrics-\n-{}", crate::anonymous_id()));
+    fs::create_dir(&folder).expect("a folder");
+    let state = Gate::choice(&StoredChoice::in_file(&folder)).state(&of(NONE));
+    fs::remove_dir(folder).expect("removed");
+    assert!(matches!(state, State::Off(OffReason::UnreadableChoice(_))));
+    assert_eq!(state.to_string().lines().count(), 1);
+}
+
 #[test]
 fn the_first_gate_that_is_off_counts_before_an_undecided_one() {
     let undecided = || Gate::choice(&StoredChoice::in_file(file()));

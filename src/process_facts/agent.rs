@@ -76,3 +76,17 @@ fn canonical(given: &str) -> Option<&'static str> {
         .find(|(name, _)| given.eq_ignore_ascii_case(name))
         .map(|(_, canonical)| canonical)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documentation_lists_each_name_that_is_sent() {
+        let page = include_str!("../process_facts.rs");
+        let own = BY_VARIABLE.iter().map(|(_, name)| *name);
+        for name in own.chain(OTHER_NAMES.map(|(_, name)| name)) {
+            assert!(page.contains(&format!("`{name}`")), "{name}");
+        }
+    }
+}

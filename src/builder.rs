@@ -15,8 +15,10 @@ use crate::{
     content::Content,
     defaults,
     error::ConfigError,
+    gate::Gate,
     hooks::{BeforeSend, Dropped, OnDrop},
     host::check_host,
+    process_facts::ProcessFacts,
     queue::Overflow,
     record::{EventError, Properties, Record},
     settings::{ContentSettings, HttpOptions, QueueSettings, SpoolOptions, WorkerSettings},
@@ -56,6 +58,7 @@ pub struct TrubricsBuilder {
     on_drop: Option<OnDrop>,
     disabled: bool,
     respect_opt_out: bool,
+    gates: Vec<Gate>,
 }
 
 // Its setters take the builder by value: a panic in one leaves no builder behind.
@@ -80,6 +83,7 @@ impl TrubricsBuilder {
             on_drop: None,
             disabled: false,
             respect_opt_out: false,
+            gates: Vec::new(),
         }
     }
 
@@ -211,6 +215,18 @@ impl TrubricsBuilder {
     pub fn default_property(mut self, key: impl AsRef<str>, value: impl Serialize) -> Self {
         if let Err(error) = self.defaults.insert(key.as_ref(), &value) {
             self.default_error.get_or_insert(error);
+        }
+        self
+    }
+
+    /// Gives every record the facts of the process as default properties: the program's version, the operating system,
+    /// and whether a CI system, a terminal or a coding agent runs the program. Default: none.
+    ///
+    /// [`ProcessFacts`] lists the properties. Of a fact and a [`default_property`](Self::default_property) with equal
+    /// keys, the one that is set last counts.
+    pub fn process_facts(mut self, facts: ProcessFacts) -> Self {
+        for (key, value) in facts.into_properties() {
+            self = self.default_property(key, value);
         }
         self
     }
@@ -429,6 +445,30 @@ impl TrubricsBuilder {
         self
     }
 
+    /// Adds a condition under which the client does nothing, such as [`Gate::ci`]. Default: none.
+    ///
+    /// It may be called several times. [`build`](Self::build) evaluates the gates once, in their order, up to the first
+    /// that is off, which [`Trubrics::state`] names. A client that is off, or undecided, has neither a thread nor a
+    /// socket.
+    ///
+    /// ```
+    /// use trubrics::{Gate, Trubrics};
+    ///
+    /// let client = Trubrics::builder("key")
+    ///     .respect_opt_out(true)
+    ///     .off_if(Gate::ci())
+    ///     .off_if(Gate::variable("MY_TOOL_NO_TELEMETRY"))
+    ///     .off_if(Gate::when(cfg!(debug_assertions), "a debug build"))
+    /// #   .transport(trubrics::transport_fn(|_| Ok(trubrics::Response::new(200))))
+    ///     .build()?;
+    /// println!("telemetry: {}", client.state());
+    /// # Ok::<(), trubrics::ConfigError>(())
+    /// ```
+    pub fn off_if(mut self, gate: Gate) -> Self {
+        self.gates.push(gate);
+        self
+    }
+
     /// Checks all settings and starts the worker thread. It does not connect: that is for the first record.
     ///
     /// # Errors
@@ -487,6 +527,7 @@ impl fmt::Debug for TrubricsBuilder {
             .field("shutdown_timeout", &self.shutdown_timeout)
             .field("disabled", &self.disabled)
             .field("respect_opt_out", &self.respect_opt_out)
+            .field("gates", &self.gates)
             .finish_non_exhaustive()
     }
 }

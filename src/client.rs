@@ -19,6 +19,7 @@ use self::inner::Inner;
 use crate::{
     error::{DeliveryError, FlushError, TrackError},
     record::{Event, Record},
+    state::{OffReason, State},
     stats::Stats,
 };
 
@@ -39,8 +40,8 @@ use crate::{
 #[derive(Clone)]
 #[must_use = "a client that is dropped at once is closed at once"]
 pub struct Trubrics {
-    /// None for a client that does nothing.
-    inner: Option<Arc<Inner>>,
+    /// The error is the state of a client that does nothing.
+    inner: Result<Arc<Inner>, Arc<State>>,
 }
 
 // The client catches the panics of hooks and transports, so a panic cannot leave it half-changed.
@@ -50,13 +51,42 @@ impl RefUnwindSafe for Trubrics {}
 impl Trubrics {
     /// A client without thread or socket, whose calls all do nothing and succeed.
     pub fn disabled() -> Self {
-        Self { inner: None }
+        Self::inactive(State::Off(OffReason::Disabled))
+    }
+
+    /// A client that does nothing, because it is in this state.
+    pub(crate) fn inactive(state: State) -> Self {
+        Self {
+            inner: Err(Arc::new(state)),
+        }
     }
 
     /// Whether this client does nothing: it is [`disabled`](Self::disabled), or was
-    /// [built](crate::TrubricsBuilder::build) with settings that disable it, or for a user who opted out.
+    /// [built](crate::TrubricsBuilder::build) with settings that disable it, or for a user who opted out. Its
+    /// [`state`](Self::state) says why.
     pub fn is_disabled(&self) -> bool {
-        self.inner.is_none()
+        self.inner.is_err()
+    }
+
+    /// Says whether this client sends, and why not. It is as it was when the client was built, also after
+    /// [`close`](Self::close).
+    ///
+    /// ```
+    /// use trubrics::{OffReason, State, Trubrics};
+    ///
+    /// let client = Trubrics::builder("key")
+    ///     .disabled(true)
+    /// #   .transport(trubrics::transport_fn(|_| Ok(trubrics::Response::new(200))))
+    ///     .build()?;
+    /// assert_eq!(client.state(), State::Off(OffReason::Setting));
+    /// assert_eq!(client.state().to_string(), "off: the program disabled the client");
+    /// # Ok::<(), trubrics::ConfigError>(())
+    /// ```
+    pub fn state(&self) -> State {
+        match &self.inner {
+            Ok(_) => State::On,
+            Err(state) => State::clone(state),
+        }
     }
 
     pub(crate) fn running(
@@ -66,7 +96,7 @@ impl Trubrics {
     ) -> Self {
         let inner = Inner::new(parts, thread, running);
         Self {
-            inner: Some(Arc::new(inner)),
+            inner: Ok(Arc::new(inner)),
         }
     }
 
@@ -76,7 +106,7 @@ impl Trubrics {
     /// room. A record that is invalid, or tracked after [`close`](Self::close), is dropped. Every drop is counted in
     /// [`stats`](Self::stats) and reported to [`on_drop`](crate::TrubricsBuilder::on_drop).
     pub fn track(&self, record: impl Into<Record>) {
-        if let Some(inner) = &self.inner {
+        if let Ok(inner) = &self.inner {
             inner.intake().track(record.into());
         }
     }
@@ -93,8 +123,8 @@ impl Trubrics {
     /// [`stats`](Self::stats): it is the caller's again.
     pub fn try_track(&self, record: impl Into<Record>) -> Result<(), TrackError> {
         match &self.inner {
-            Some(inner) => inner.intake().try_track(record.into()),
-            None => Ok(()),
+            Ok(inner) => inner.intake().try_track(record.into()),
+            Err(_) => Ok(()),
         }
     }
 
@@ -108,8 +138,8 @@ impl Trubrics {
     /// [`stats`](Self::stats). If there was no answer, the server may still have the record.
     pub fn track_sync(&self, record: impl Into<Record>) -> Result<(), DeliveryError> {
         match &self.inner {
-            Some(inner) => inner.track_sync(record.into()).map_err(DeliveryError::new),
-            None => Ok(()),
+            Ok(inner) => inner.track_sync(record.into()).map_err(DeliveryError::new),
+            Err(_) => Ok(()),
         }
     }
 
@@ -174,7 +204,7 @@ impl Trubrics {
         timeout: Duration,
     ) -> Vec<Result<(), DeliveryError>> {
         let records = records.into_iter().map(Into::into);
-        let Some(inner) = &self.inner else {
+        let Ok(inner) = &self.inner else {
             return records.map(|_| Ok(())).collect();
         };
         let delivered = inner.deliver(records, timeout).into_iter();
@@ -197,8 +227,8 @@ impl Trubrics {
     /// that the client's own threads call returns an error at once.
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
         match &self.inner {
-            Some(inner) => inner.flush(timeout),
-            None => Ok(()),
+            Ok(inner) => inner.flush(timeout),
+            Err(_) => Ok(()),
         }
     }
 
@@ -225,14 +255,14 @@ impl Trubrics {
     /// call from a hook, a transport, or a logger that the client's own threads call returns an error at once.
     pub fn close(&self, timeout: Duration) -> Result<(), FlushError> {
         match &self.inner {
-            Some(inner) => inner.close(timeout),
-            None => Ok(()),
+            Ok(inner) => inner.close(timeout),
+            Err(_) => Ok(()),
         }
     }
 
     /// Closes the client as the drop of its last handle does.
     pub(crate) fn close_in_time(&self) {
-        if let Some(inner) = &self.inner {
+        if let Ok(inner) = &self.inner {
             inner.close_in_time();
         }
     }
@@ -250,8 +280,8 @@ impl fmt::Debug for Trubrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut client = f.debug_struct("Trubrics");
         match &self.inner {
-            Some(inner) => client.field("stats", &inner.accounting().stats()),
-            None => client.field("disabled", &true),
+            Ok(inner) => client.field("stats", &inner.accounting().stats()),
+            Err(state) => client.field("state", state),
         };
         client.finish_non_exhaustive()
     }

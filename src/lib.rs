@@ -97,12 +97,18 @@ mod clock;
 mod deadline;
 mod debug_transport;
 mod drop_reason;
+mod environment;
 mod error;
+mod gate;
 mod hooks;
 mod logging;
 mod opt_out;
 mod outcome;
+mod process_facts;
+mod small_file;
+mod state;
 mod stats;
+mod stored_choice;
 
 pub mod _docs;
 pub mod defaults;
@@ -124,9 +130,11 @@ pub use content::{Content, Redaction};
 pub use debug_transport::DebugTransport;
 pub use drop_reason::DropReason;
 pub use error::{ConfigError, DeliveryError, FlushError, TrackError};
+pub use gate::Gate;
 pub use global::{ClientGuard, InitError, flush, global, init, track};
 pub use hooks::Dropped;
 pub use llm_call::{LlmCall, LlmStream, LlmTryStream};
+pub use process_facts::ProcessFacts;
 pub use queue::Overflow;
 pub use record::{
     Cost, Event, EventError, IntoText, IntoTimestamp, LlmEvent, Record, TypedEvent, Usage,
@@ -134,8 +142,10 @@ pub use record::{
 };
 pub use scope::Scope;
 pub use server_sent_events::ServerSentEvents;
+pub use state::{OffReason, State};
 pub use stats::Stats;
 pub use step::Step;
+pub use stored_choice::{Choice, MadeChoice, StoredChoice};
 pub use transport::{Request, Response, Transport, TransportError, transport_fn};
 
 /// The code in the README is compiled with the documentation's.

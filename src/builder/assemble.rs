@@ -17,8 +17,10 @@ use crate::{
     client::{ClientParts, Trubrics},
     content::ContentRules,
     control::WorkerHandle,
+    environment::{self, Environment},
     error::ConfigError,
     exchange::Exchange,
+    gate::{Gate, state_of},
     hooks::ClientId,
     host::check_host,
     intake::Intake,
@@ -27,6 +29,7 @@ use crate::{
     queue::{Queue, WakeLimits},
     settings::{ContentSettings, QueueSettings, WorkerSettings},
     spool::Fingerprint,
+    state::{OffReason, State},
     transport::Transport,
     worker::{Worker, WorkerParts},
 };
@@ -37,8 +40,9 @@ static NEXT_CLIENT: AtomicU32 = AtomicU32::new(0);
 impl TrubricsBuilder {
     /// Checks all settings and starts the worker thread.
     pub(super) fn start(self) -> Result<Trubrics, ConfigError> {
-        let Some((client, worker)) = self.prepare()? else {
-            return Ok(Trubrics::disabled());
+        let (client, worker) = match self.prepare()? {
+            Ok(parts) => parts,
+            Err(state) => return Ok(Trubrics::inactive(state)),
         };
         let (alive, running) = bounded::<Infallible>(0);
         let thread = thread::Builder::new()
@@ -48,8 +52,8 @@ impl TrubricsBuilder {
         Ok(Trubrics::running(client, thread, running))
     }
 
-    /// Checks all settings and makes a client and its worker; none if the client is disabled.
-    pub(crate) fn prepare(mut self) -> Result<Option<(ClientParts, Worker)>, ConfigError> {
+    /// Checks all settings and makes a client and its worker, or the state of a client that has none.
+    pub(crate) fn prepare(mut self) -> Result<Result<(ClientParts, Worker), State>, ConfigError> {
         let api_key = check_api_key(&self.api_key)?;
         let host = check_host(&self.host)?;
         self.check()?;
@@ -65,10 +69,22 @@ impl TrubricsBuilder {
                     .transport(&host, max_concurrent_requests, request_timeout)?
             }
         };
-        if self.disabled || (self.respect_opt_out && opt_out::is_asked_for()) {
-            return Ok(None);
+        match self.state(&environment::of_process) {
+            State::On => self.assemble(api_key, &host, transport).map(Ok),
+            state => Ok(Err(state)),
         }
-        self.assemble(api_key, &host, transport).map(Some)
+    }
+
+    /// The state of the client in this environment.
+    pub(super) fn state(&self, environment: Environment<'_>) -> State {
+        if self.disabled {
+            return State::Off(OffReason::Setting);
+        }
+        let opt_out = self.respect_opt_out.then(|| opt_out::variable(environment));
+        match opt_out.flatten() {
+            Some(name) => State::Off(OffReason::Variable(name.into())),
+            None => state_of(&self.gates, environment),
+        }
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -77,6 +93,7 @@ impl TrubricsBuilder {
         self.content.check()?;
         self.spool.check()?;
         self.http.check()?;
+        self.gates.iter().try_for_each(Gate::check)?;
         match &self.default_error {
             Some(error) => {
                 let problem = format!("is unusable: {error}");

@@ -26,6 +26,8 @@ mod disks;
 mod early_answers;
 /// Failures that pass, and records that are refused.
 mod faults;
+/// Why a client is off, and the facts of the process.
+mod gates;
 /// The client of the process.
 mod global;
 /// The program that the guide builds.

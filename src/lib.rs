@@ -82,6 +82,7 @@ mod intake;
 mod lifecycle;
 mod queue;
 mod record;
+mod redaction;
 mod reply;
 mod settings;
 mod spool;

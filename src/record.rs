@@ -19,6 +19,7 @@ pub use error::EventError;
 pub use event::Event;
 pub(crate) use event::TEXT;
 pub use into_text::IntoText;
+pub(crate) use keys::end_of_text;
 pub use llm_event::LlmEvent;
 pub(crate) use properties::Properties;
 pub use timestamp::IntoTimestamp;
@@ -26,7 +27,8 @@ pub(crate) use timestamp::utc_now;
 
 use std::{cell::RefCell, num::NonZeroU32, time::SystemTime};
 
-use self::{text::write_text, timestamp::Timestamp};
+pub(crate) use self::text::write_text;
+use self::timestamp::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 

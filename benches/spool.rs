@@ -1,4 +1,5 @@
-//! What a spool costs the thread that tracks: the same client with and without one, by turns.
+//! What a spool costs the thread that tracks: the same client with and without one, by turns. Then how many records a
+//! client with a spool delivers while threads track as fast as they can.
 //!
 //! `cargo bench --bench spool`
 //!
@@ -13,11 +14,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use trubrics::{Event, Response, Trubrics, transport_fn};
+use trubrics::{Event, Overflow, Response, Trubrics, transport_fn};
 
 const TURNS: usize = 15;
 const CALLS: usize = 50_000;
 const PACED_CALLS: usize = 500;
+
+/// How long threads track as fast as they can.
+const RATE_TIME: Duration = Duration::from_secs(10);
 
 fn main() {
     compare("nothing is answered", |is_spooling| {
@@ -29,6 +33,43 @@ fn main() {
     compare("one each millisecond, median", |is_spooling| {
         with_client(true, is_spooling, paced)
     });
+    for producers in [1, 8] {
+        print_rates(producers);
+    }
+}
+
+/// Prints how many records threads that wait for room track each second, and how many are delivered meanwhile to a
+/// server that answers at once.
+fn print_rates(producers: usize) {
+    let folder = env::temp_dir().join(format!("trubrics-bench-{}", trubrics::anonymous_id()));
+    let client = Trubrics::builder("bench-key")
+        .transport(transport_fn(|_| Ok(Response::new(200))))
+        .spool(&folder)
+        .overflow(Overflow::Block)
+        .build()
+        .expect("good settings");
+    let start = Instant::now();
+    let produce = || {
+        (0..)
+            .take_while(|_| start.elapsed() < RATE_TIME)
+            .for_each(|count| track(&client, count));
+    };
+    thread::scope(|scope| {
+        for _ in 0..producers {
+            scope.spawn(produce);
+        }
+    });
+    let (seconds, stats) = (start.elapsed().as_secs_f64(), client.stats());
+    let rate = |count: u64| count as f64 / seconds;
+    println!(
+        "producers: {producers}, with a spool and Overflow::Block: {:.0} tracked, {:.0} delivered, {:.0} dropped each second, \
+         for {seconds:.1} s",
+        rate(stats.tracked),
+        rate(stats.delivered),
+        rate(stats.dropped),
+    );
+    drop(client.close(Duration::from_secs(60)));
+    let _ = fs::remove_dir_all(folder);
 }
 
 /// Prints the nanoseconds of a call: median, least and most of the turns.

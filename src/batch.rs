@@ -140,22 +140,31 @@ impl Batch {
         part.map(|part| self.split(part, false)).is_some()
     }
 
-    /// Takes the second half of the front part off, as a batch of its own. The other parts stay. None if the front part
-    /// is a single record, or the splits are used up.
+    /// Takes the second half of the front part off, as a batch of its own. The other parts stay. If the front part is a
+    /// single record, takes the other parts off. None if there are no others, or the splits are used up.
     pub(crate) fn split_off(&mut self) -> Option<Self> {
-        if self.fruitless_batch_splits.load(Relaxed) >= MAX_FRUITLESS_SPLITS || self.records() < 2 {
+        if self.fruitless_batch_splits.load(Relaxed) >= MAX_FRUITLESS_SPLITS {
             return None;
         }
-        let (first, second) = self.parts.pop_front()?.halve();
-        let length = first.records.len() as u64;
-        self.parts.push_front(first);
+        let parts = match self.records() {
+            0 => return None,
+            1 => self.parts.split_off(1),
+            _ => {
+                let (first, second) = self.parts.pop_front()?.halve();
+                self.parts.push_front(first);
+                VecDeque::from([second])
+            }
+        };
+        if parts.is_empty() {
+            return None;
+        }
         self.fruitless_batch_splits.fetch_add(1, Relaxed);
         self.failures = self.failures.of_half();
         Some(Self {
             endpoint: self.endpoint,
-            start: self.start + length,
+            start: self.start + self.records() as u64,
             began: self.began,
-            parts: VecDeque::from([second]),
+            parts,
             first_failure: self.first_failure,
             failures: self.failures.clone(),
             lost_in_a_row: 0,

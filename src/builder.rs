@@ -246,14 +246,14 @@ impl TrubricsBuilder {
     }
 
     /// Sets how much is sent of the texts of people and models: the prompt and the generation of an
-    /// [`LlmEvent`](crate::LlmEvent), the `$text` of an [`Event`](crate::Event), and the property `error.message`,
-    /// which may quote them. Default: [`Content::Full`].
+    /// [`LlmEvent`](crate::LlmEvent), and the properties `$text`, `error_message`, `gen_ai.tool.call.arguments` and
+    /// `gen_ai.tool.call.result` of every record. Default: [`Content::Full`].
     ///
-    /// With [`Content::Off`] the prompt and the generation are empty, the two properties are left out, and the
-    /// properties `prompt_length`, `generation_length`, `text_length` and `error_length` say how many characters
-    /// (Unicode scalar values) there were. All else is sent as usual, other properties too. It goes by what
-    /// [`before_send`](Self::before_send) has left; a `$text` that is not a text is taken as its JSON, and a
-    /// [`default_property`](Self::default_property) of one of the two names as the record's own.
+    /// With [`Content::Off`] the prompt and the generation are empty, and the properties are left out. The properties
+    /// `prompt_length`, `generation_length`, `text_length`, `error_length`, `arguments_length` and `result_length` say
+    /// how many characters (Unicode scalar values) there were. Other properties are sent as usual. The rule applies to
+    /// the record as [`before_send`](Self::before_send) has left it. A property that is not a text is taken as its
+    /// JSON. A [`default_property`](Self::default_property) of one of these names is taken as the record's own.
     ///
     /// ```
     /// use trubrics::{Content, LlmEvent, Trubrics, testing::{API_KEY, Recorder}};
@@ -281,6 +281,35 @@ impl TrubricsBuilder {
     /// is sent.
     pub fn max_text_bytes(mut self, bytes: usize) -> Self {
         self.content.max_text_bytes = Some(bytes);
+        self
+    }
+
+    /// Whether images, recordings and files inside of texts are sent. Default: `false`, and a short note of kind and
+    /// size is sent instead of each, such as `[image/png, 48 kB]`.
+    ///
+    /// They are data URLs with base64, and other runs of at least 1,024 characters of base64, in one line or wrapped.
+    /// The texts are those that [`llm_content`](Self::llm_content) is about. The property `media_omitted` says how many
+    /// notes a record has. A text that is JSON stays JSON, and a property that is an object or a list stays one.
+    ///
+    /// [`before_send`](Self::before_send) sees the record as it was tracked. Then come the notes, then
+    /// [`Content::Redacted`], and then [`max_text_bytes`](Self::max_text_bytes). With [`Content::Off`] there are no
+    /// notes: the lengths are those of the texts with their media.
+    ///
+    /// ```
+    /// use trubrics::{LlmEvent, Trubrics, testing::{API_KEY, Recorder}};
+    ///
+    /// let recorder = Recorder::new();
+    /// let client = Trubrics::builder(API_KEY).transport(recorder.clone()).build()?;
+    /// let prompt = "Which colour is this? data:image/gif;base64,R0lGODlhAQABAAAAACw=";
+    /// client.track(LlmEvent::new("user", prompt, "It is black."));
+    /// client.flush(std::time::Duration::from_secs(5))?;
+    /// let record = &recorder.llm_events()[0];
+    /// assert_eq!(record["prompt"], "Which colour is this? [image/gif, 14 B]");
+    /// assert_eq!(record["properties"]["media_omitted"], 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn send_media(mut self, send_media: bool) -> Self {
+        self.content.send_media = send_media;
         self
     }
 

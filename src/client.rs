@@ -17,7 +17,7 @@ pub(crate) use self::inner::ClientParts;
 use self::inner::Inner;
 use crate::{
     error::{DeliveryError, FlushError, TrackError},
-    record::Record,
+    record::{Event, Record},
     stats::Stats,
 };
 
@@ -112,6 +112,12 @@ impl Trubrics {
         }
     }
 
+    /// Makes an event `Feedback` of a user about a generation, as [`Event::feedback`] does. Add to it, and give it to
+    /// [`track`](Self::track).
+    pub fn feedback(&self, user_id: impl Into<String>, generation_id: impl Into<String>) -> Event {
+        Event::feedback(user_id, generation_id)
+    }
+
     /// Waits until all records that were tracked before the call are delivered or dropped, at most for `timeout`.
     ///
     /// One attempt is made at once, even in a back-off, but not against a `Retry-After` of the server. After a failure,
@@ -142,8 +148,9 @@ impl Trubrics {
     /// the same end, and gives the worker more time only before the request is interrupted. The drop of the last handle
     /// waits no longer. `Duration::ZERO` gives up all records at once.
     ///
-    /// With a [`spool`](crate::TrubricsBuilder::spool) nothing is dropped: records that are not delivered by then stay
-    /// there for the next run, and once all records are on disk, the first attempt that fails ends the call. With
+    /// With a [`spool`](crate::TrubricsBuilder::spool), records that are not delivered by then stay there for the next
+    /// run. Only those for which the spool has no room, or that the disk does not take, are dropped. Once all records
+    /// are on disk, the first attempt that fails ends the call. With
     /// `Duration::ZERO` this returns when they are on disk, after a second at most if the disk hangs. In the time that
     /// is left, records of earlier runs are delivered too.
     ///

@@ -10,7 +10,7 @@ use std::{
     time::Instant,
 };
 
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::reply::Verdict;
 
@@ -86,11 +86,9 @@ impl WorkerHandle {
     /// were settled by the deadline. A caller whose time is over takes its request back, so that requests do not pile
     /// up while the worker is busy.
     pub(crate) fn flush(&self, deadline: Instant) -> bool {
-        let (done, settled) = bounded(1);
-        let Some(number) = self.flushes().add(deadline, done) else {
+        let Some((number, settled)) = self.begin_flush(deadline) else {
             return false;
         };
-        self.request_flush();
         let is_settled = settled.recv_deadline(deadline).is_ok();
         if !is_settled {
             self.flushes()
@@ -98,6 +96,15 @@ impl WorkerHandle {
                 .retain(|request| request.number != number);
         }
         is_settled
+    }
+
+    /// Has the worker send all records now. Returns the number of the request, and the end at which its answer arrives;
+    /// none if the worker has ended.
+    pub(crate) fn begin_flush(&self, deadline: Instant) -> Option<(u64, Receiver<()>)> {
+        let (done, settled) = bounded(1);
+        let number = self.flushes().add(deadline, done)?;
+        self.request_flush();
+        Some((number, settled))
     }
 
     /// Clears the wake flag, and takes the flush requests; None if no flush was requested. The worker calls it *before*

@@ -69,6 +69,8 @@ mod client;
 mod global;
 mod llm_call;
 mod scope;
+mod server_sent_events;
+mod step;
 
 mod accounting;
 mod batch;
@@ -99,6 +101,7 @@ mod error;
 mod hooks;
 mod logging;
 mod opt_out;
+mod outcome;
 mod stats;
 
 pub mod _docs;
@@ -125,9 +128,13 @@ pub use global::{ClientGuard, InitError, flush, global, init, track};
 pub use hooks::Dropped;
 pub use llm_call::{LlmCall, LlmStream, LlmTryStream};
 pub use queue::Overflow;
-pub use record::{Event, EventError, IntoText, IntoTimestamp, LlmEvent, Record, anonymous_id};
+pub use record::{
+    Cost, Event, EventError, IntoText, IntoTimestamp, LlmEvent, Record, Usage, anonymous_id,
+};
 pub use scope::Scope;
+pub use server_sent_events::ServerSentEvents;
 pub use stats::Stats;
+pub use step::Step;
 pub use transport::{Request, Response, Transport, TransportError, transport_fn};
 
 /// The code in the README is compiled with the documentation's.

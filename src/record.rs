@@ -3,8 +3,10 @@
 //! `track` encodes a record once, on the caller's thread, to an [`Encoded`]. Nothing parses that again, and a retry
 //! sends the same bytes.
 
+mod cost;
 mod error;
 mod event;
+pub(crate) mod feedback;
 pub(crate) mod gen_ai;
 mod into_text;
 mod keys;
@@ -14,16 +16,19 @@ mod repeated_keys;
 mod strict;
 mod text;
 mod timestamp;
+mod usage;
 
+pub use cost::Cost;
 pub use error::EventError;
 pub use event::Event;
-pub(crate) use event::TEXT;
+pub(crate) use gen_ai::TEXT;
 pub use into_text::IntoText;
 pub(crate) use keys::end_of_text;
 pub use llm_event::LlmEvent;
-pub(crate) use properties::Properties;
+pub(crate) use properties::{Properties, read_value};
 pub use timestamp::IntoTimestamp;
 pub(crate) use timestamp::utc_now;
+pub use usage::Usage;
 
 use std::{cell::RefCell, num::NonZeroU32, time::SystemTime};
 
@@ -48,9 +53,8 @@ use serde_json::Value;
 ///
 /// `None` clears a field that may be absent: `event.thread_id(None)`, `event.set_thread_id(None)`. A field that
 /// Trubrics keeps as a property, such as the `$text` of an [`Event`], is also the property of that key. The methods of
-/// an [`LlmEvent`] that set a property of OpenTelemetry's, such as [`provider`](LlmEvent::provider), have no reader or
-/// setter of their own: use [`get_property`](Self::get_property), [`set_property`](Self::set_property) and
-/// [`remove_property`](Self::remove_property) with the key.
+/// an [`LlmEvent`] that set a property of OpenTelemetry's, such as [`provider`](LlmEvent::provider), have no reader of
+/// their own: use [`get_property`](Self::get_property) with the key.
 ///
 /// ```
 /// use trubrics::{Record, Trubrics};
@@ -176,6 +180,20 @@ impl Record {
         match self {
             Self::Event(event) => event.remove_property(key),
             Self::LlmEvent(event) => event.remove_property(key),
+        }
+    }
+
+    pub(crate) fn properties(&self) -> &Properties {
+        match self {
+            Self::Event(event) => &event.properties,
+            Self::LlmEvent(event) => &event.properties,
+        }
+    }
+
+    pub(crate) fn properties_mut(&mut self) -> &mut Properties {
+        match self {
+            Self::Event(event) => &mut event.properties,
+            Self::LlmEvent(event) => &mut event.properties,
         }
     }
 

@@ -7,7 +7,8 @@ use serde::Serialize;
 use crate::{
     client::Trubrics,
     llm_call::LlmCall,
-    record::{Event, IntoText, LlmEvent, Properties, Record},
+    record::{Event, IntoText, LlmEvent, Properties, Record, feedback},
+    step::Step,
 };
 
 impl Trubrics {
@@ -145,11 +146,65 @@ impl Scope {
 
     /// Begins a call to a model with the presets, as [`Trubrics::llm_call`] does.
     pub fn llm_call(&self, prompt: impl Into<String>) -> LlmCall {
-        LlmCall::start(&self.client, || self.llm_event(prompt, ""))
+        LlmCall::start(&self.client, || {
+            (self.llm_event(prompt, ""), self.event(""))
+        })
     }
 
-    /// Tracks a record, as [`Trubrics::track`]. The record gets no presets, so make it with [`event`](Self::event) or
-    /// [`llm_event`](Self::llm_event).
+    /// Begins a step with the presets, which is tracked as an event of this name: see [`Step`].
+    ///
+    /// ```
+    /// # let client = trubrics::Trubrics::disabled();
+    /// # fn export() -> Result<(), std::io::Error> { Ok(()) }
+    /// let user = client.for_user("user_123").property("plan", "team");
+    /// let step = user.timed("Export");
+    /// match export() {
+    ///     Ok(()) => step.finish(),
+    ///     Err(error) => step.fail(error),
+    /// }
+    /// ```
+    pub fn timed(&self, name: impl Into<String>) -> Step {
+        Step::start(&self.client, || self.event(name))
+    }
+
+    /// Begins the run of a tool with the presets, which is tracked as an event `Tool call`: see [`Step`].
+    ///
+    /// [`LlmCall::tool`] is the same for a tool that a model asked for.
+    pub fn tool(&self, name: impl Into<String>) -> Step {
+        Step::tool(&self.client, name, |event| self.event(event))
+    }
+
+    /// Begins a search for documents with the presets, which is tracked as an event `Retrieval`: see [`Step`].
+    ///
+    /// The name is that of the source, such as an index. [`Step::results`] sets how many documents it found.
+    pub fn retrieval(&self, name: impl Into<String>) -> Step {
+        Step::retrieval(&self.client, name, |event| self.event(event))
+    }
+
+    /// Makes an event `Feedback` of the user about a generation with the presets, as [`Event::feedback`] does. Add to
+    /// it, and give it to [`track`](Self::track).
+    ///
+    /// ```
+    /// # let recorder = trubrics::testing::Recorder::new();
+    /// # let client = trubrics::Trubrics::builder("test-key").transport(recorder.clone()).build()?;
+    /// # let generation_id = "generation_1";
+    /// let user = client.for_user("user_123").thread_id("thread_7");
+    /// user.track(user.feedback(generation_id).thumbs_up().text("Just what I needed."));
+    /// # client.flush(std::time::Duration::from_secs(5))?;
+    /// # let properties = &recorder.events_named("Feedback")[0]["properties"];
+    /// # assert_eq!(properties["$thread_id"], "thread_7");
+    /// # assert_eq!(properties["$generation_id"], "generation_1");
+    /// # assert_eq!(properties["$text"], "Just what I needed.");
+    /// # assert_eq!(properties["feedback.thumb"], "up");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn feedback(&self, generation_id: impl Into<String>) -> Event {
+        self.event(feedback::NAME)
+            .generation_id(generation_id.into())
+    }
+
+    /// Tracks a record, as [`Trubrics::track`]. The record gets no presets, so make it with [`event`](Self::event),
+    /// [`llm_event`](Self::llm_event) or [`feedback`](Self::feedback).
     pub fn track(&self, record: impl Into<Record>) {
         self.client.track(record);
     }

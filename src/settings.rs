@@ -46,6 +46,7 @@ pub(crate) struct WorkerSettings {
 pub(crate) struct ContentSettings {
     pub(crate) content: Content,
     pub(crate) max_text_bytes: Option<usize>,
+    pub(crate) send_media: bool,
 }
 
 /// The spool, if there is one.
@@ -150,6 +151,7 @@ impl ContentSettings {
         let Self {
             content: _,
             max_text_bytes,
+            send_media: _,
         } = self;
         at_least("max_text_bytes", max_text_bytes.unwrap_or(1), 1)
     }

@@ -48,7 +48,7 @@ use std::{
     collections::VecDeque,
     io, mem,
     path::PathBuf,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use self::{
@@ -65,7 +65,7 @@ pub(crate) use self::{
 use crate::record::Encoded;
 
 #[cfg(test)]
-pub(crate) use self::disk::double::MemoryDisk;
+pub(crate) use self::disk::double::{Fault, MemoryDisk};
 
 pub(crate) struct Spool {
     settings: SpoolSettings,
@@ -75,6 +75,8 @@ pub(crate) struct Spool {
     /// Being written, up to this length. Its own records are in memory too.
     active: Option<Segment>,
     active_limit: u64,
+    /// The time in the name of the newest segment of this client.
+    last_made: Option<SystemTime>,
     /// To be delivered; oldest first.
     sealed: VecDeque<Segment>,
     /// Loaded before, and put back unsettled.
@@ -146,6 +148,7 @@ impl Spool {
             disk,
             active: None,
             active_limit: 0,
+            last_made: None,
             sealed: VecDeque::new(),
             put_back: VecDeque::new(),
             in_delivery: InDelivery::default(),

@@ -144,6 +144,11 @@ impl Worker {
             self.parts.queue.close();
             reason = DropReason::Internal;
         }
+        self.finish(reason);
+    }
+
+    /// Settles all that is left, and has callers wait no longer.
+    fn finish(mut self, reason: DropReason) {
         let (accounting, handle) = (self.parts.accounting.clone(), self.parts.handle.clone());
         // Records that a panic keeps from being abandoned are settled when the worker is dropped.
         let _ = catch_panic(move || {

@@ -104,3 +104,15 @@ fn a_full_queue_costs_no_more_than_an_open_one() {
     let (client, _answer) = quiet(|builder| builder.queue_capacity(3));
     assert_allocations(1 + 2, |count| client.track(event(count)));
 }
+
+#[test]
+fn a_long_text_without_media_costs_no_copy() {
+    let allocated = |send_media| {
+        let (client, _answer) = quiet(|builder| builder.send_media(send_media));
+        let text = "A sentence (with a \"quote\").\n".repeat(3_000);
+        let event = LlmEvent::new("user", &*text, &*text).property("$text", [&text]);
+        let counted = measure(|| client.track(event));
+        (counted.count_total, counted.bytes_total)
+    };
+    assert_eq!(allocated(false), allocated(true));
+}

@@ -76,7 +76,7 @@ fn a_model_that_breaks_off_is_tracked_as_a_failure() {
     let event = &recorder.llm_events_of("ada")[0];
     assert_eq!(event["generation"], "It is ");
     assert_eq!(event["properties"]["outcome"], "failed");
-    assert_eq!(event["properties"]["error.message"], "connection reset");
+    assert_eq!(event["properties"]["error_message"], "connection reset");
 }
 
 #[test]

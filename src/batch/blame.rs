@@ -14,10 +14,14 @@
 //! by the same rule, until a bad record is alone. At most 16 splits in a row may pass without an accepted half. A
 //! suspect record that is alone waits with delays of its own. It needs no more evidence while its endpoint does not
 //! fail otherwise. If each batch has failed three times, and nothing else can be sent, batches are split without
-//! evidence, once each: a half that is accepted is evidence.
+//! evidence: a half that is accepted is evidence. Halves of such batches are split after two failures, while fewer than
+//! 16 batches wait.
 //!
-//! A failure that says nothing about the records is always blamed on the host: 425, 429, any
+//! A failure that says nothing about the records is always blamed on the host, and uses no evidence up: 425, 429, any
 //! answer with `Retry-After`, and a request that may have failed before its body was on its way.
+//!
+//! After a failure, one request at a time is in flight until one is accepted. A record that breaks the server down
+//! would take the requests beside it down each time.
 
 use std::time::Instant;
 

@@ -127,8 +127,9 @@ impl TrubricsBuilder {
         let ContentSettings {
             content,
             max_text_bytes,
+            send_media,
         } = self.content;
-        let content = ContentRules::new(content, max_text_bytes, &mut self.defaults);
+        let content = ContentRules::new(content, max_text_bytes, send_media, &mut self.defaults);
         let intake = Intake {
             client,
             accounting,

@@ -6,16 +6,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    EventError, HookedBy, IntoText, IntoTimestamp, Properties, timestamp::Timestamp,
+    EventError, HookedBy, IntoText, IntoTimestamp, Properties,
+    gen_ai::{ASSISTANT_ID, GENERATION_ID, PROMPT_ID, TEXT, THREAD_ID},
+    timestamp::Timestamp,
     write_text_field, write_timestamp_field,
 };
-
-/// The property that holds the user's words.
-pub(crate) const TEXT: &str = "$text";
-const THREAD_ID: &str = "$thread_id";
-const ASSISTANT_ID: &str = "$assistant_id";
-const PROMPT_ID: &str = "$prompt_id";
-const GENERATION_ID: &str = "$generation_id";
 
 /// An action of a user: the user, the action's name, the time, and any properties.
 ///
@@ -45,7 +40,7 @@ pub struct Event {
     user_id: String,
     name: String,
     pub(super) timestamp: Option<Timestamp>,
-    properties: Properties,
+    pub(super) properties: Properties,
     pub(super) hooked_by: HookedBy,
 }
 
@@ -81,7 +76,7 @@ impl Event {
     ///
     /// `None` and `()` set no properties. Anything else that is not a JSON object makes the event invalid.
     pub fn properties(mut self, properties: impl Serialize) -> Self {
-        self.properties.set_all(&properties);
+        self.set_properties(&properties);
         self
     }
 
@@ -220,6 +215,10 @@ impl Event {
         self.properties.set(key.as_ref(), &value);
     }
 
+    pub(crate) fn set_properties(&mut self, properties: &impl Serialize) {
+        self.properties.set_all(properties);
+    }
+
     /// Removes a property, whatever it holds, and returns it as [`get_property`](Self::get_property) does.
     pub fn remove_property(&mut self, key: impl AsRef<str>) -> Option<Value> {
         self.properties.remove(key.as_ref())
@@ -232,7 +231,7 @@ impl Event {
         }
     }
 
-    fn set_text_property(&mut self, key: &str, text: impl IntoText) {
+    pub(crate) fn set_text_property(&mut self, key: &str, text: impl IntoText) {
         match text.into_text() {
             Some(text) => self.set_property(key, text),
             None => drop(self.remove_property(key)),

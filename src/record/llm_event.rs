@@ -1,5 +1,7 @@
 //! A prompt and its generation.
 
+mod generation;
+
 use std::{
     fmt,
     time::{Duration, SystemTime},
@@ -9,7 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    EventError, HookedBy, IntoText, IntoTimestamp, Properties, gen_ai, timestamp::Timestamp,
+    EventError, HookedBy, IntoText, IntoTimestamp, Properties, timestamp::Timestamp,
     write_text_field, write_timestamp_field,
 };
 
@@ -20,19 +22,20 @@ use super::{
 /// [`Record`](crate::Record#names) says how its methods are named.
 ///
 /// Methods such as [`provider`](Self::provider) set a property under the name that OpenTelemetry's conventions for
-/// generative AI give it. The last call wins, whether it is the method or [`property`](Self::property).
+/// generative AI give it. The last call wins, whether it is the method or [`property`](Self::property). `None` clears
+/// a property that is a text.
 ///
 /// ```
 /// use std::time::Duration;
-/// use trubrics::LlmEvent;
+/// use trubrics::{Cost, LlmEvent, Usage};
 ///
 /// let event = LlmEvent::new("user_123", "What is product analytics?", "It is how a product ...")
 ///     .assistant_id("gpt-4o")
 ///     .thread_id("thread_7")
 ///     .latency(Duration::from_millis(1420))
 ///     .provider("openai")
-///     .input_tokens(12)
-///     .output_tokens(310)
+///     .usage(Usage::new(12, 310))
+///     .cost(Cost::usd(0.0031))
 ///     .finish_reason("stop")
 ///     .property("temperature", 0.2);
 /// # let _ = event;
@@ -49,7 +52,7 @@ pub struct LlmEvent {
     prompt_event_name: Option<String>,
     generation_event_name: Option<String>,
     pub(super) timestamp: Option<Timestamp>,
-    properties: Properties,
+    pub(super) properties: Properties,
     pub(super) hooked_by: HookedBy,
 }
 
@@ -104,45 +107,6 @@ impl LlmEvent {
     pub fn generation_event_name(mut self, name: impl IntoText) -> Self {
         self.set_generation_event_name(name);
         self
-    }
-
-    /// Sets `gen_ai.provider.name`, the company that serves the model: `openai`, `anthropic`, `aws.bedrock` ...
-    pub fn provider(self, name: impl Into<String>) -> Self {
-        self.property(gen_ai::PROVIDER, name.into())
-    }
-
-    /// Sets `gen_ai.usage.input_tokens`, as the provider counted them.
-    pub fn input_tokens(self, tokens: u64) -> Self {
-        self.property(gen_ai::INPUT_TOKENS, tokens)
-    }
-
-    /// Sets `gen_ai.usage.output_tokens`, as the provider counted them.
-    pub fn output_tokens(self, tokens: u64) -> Self {
-        self.property(gen_ai::OUTPUT_TOKENS, tokens)
-    }
-
-    /// Sets `gen_ai.usage.cost`, in the one currency that your project uses. The conventions have no attribute for a
-    /// cost; this is the name that tools read.
-    pub fn cost(self, cost: f64) -> Self {
-        self.property(gen_ai::COST, cost)
-    }
-
-    /// Sets `gen_ai.response.finish_reasons`, why the model stopped: `stop`, `length`, `tool_calls` ... The
-    /// conventions ask for a list, so it is sent as a list of one.
-    pub fn finish_reason(self, reason: impl Into<String>) -> Self {
-        self.property(gen_ai::FINISH_REASONS, [reason.into()])
-    }
-
-    /// Sets `gen_ai.response.time_to_first_chunk`, the time from the prompt to the first chunk of a streamed
-    /// generation. It is sent in seconds.
-    pub fn time_to_first_token(self, time: Duration) -> Self {
-        self.property(gen_ai::TIME_TO_FIRST_TOKEN, time.as_secs_f64())
-    }
-
-    /// Sets `error.type`, the class of the error: a name out of a small set, such as `timeout` or `rate_limited`,
-    /// that a dashboard can group by.
-    pub fn error_type(self, class: impl Into<String>) -> Self {
-        self.property(gen_ai::ERROR_TYPE, class.into())
     }
 
     /// Sets one property of both events, as [`Event::property`](crate::Event::property) does.

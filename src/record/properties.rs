@@ -171,13 +171,48 @@ impl Properties {
 
     /// The value of a key, as [`read_value`] reads it.
     pub(crate) fn value(&self, key: &str) -> Option<Value> {
-        if self.keys.bits & key_bit(key.as_bytes()) == 0 {
+        self.value_json(key).map(read_value)
+    }
+
+    /// The JSON of a key's value.
+    pub(crate) fn value_json(&self, key: &str) -> Option<&[u8]> {
+        if !self.may_have(Self::bits_of([key])) {
             return None;
         }
         let entry = split_entries(&self.json)
             .filter(|entry| is_key(&self.json[entry.key.clone()], key))
             .last()?;
-        Some(read_value(&self.json[entry.value]))
+        Some(&self.json[entry.value])
+    }
+
+    /// The bits of these keys, for [`may_have`](Self::may_have).
+    pub(crate) fn bits_of<'k>(keys: impl IntoIterator<Item = &'k str>) -> u128 {
+        let bits = keys.into_iter().map(|key| key_bit(key.as_bytes()));
+        bits.fold(0, |all, bit| all | bit)
+    }
+
+    /// Whether one of the keys may be set: a cheap guess.
+    pub(crate) fn may_have(&self, bits: u128) -> bool {
+        self.keys.bits & bits != 0
+    }
+
+    /// All entries, `"key":value`, joined by commas.
+    pub(crate) fn json(&self) -> &[u8] {
+        &self.json
+    }
+
+    /// Sets a key to a value that is JSON.
+    pub(crate) fn set_json(&mut self, key: &str, value: &[u8]) {
+        self.remove(key);
+        if !self.json.is_empty() {
+            self.json.push(b',');
+        }
+        let entry = self.json.len();
+        write_text(&mut self.json, key);
+        self.json.push(b':');
+        self.json.extend_from_slice(value);
+        remove_repeated_keys(&mut self.json, entry);
+        self.keys.note(key_bit(key.as_bytes()));
     }
 
     /// The value of each key. Of equal keys, the last one counts.
@@ -254,7 +289,7 @@ impl Properties {
 
 /// The value, or the text of its JSON if that cannot be read. It is never missing, because the caller may want to hide
 /// it.
-fn read_value(json: &[u8]) -> Value {
+pub(crate) fn read_value(json: &[u8]) -> Value {
     let json = json.trim_ascii();
     let as_text = |_| Value::String(String::from_utf8_lossy(json).into_owned());
     serde_json::from_slice(json).unwrap_or_else(as_text)

@@ -64,6 +64,28 @@ fn an_llm_event_and_a_call_of_a_scope_have_its_presets() {
 }
 
 #[test]
+fn feedback_of_a_scope_has_its_presets() {
+    let (recorder, client) = recording();
+    let scope = full(&client);
+    scope.track(scope.feedback("g").thumbs_up());
+    scope.track(client.feedback("other", "g").thumbs_up());
+    client.flush(LONG).expect("delivered");
+    let events = recorder.events_named("Feedback");
+    let users: Vec<_> = events.iter().map(|event| &event["user_id"]).collect();
+    assert_eq!(users, ["user", "other"]);
+    assert_eq!(
+        events[0]["properties"],
+        json!({
+            "plan": "team", "$thread_id": "t", "$assistant_id": "a", "$generation_id": "g", "feedback.thumb": "up"
+        })
+    );
+    assert_eq!(
+        events[1]["properties"],
+        json!({"$generation_id": "g", "feedback.thumb": "up"})
+    );
+}
+
+#[test]
 fn what_an_event_sets_itself_beats_the_preset() {
     let (recorder, client) = recording();
     let scope = full(&client);

@@ -100,8 +100,9 @@ impl InDelivery {
         first
     }
 
-    /// Writes down that these records are settled. A segment is let go with its last record. Its file is removed if
-    /// nothing is left in it.
+    /// Writes down that these records are settled. A segment is let go with its last record, but not before all that is
+    /// settled in it is written down: another scan would find its records again. Its file is removed if nothing is left
+    /// in it.
     pub(super) fn acknowledge(
         &mut self,
         entries: &[NonZeroU32],
@@ -115,10 +116,10 @@ impl InDelivery {
                 true => part.segment.remove_settled(disk, sync),
                 false => part.segment.write_settled(sync),
             };
+            let is_unwritten = written.is_err() && part.segment.has_unwritten();
             result = std::mem::replace(&mut result, Ok(())).and(written);
-            part.records
-                .iter()
-                .any(|record| record.state != State::Settled)
+            let is_settled = |record: &Loaded| record.state == State::Settled;
+            is_unwritten || !part.records.iter().all(is_settled)
         });
         result
     }
@@ -130,14 +131,11 @@ impl InDelivery {
         }
     }
 
-    /// Takes the segments of which the worker has no record any more.
+    /// Takes the segments of which records were put back, and the worker has none any more.
     pub(super) fn take_put_back(&mut self) -> Vec<Segment> {
-        let is_waiting = |part: &Part| {
-            part.records
-                .iter()
-                .any(|record| record.state == State::Waiting)
-        };
-        let put_back = self.parts.extract_if(.., |part| !is_waiting(part));
+        let has = |part: &Part, state| part.records.iter().any(|record| record.state == state);
+        let is_put_back = |part: &mut Part| has(part, State::PutBack) && !has(part, State::Waiting);
+        let put_back = self.parts.extract_if(.., is_put_back);
         put_back.map(|part| part.segment).collect()
     }
 

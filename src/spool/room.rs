@@ -1,7 +1,10 @@
 //! Where the next records go: the size of segments, the limit of the folder, and the segments that are removed to stay
 //! below it.
 
-use std::io;
+use std::{
+    io,
+    time::{Duration, SystemTime},
+};
 
 use super::{
     Loaded, Spool, WhenFull,
@@ -215,8 +218,13 @@ impl Spool {
         Evicted::Bytes(segment.disk_bytes())
     }
 
-    fn create(&self, now: Now) -> io::Result<Segment> {
-        let create = || Segment::create(&*self.disk, &self.folder, self.stored, now.system);
+    fn create(&mut self, now: Now) -> io::Result<Segment> {
+        // Names sort by time, so each one is later than the one before, whatever the clock says.
+        let after_last = |last: SystemTime| last.checked_add(Duration::from_millis(1));
+        let earliest = self.last_made.and_then(after_last).unwrap_or(now.system);
+        let made_at = earliest.max(now.system);
+        self.last_made = Some(made_at);
+        let create = || Segment::create(&*self.disk, &self.folder, self.stored, made_at);
         let segment = create().or_else(|error| match error.kind() {
             io::ErrorKind::NotFound => {
                 self.prepare()?;

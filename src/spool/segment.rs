@@ -205,6 +205,11 @@ impl Segment {
         Ok(())
     }
 
+    /// Whether records are settled and this is not written down.
+    pub(super) fn has_unwritten(&self) -> bool {
+        !self.unwritten.is_empty()
+    }
+
     /// Removes the file, unless it is gone already.
     pub(super) fn remove(&self, disk: &dyn Disk) -> io::Result<()> {
         match disk.remove(&self.path) {

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// A batch that failed this often is split, if nothing else can be sent to gather evidence from.
-const FAILURES_BEFORE_SPLIT: u32 = 3;
+pub(super) const FAILURES_BEFORE_SPLIT: u32 = 3;
 
 /// The same for a half of such a batch.
 const FAILURES_OF_HALF: u32 = 2;

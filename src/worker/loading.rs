@@ -2,8 +2,10 @@
 
 use std::time::Instant;
 
-use super::{Worker, endpoint_queue::EndpointQueue, spooler::Spooler};
-use crate::{accounting::Unsettled, catch_panic::panic_point, record::Endpoint};
+use super::{
+    Worker, attempts::FAILURES_BEFORE_SPLIT, endpoint_queue::EndpointQueue, spooler::Spooler,
+};
+use crate::{accounting::Unsettled, batch::Batch, catch_panic::panic_point, record::Endpoint};
 
 impl Worker {
     /// Takes all records that wait in the channel: to the disk if there is a spool, or else to their queue.
@@ -88,11 +90,27 @@ impl Worker {
                 // A full batch costs no more than this one.
                 self.take(now);
             }
+        } else if self.has_only_suspects() {
+            // However few records are gathered: they would wait for as long as the bad ones do.
+            self.take_unspooled();
+            self.load_from_spool(true, now);
         } else if self.queues.iter().all(EndpointQueue::is_failing)
             && let Some(is_due) = self.loadable()
         {
             self.load_from_spool(is_due, now);
         }
+    }
+
+    /// Whether each batch in hand was blamed or split, or is one record that has failed for long.
+    fn has_only_suspects(&self) -> bool {
+        let is_suspect = |batch: &Batch| {
+            let is_alone = batch.records() == 1;
+            let has_failed = batch.failures.in_a_row() >= FAILURES_BEFORE_SPLIT;
+            batch.failures.is_suspect() || is_alone && has_failed
+        };
+        let queues = || self.queues.iter();
+        !queues().any(EndpointQueue::has_waiting)
+            && queues().flat_map(EndpointQueue::retrying).all(is_suspect)
     }
 
     /// Whether the spool has enough for one more request, and whether this client's gathered records are part of it.

@@ -4,6 +4,8 @@
 //! by one, on its own thread. When the worker waits, the clock jumps to the next event. The same seed gives the same
 //! run.
 
+#![expect(clippy::print_stdout, reason = "figures and seeds are for a person")]
+
 mod harness;
 mod ledger;
 mod random;
@@ -14,6 +16,7 @@ mod batches;
 mod outages;
 mod poison;
 mod restarts;
+mod weather;
 
 use self::{
     harness::{Setup, Simulation},

@@ -132,9 +132,9 @@ fn the_text_of_an_error_is_content_too() {
         server.llm_events()[0]["properties"].clone()
     };
     let redacted = sent(Content::redacted(|text| text.replace("secret", "***")));
-    assert_eq!(redacted["error.message"], "cannot answer: ***");
+    assert_eq!(redacted["error_message"], "cannot answer: ***");
     let off = sent(Content::Off);
-    assert!(off.get("error.message").is_none());
+    assert!(off.get("error_message").is_none());
     assert_eq!(
         (&off["error_length"], &off["outcome"]),
         (&json!(21), &json!("failed"))
@@ -305,7 +305,7 @@ fn what_was_said_is_hidden_however_it_is_written() {
         let raw = |json: String| RawValue::from_string(json).expect("JSON");
         let value = value.to_owned();
         let blanks = raw(format!(
-            "{{ \"a\" : 1 , \"$text\" : {value} , \"error.message\"\n:{value} }}"
+            "{{ \"a\" : 1 , \"$text\" : {value} , \"error_message\"\n:{value} }}"
         ));
         let records: [Record; 3] = [
             Event::new("u", "e")
@@ -313,7 +313,7 @@ fn what_was_said_is_hidden_however_it_is_written() {
                 .property("$text", raw(value.clone()))
                 .into(),
             LlmEvent::new("u", "p", "g")
-                .property("error.message", raw(value))
+                .property("error_message", raw(value))
                 .into(),
             Event::new("u", "e").properties(blanks).into(),
         ];
@@ -332,7 +332,7 @@ fn what_was_said_is_hidden_however_it_is_written() {
             let removed = |builder: TrubricsBuilder| {
                 builder.before_send(|mut record| {
                     record.remove_property("$text");
-                    record.remove_property("error.message");
+                    record.remove_property("error_message");
                     Some(record)
                 })
             };
@@ -348,7 +348,7 @@ fn a_default_property_that_holds_what_was_said_is_content_too() {
         let server = server();
         let builder = client_of(&server)
             .default_property("$text", "secret")
-            .default_property("error.message", ["secret"])
+            .default_property("error_message", ["secret"])
             .default_property("kept", 1);
         let client = build(settings(builder));
         client.track(Event::new("u", "e"));
@@ -374,7 +374,7 @@ fn a_default_property_that_holds_what_was_said_is_content_too() {
     });
     assert_eq!(
         default,
-        json!({"kept": 1, "$text": "***", "error.message": "[\"***\"]"})
+        json!({"kept": 1, "$text": "***", "error_message": "[\"***\"]"})
     );
     assert_eq!(own["$text"], "its own");
     let (default, own) = sent(|builder| builder.max_text_bytes(3));
@@ -385,6 +385,6 @@ fn a_default_property_that_holds_what_was_said_is_content_too() {
     let (default, _) = sent(|builder| builder);
     assert_eq!(
         default,
-        json!({"kept": 1, "$text": "secret", "error.message": ["secret"]})
+        json!({"kept": 1, "$text": "secret", "error_message": ["secret"]})
     );
 }

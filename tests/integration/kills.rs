@@ -13,6 +13,8 @@
 //! the acknowledgement on disk delivers that one batch twice. The test counts such batches: there may be no more of
 //! them than kills.
 //!
+//! Some of the processes are stopped for a while, with the locks of their segments, and go on.
+//!
 //! `TRUBRICS_KILLS=full` runs the storms in the size that gives figures. `TRUBRICS_KILLS_SEED=<n>` chooses other
 //! moments, from the few milliseconds in which a process delivers, or from `TRUBRICS_KILLS_WITHIN=<milliseconds>`:
 //!
@@ -114,6 +116,8 @@ fn four_processes_deliver_everything_once_beside_others_that_are_killed() {
             let orders = orders(name, Life::Works, records);
             let work = move || {
                 let mut process = Process::start(&orders);
+                process.wait_for_start();
+                process.freeze(SLOW * 10);
                 process.wait_for_promise();
                 assert!(process.end(LONG).success(), "it closed well");
             };

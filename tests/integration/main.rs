@@ -42,6 +42,8 @@ mod kills;
 mod leftovers;
 /// Calls to a model, on a real clock.
 mod llm_calls;
+/// Images and files in texts.
+mod media;
 /// What a client that cannot deliver costs.
 #[cfg(target_os = "linux")]
 mod memory;
@@ -53,6 +55,9 @@ mod outage;
 mod panics;
 /// The queue's bounds, and what happens when they are reached.
 mod pressure;
+/// Many threads that track at full speed, with a spool.
+#[cfg(target_os = "linux")]
+mod producers;
 /// Threads that go on tracking while the client is closed.
 mod racing_close;
 /// What the README says of settings, beside the constants.
@@ -68,6 +73,8 @@ mod shared_folders;
 mod spool;
 /// Random faults and many threads; at the end every record is accounted for.
 mod storm;
+/// The tokens in the answers of each provider.
+mod usage;
 /// Many records, and how they are put into requests.
 mod volume;
 /// The example `watch`: what it prints, and its page in a browser.

@@ -95,14 +95,13 @@ fn a_client_stores_a_few_records_beside_a_process_that_holds_everything() {
             .spool_max_bytes(1_000_000)
     };
     let sibling = build(spooling());
-    for _ in 0..24 {
-        sibling.track(Event::new("u", "held").text("x".repeat(80_000)));
-    }
+    // How many of them fit depends on how the sibling puts them into files. Files that it delivers make no room.
     let start = Instant::now();
     while folder.text().matches("held").count() < 9 {
-        let stats = sibling.stats();
-        assert!(start.elapsed() < LONG, "{stats:?}");
-        std::thread::yield_now();
+        assert!(start.elapsed() < LONG, "{:?}", sibling.stats());
+        if sibling.stats().pending < 24 {
+            sibling.track(Event::new("u", "held").text("x".repeat(80_000)));
+        }
     }
     let client = build(spooling());
     for _ in 0..5 {

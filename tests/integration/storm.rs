@@ -1,5 +1,8 @@
-//! The fault storm: many threads use a client while its server fails in every known way. At the end, the callers'
-//! notes, the calls of `on_drop`, the server's list of records and `stats()` must agree for every single event.
+//! The fault storm: many threads use a client while its server and its network fail in every known way. At the end,
+//! the callers' notes, the calls of `on_drop`, the server's list of records and `stats()` must agree for every single
+//! event.
+//!
+//! In some storms the client has a spool. Then another client delivers the records that the first one leaves there.
 //!
 //! A seed decides the settings, the faults and the calls of each thread. It does not decide the timing of the threads.
 //! A long storm:
@@ -16,8 +19,10 @@
 
 #![expect(clippy::print_stdout, reason = "a long storm tells its figures")]
 
+mod attempts;
 mod caller;
 mod ledger;
+mod network;
 mod weather;
 
 use std::{
@@ -30,11 +35,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use trubrics::testing::Server;
+use trubrics::{Stats, TrubricsBuilder, testing::Server};
 
 use self::{
     caller::Caller,
     ledger::{Told, settle},
+    network::Network,
     weather::Weather,
 };
 use crate::chance::Chance;
@@ -50,6 +56,9 @@ const SEEDS: [u64; 3] = [3, 7, 8];
 
 /// How many more records each caller tracks while the client is closed.
 const TAIL: u64 = 40;
+
+/// More than it takes until no fault is left.
+const MAX_CLIENTS: usize = 1_000;
 
 /// More than any storm needs to end.
 const AMPLE: Duration = Duration::from_secs(120);
@@ -105,15 +114,16 @@ fn storm(seed: u64, steps: u64) -> Result<String, Vec<String>> {
     };
     let weather = Weather::new(seed, &mut chance);
     let server = Server::start().expect("a server");
+    let network = Network::before(&server);
     let told = Told::default();
-    let settings = told.listen(weather.settings(&server, &mut chance));
+    let settings = told.listen(weather.settings((&server, &network), &mut chance));
     let client = settings.build().expect("a client");
 
-    let mut main = Caller::new(&client, seed, CALLERS, weather.capacity);
+    let mut main = Caller::new(&client, seed, CALLERS, weather.most_pending());
     let over = AtomicBool::new(false);
     let meeting = Barrier::new(CALLERS as usize + 1);
     let call = &|thread| {
-        let mut caller = Caller::new(&client, seed, thread, weather.capacity);
+        let mut caller = Caller::new(&client, seed, thread, weather.most_pending());
         for _ in 0..steps / CALLERS {
             caller.step();
         }
@@ -128,7 +138,7 @@ fn storm(seed: u64, steps: u64) -> Result<String, Vec<String>> {
         let callers: Vec<_> = (0..CALLERS)
             .map(|thread| scope.spawn(move || call(thread)))
             .collect();
-        let rage = || weather.rage(&server, &mut Chance::new(seed, 1), steps, &over);
+        let rage = || weather.rage((&server, &network), seed, steps, &over);
         let raging = scope.spawn(rage);
 
         meeting.wait();
@@ -157,19 +167,38 @@ fn storm(seed: u64, steps: u64) -> Result<String, Vec<String>> {
         handed.extend(caller.handed);
         problems.extend(caller.problems);
     }
+    if client.stats().left_in_spool > 0 {
+        network.leave_connections();
+        // A request that is still on its way must not be accepted: its client does not wait for the answer.
+        let _ = server.wait_for_requests(usize::MAX, Duration::from_millis(300));
+        server.set_unavailable(false);
+    }
+    let clients = with_the_rest(client.stats(), || {
+        told.listen(weather.settings((&server, &network), &mut Chance::new(seed, 0)))
+    });
     match settle(
         &handed,
         &told,
-        &server,
+        (&server, &network),
         weather.keeps_order(),
-        client.stats(),
+        clients,
     ) {
-        Ok(figures) if problems.is_empty() => {
-            Ok(format!("{figures}, {} requests", server.requests().len()))
-        }
+        Ok(figures) if problems.is_empty() => Ok(format!("{figures}, {}", network.figures())),
         Ok(_) => Err(problems),
         Err(more) => Err([problems, more].concat()),
     }
+}
+
+/// Delivers the records that a client left in its spool, by clients each of which ends with the first request that
+/// fails. Returns the figures of all.
+fn with_the_rest(first: Stats, settings: impl Fn() -> TrubricsBuilder) -> Vec<Stats> {
+    let mut clients = vec![first];
+    while clients[clients.len() - 1].left_in_spool > 0 && clients.len() < MAX_CLIENTS {
+        let next = settings().build().expect("a client");
+        let _ = next.close(AMPLE);
+        clients.push(next.stats());
+    }
+    clients
 }
 
 /// Takes the server down with records waiting. Nothing is in flight when it begins, and nobody else uses the client: a

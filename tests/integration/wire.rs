@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 use time::{Date, Month, OffsetDateTime, UtcOffset};
-use trubrics::{Event, LlmEvent, Record, Trubrics, TrubricsBuilder, testing};
+use trubrics::{Cost, Event, LlmEvent, Record, Trubrics, TrubricsBuilder, Usage, testing};
 
 use crate::support::{LONG, NEVER, server};
 
@@ -109,6 +109,24 @@ fn event_cases() -> Vec<Case> {
                 "$assistant_id": "gpt-4o",
                 "$prompt_id": "prompt_1",
                 "$generation_id": "generation_1",
+            }})),
+        ),
+        Case::new(
+            "feedback on a generation",
+            [Event::feedback("user_123", "generation_1")
+                .thumbs_up()
+                .score(4.0, 1.0..=5.0)
+                .label("helpful")
+                .text("Thanks!")
+                .timestamp(moment())],
+            with(json!({ "event": "Feedback", "properties": {
+                "$generation_id": "generation_1",
+                "$text": "Thanks!",
+                "feedback.thumb": "up",
+                "feedback.score": 4.0,
+                "feedback.score_min": 1.0,
+                "feedback.score_max": 5.0,
+                "feedback.label": "helpful",
             }})),
         ),
         Case::new(
@@ -228,6 +246,27 @@ fn llm_event_cases() -> Vec<Case> {
                 })),
             )
         },
+        Case::new(
+            "the properties of a generation",
+            [llm_event()
+                .prompt_id("prompt_1")
+                .generation_id("generation_1")
+                .usage(Usage::new(120, 42).cache_read_tokens(100))
+                .cost(Cost::usd(0.0021))
+                .response_model("gpt-4o-2024-11-20")
+                .finish_reason("stop")],
+            with(json!({ "properties": {
+                "$prompt_id": "prompt_1",
+                "$generation_id": "generation_1",
+                "gen_ai.usage.input_tokens": 120,
+                "gen_ai.usage.output_tokens": 42,
+                "gen_ai.usage.cache_read.input_tokens": 100,
+                "cost.amount": 0.0021,
+                "cost.currency": "USD",
+                "gen_ai.response.model": "gpt-4o-2024-11-20",
+                "gen_ai.response.finish_reasons": ["stop"],
+            }})),
+        ),
         Case::new(
             "latencies from none to long",
             [

@@ -63,6 +63,22 @@ fn the_second_half_of_the_next_records_can_go_its_own_way() {
 }
 
 #[test]
+fn parts_behind_a_record_that_is_alone_can_go_their_own_way() {
+    let mut batch = batch_of(5);
+    for _ in 0..3 {
+        let verdict = Verdict::TooLarge {
+            refusal: refusal(413),
+        };
+        batch.apply(verdict, Instant::now(), GIVE_UP_AFTER);
+    }
+    assert_eq!(batch.front().map(ids), Some(vec![0]));
+    let rest = batch.split_off().expect("other parts");
+    assert_eq!(batch.front().map(ids), Some(vec![0]));
+    assert_eq!(rest.front().map(ids), Some(vec![1]));
+    assert!(batch.split_off().is_none());
+}
+
+#[test]
 fn two_lost_connections_in_a_row_halve_a_large_body() {
     let mut batch = batch_of(5);
     for (body, halves) in [

@@ -20,7 +20,7 @@ fn records_are_equal_if_what_they_hold_is_equal() {
     let llm_event = || LlmEvent::new("u", "p", "g").thread_id("t");
     assert_eq!(llm_event(), llm_event());
     assert_ne!(llm_event(), llm_event().thread_id(None));
-    assert_ne!(llm_event(), llm_event().cost(0.5));
+    assert_ne!(llm_event(), llm_event().cost(Cost::usd(0.5)));
     assert_ne!(Record::from(llm_event()), Record::from(event()));
 }
 
@@ -50,12 +50,16 @@ fn records_and_what_makes_them_go_anywhere() {
     goes_anywhere::<LlmEvent>();
     goes_anywhere::<Record>();
     goes_anywhere::<EventError>();
+    goes_anywhere::<Usage>();
+    goes_anywhere::<Cost>();
     goes_anywhere::<crate::AnonymousId>();
     goes_anywhere::<crate::ParseIdError>();
     goes_anywhere::<crate::Content>();
     goes_anywhere::<crate::Redaction>();
     goes_anywhere::<crate::Scope>();
+    goes_anywhere::<crate::ServerSentEvents<std::io::Empty>>();
     goes_anywhere::<crate::LlmCall>();
+    goes_anywhere::<crate::Step>();
     goes_anywhere::<crate::LlmStream<std::vec::IntoIter<String>>>();
     goes_anywhere::<crate::LlmTryStream<std::vec::IntoIter<Result<String, String>>>>();
     goes_anywhere::<crate::ClientGuard>();

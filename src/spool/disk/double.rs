@@ -60,18 +60,18 @@ pub(in crate::spool) enum Operation {
 
 /// Which operations fail, counted from 0 when the fault is set, and how.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::spool) struct Fault {
-    pub(in crate::spool) first: usize,
+pub(crate) struct Fault {
+    pub(crate) first: usize,
     /// All that follow fail too.
-    pub(in crate::spool) lasts: bool,
-    pub(in crate::spool) error: io::ErrorKind,
+    pub(crate) lasts: bool,
+    pub(crate) error: io::ErrorKind,
     /// How many of a hundred bytes a failing write leaves.
-    pub(in crate::spool) percent: usize,
+    pub(crate) percent: usize,
 }
 
 impl MemoryDisk {
     /// Forgets the operations so far, and fails as `fault` says from here on.
-    pub(in crate::spool) fn set_fault(&self, fault: Option<Fault>) {
+    pub(crate) fn set_fault(&self, fault: Option<Fault>) {
         let mut state = self.state();
         state.operations.clear();
         state.fault = fault;

@@ -260,6 +260,27 @@ fn an_acknowledgement_that_failed_is_made_good_at_the_end() {
 }
 
 #[test]
+fn a_settled_file_is_not_found_again_while_the_disk_fails() {
+    let disk = left_by_others();
+    let mut spool = spool(&disk, settings());
+    spool.scan_for_orphans(at(20)).expect("the disk works");
+    let loaded = spool.load(false, true, at(20)).expect("records");
+    assert_eq!(loaded.records.len(), 3);
+    disk.set_fault(Some(Fault {
+        first: 0,
+        lasts: true,
+        error: io::ErrorKind::PermissionDenied,
+        percent: 0,
+    }));
+    assert!(spool.acknowledge(&entries(&loaded.records)).is_err());
+    disk.set_fault(None);
+    spool.scan_for_orphans(at(30)).expect("the disk works");
+    assert!(spool.load(false, true, at(30)).is_none());
+    spool.acknowledge(&[]).expect("the disk works");
+    assert_eq!(disk.names(), Vec::<PathBuf>::new());
+}
+
+#[test]
 fn a_folder_that_is_removed_in_the_middle_of_a_delivery_doubles_none() {
     let disk = MemoryDisk::default();
     let mut spool = spool(&disk, settings());

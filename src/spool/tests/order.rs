@@ -306,3 +306,32 @@ fn every_write_is_synced_if_that_is_set_and_none_otherwise() {
         assert_eq!(operations.contains(&Operation::Sync), sync);
     }
 }
+
+#[test]
+fn segments_of_one_moment_are_recovered_in_their_order() {
+    for _ in 0..8 {
+        let disk = MemoryDisk::default();
+        let mut spool = spool(&disk, settings());
+        store(&mut spool, &mut records("a", 0..25), at(0)).expect("the disk works");
+        assert_eq!(disk.names().len(), 3);
+        assert_eq!(spool.leave(at(0)).records, 25);
+        assert_eq!(deliver_all(&disk), texts(&records("a", 0..25)));
+    }
+}
+
+#[test]
+fn segments_keep_their_order_when_the_clock_is_set_back() {
+    let disk = MemoryDisk::default();
+    let mut spool = spool(&disk, settings());
+    let start = at(10).system;
+    for (index, seconds) in [(0, 10), (1, 3), (2, 0)] {
+        let now = Now {
+            instant: at(10 + u64::from(index)).instant,
+            system: start - Duration::from_secs(10 - seconds),
+        };
+        store_apart(&disk, &mut spool, &mut records("a", index..index + 1), now);
+        assert!(spool.load(true, false, now).is_some());
+    }
+    assert_eq!(spool.leave(at(20)).records, 3);
+    assert_eq!(deliver_all(&disk), ["a0", "a1", "a2"]);
+}

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::{
     Event, LlmEvent, Trubrics,
@@ -112,9 +112,13 @@ fn a_close_does_not_wait_for_a_delay() {
         .build()
         .expect("good settings");
     client.track(Event::new("u", "e"));
-    client
-        .close(Duration::from_millis(200))
-        .expect_err("interrupted");
+    let _ = client.flush(Duration::ZERO);
+    recorder.wait_for_requests(1, LONG).expect("a request");
+    let start = Instant::now();
+    client.close(Duration::ZERO).expect_err("interrupted");
+    // Waits for the end of the worker.
+    client.close(LONG).expect_err("one was dropped");
+    assert!(start.elapsed() < LONG / 2);
     assert_eq!(client.stats().pending, 0);
 
     // The recorder stays interrupted, for every client.

@@ -110,6 +110,20 @@ fn the_last_attempt_of_a_bad_record_is_when_it_is_given_up() {
 }
 
 #[test]
+fn a_few_records_pass_bad_ones_that_are_all_there_is() {
+    let bad = [1, 3];
+    for (setup, bad) in clients(0).flat_map(|setup| bad.map(|bad| (setup, bad))) {
+        let mut simulation = start(setup, bad, fails_for(&[0, 1, 2][..bad as usize]));
+        simulation.run_for(200 * SECOND);
+        for _ in 0..5 {
+            simulation.track(Endpoint::Events, 10);
+        }
+        simulation.run_for(40 * SECOND);
+        assert_eq!(simulation.stats().delivered, 5, "{setup:?}, {bad} bad");
+    }
+}
+
+#[test]
 fn a_bad_record_in_the_spool_expires_alone_with_its_status() {
     let mut simulation = start(with_spool(), 200, fails_for(&[13]));
     simulation.run_for(590 * SECOND);

@@ -57,7 +57,8 @@ pub(super) struct Simulation {
 }
 
 struct Client {
-    worker: Worker,
+    /// None once it has ended.
+    worker: Option<Worker>,
     parts: ClientParts,
     /// The requests that the worker begins, unless it makes them itself.
     attempts: Option<Receiver<(usize, Attempt)>>,
@@ -136,9 +137,47 @@ impl Simulation {
         !is_open(self)
     }
 
-    /// The process ends without a close, and another one begins.
-    pub(super) fn kill_and_restart(&mut self) {
+    /// The process ends without a close, and another one begins. Returns the records that were in memory alone, and
+    /// those that were in flight.
+    pub(super) fn kill_and_restart(&mut self) -> (Vec<u32>, Vec<u32>) {
+        let flights = self.client.flights.iter();
+        let in_flight = flights.flat_map(|(_, result)| numbers(&result.body));
+        let in_flight = in_flight.collect();
+        let dropped = self.drops().len();
+        self.client.worker = None;
+        let lost = self.drops.lock().expect("no panic").split_off(dropped);
         self.client = Client::new(self.setup, &self.server, &self.drops, &self.disk);
+        let lost = lost.into_iter().flat_map(|drop| drop.records);
+        (lost.collect(), in_flight)
+    }
+
+    /// A caller waits for all records until this deadline. Returns the end at which the answer arrives.
+    pub(super) fn flush(&mut self, timeout: Duration) -> Receiver<()> {
+        let flushed = self
+            .client
+            .parts
+            .intake
+            .worker
+            .begin_flush(clock::now() + timeout);
+        flushed.expect("the worker runs").1
+    }
+
+    /// Closes the client, and lets the time pass until it has ended.
+    pub(super) fn close(&mut self, timeout: Duration) {
+        let deadline = clock::now() + timeout;
+        self.client.parts.intake.queue.close();
+        self.client
+            .parts
+            .intake
+            .worker
+            .send(Control::Close { deadline });
+        self.run_for(timeout + Duration::from_millis(1));
+        assert!(self.client.worker.is_none(), "the worker has ended in time");
+    }
+
+    /// The number of the next record.
+    pub(super) fn tracked(&self) -> u32 {
+        self.tracked
     }
 
     pub(super) fn drops(&self) -> Vec<Drops> {
@@ -182,7 +221,7 @@ impl Client {
             Spooler::new(parts.intake.accounting.clone(), spool, clock::now())
         });
         Self {
-            worker,
+            worker: Some(worker),
             parts,
             attempts,
             flights: Vec::new(),
@@ -192,25 +231,36 @@ impl Client {
 
     /// Takes steps until the worker waits, if it is to look at anything.
     fn work(&mut self) {
-        self.land();
+        self.complete_requests();
         for _ in 0..MAX_STEPS {
+            let Some(worker) = &mut self.worker else {
+                return;
+            };
             let is_due = |until: Option<Instant>| until.is_some_and(|until| until <= clock::now());
             let sleeps = self.waits.is_some_and(|until| !is_due(until));
-            if sleeps && self.worker.control.is_empty() {
+            if sleeps && worker.control.is_empty() {
                 return;
             }
-            self.waits = match self.worker.step() {
+            self.waits = match worker.step() {
                 Ahead::Work => None,
                 Ahead::Wait(until) => Some(until),
-                Ahead::End => unreachable!("no run closes its client"),
+                Ahead::End => return self.end(),
             };
-            self.take_off();
+            self.begin_requests();
         }
         panic!("the worker does not rest");
     }
 
+    fn end(&mut self) {
+        self.waits = None;
+        self.flights.clear();
+        if let Some(worker) = self.worker.take() {
+            worker.finish(DropReason::CloseTimeout);
+        }
+    }
+
     /// Begins the requests that the worker has handed out.
-    fn take_off(&mut self) {
+    fn begin_requests(&mut self) {
         for (slot, attempt) in self.attempts.iter().flat_map(Receiver::try_iter) {
             let (result, ended) = double::beside(|| make(&self.parts.exchange, slot, attempt));
             self.flights.push((ended, result));
@@ -218,11 +268,11 @@ impl Client {
     }
 
     /// Hands the results of the requests that have ended to the worker.
-    fn land(&mut self) {
+    fn complete_requests(&mut self) {
         let now = clock::now();
         self.flights.sort_by_key(|(ends, _)| *ends);
-        let landed = self.flights.partition_point(|(ends, _)| *ends <= now);
-        for (_, result) in self.flights.drain(..landed) {
+        let ended = self.flights.partition_point(|(ends, _)| *ends <= now);
+        for (_, result) in self.flights.drain(..ended) {
             self.parts.intake.worker.send(Control::Completed(result));
         }
     }

@@ -43,7 +43,6 @@ impl Answer {
 /// A request as the server sees it.
 pub(super) struct Query<'a> {
     pub(super) at: Duration,
-    pub(super) endpoint: Endpoint,
     pub(super) records: &'a [u32],
     pub(super) bytes: usize,
     pub(super) random: &'a mut Random,
@@ -123,7 +122,6 @@ impl Transport for Server {
         let at = self.now();
         let mut query = Query {
             at,
-            endpoint,
             records: &records,
             bytes: request.body().len(),
             random: &mut state.random,

@@ -4,7 +4,7 @@ use std::{
     env, fs,
     io::{self, BufRead, BufReader, Write},
     path::PathBuf,
-    process::{Child, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc::{self, Receiver, RecvTimeoutError},
     thread,
     time::{Duration, Instant},
@@ -226,6 +226,22 @@ impl Process {
     #[track_caller]
     pub(super) fn wait_for_start(&mut self) {
         self.stored.recv_timeout(LONG).expect("a start");
+    }
+
+    /// Stops it for this time, as a debugger or a suspended machine does.
+    pub(super) fn freeze(&self, time: Duration) {
+        self.signal("-STOP");
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            thread::park_timeout(end.saturating_duration_since(Instant::now()));
+        }
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let process = self.child.id().to_string();
+        let sent = Command::new("kill").args([signal, &process]).status();
+        assert!(sent.expect("the program kill").success(), "{signal}");
     }
 
     /// Lets it live so long, and kills it; says what it had told of since the last question.

@@ -47,6 +47,14 @@ fn project_of(name: u64) -> usize {
     (name / 4 % 2) as usize
 }
 
+/// Every third process of a storm is stopped for a while, in the middle of its life.
+fn is_frozen(name: u64) -> bool {
+    name % 3 == 2
+}
+
+/// Long enough for other processes to work meanwhile.
+const FREEZE: Duration = Duration::from_millis(100);
+
 pub(super) struct Storm {
     pub(super) processes: u64,
     pub(super) latency: Duration,
@@ -81,15 +89,17 @@ impl Storm {
                 });
                 let moment = moment(&mut Chance::new(self.seed, name), longest);
                 let mut promised = RECORDS;
-                let status = if self.is_patient {
-                    process.wait_for_promise();
-                    process.kill_after(moment).1
-                } else {
-                    process.wait_for_start();
-                    let (stored, status) = process.kill_after(moment);
+                match self.is_patient {
+                    true => process.wait_for_promise(),
+                    false => process.wait_for_start(),
+                }
+                if is_frozen(name) {
+                    process.freeze(FREEZE);
+                }
+                let (stored, status) = process.kill_after(moment);
+                if !self.is_patient {
                     promised = stored;
-                    status
-                };
+                }
                 kills.fetch_add(u64::from(status.signal() == Some(9)), Ordering::Relaxed);
                 let mut ledger = ledger.lock().expect("no panic");
                 ledger.promise(name, promised, RECORDS);
@@ -163,9 +173,10 @@ impl fmt::Display for Outcome {
         let (ledger, names) = (&self.ledger, 0..self.processes);
         write!(
             f,
-            "{} processes killed, server at {:?}, seed {}: {} of {} promised records arrived ({} tracked, {} delivered \
+            "{} processes killed, {} of them frozen before, server at {:?}, seed {}: {} of {} promised records arrived ({} tracked, {} delivered \
              before the last process), {} twice, in {} batches; {:.1} s",
             self.kills,
+            (0..self.processes).filter(|name| is_frozen(*name)).count(),
             self.latency,
             self.seed,
             ledger.promised() - ledger.missing(),

@@ -119,16 +119,20 @@ impl<'c> Caller<'c> {
         };
         let text = chance.pick(&["x", "é", "\"", "\n"]).repeat(size as usize);
         let is_bad = chance.one_in(50);
+        let is_poison = marker % 131 == 17;
         let is_invalid = chance.one_in(150);
         let is_llm = chance.one_in(3);
         self.handed.push(Handed {
             marker,
             is_llm,
+            at: Instant::now(),
             answer: Answer::Returned,
         });
-        // One property more would be the same in both kinds, but the two share no trait.
+        // The properties are the same in both kinds, but the two share no trait.
         let record = if is_llm {
-            let event = LlmEvent::new(marker.to_string(), text, "").property("bad", is_bad);
+            let event = LlmEvent::new(marker.to_string(), text, "")
+                .property("bad", is_bad)
+                .property("poison", is_poison);
             Record::from(if is_invalid {
                 event.property("score", f64::NAN)
             } else {
@@ -137,7 +141,8 @@ impl<'c> Caller<'c> {
         } else {
             let event = Event::new(marker.to_string(), "Storm")
                 .property("text", text)
-                .property("bad", is_bad);
+                .property("bad", is_bad)
+                .property("poison", is_poison);
             Record::from(if is_invalid {
                 event.property("score", f64::NAN)
             } else {

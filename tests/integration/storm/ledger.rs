@@ -6,19 +6,20 @@ use std::{
     fmt,
     panic::resume_unwind,
     sync::{Arc, Mutex},
+    time::Instant,
 };
 
 use serde_json::Value;
-use trubrics::{
-    DropReason, Dropped, Record, Stats, TrubricsBuilder,
-    testing::{ReceivedRequest, Server},
-};
+use trubrics::{DropReason, Dropped, Record, Stats, TrubricsBuilder, testing::Server};
+
+use super::{attempts::Attempts, network::Network};
 
 /// One record as its caller handed it over.
 #[derive(Clone, Copy)]
 pub(super) struct Handed {
     pub(super) marker: u64,
     pub(super) is_llm: bool,
+    pub(super) at: Instant,
     pub(super) answer: Answer,
 }
 
@@ -88,7 +89,8 @@ fn marker(record: &Value) -> u64 {
 pub(super) struct Figures {
     handed: usize,
     returned: usize,
-    stats: Stats,
+    passed: usize,
+    clients: Vec<Stats>,
 }
 
 impl fmt::Display for Figures {
@@ -96,32 +98,36 @@ impl fmt::Display for Figures {
         let Self {
             handed,
             returned,
-            stats,
+            passed,
+            clients,
         } = self;
+        let sum = |figure: &dyn Fn(&Stats) -> u64| -> u64 { clients.iter().map(figure).sum() };
         write!(
             f,
-            "{handed} handed over = {returned} returned + {} delivered + {} dropped (",
-            stats.delivered, stats.dropped
+            "{handed} handed over = {returned} returned + {} delivered by {} clients + {} dropped (",
+            sum(&|stats| stats.delivered),
+            clients.len(),
+            sum(&|stats| stats.dropped)
         )?;
         let reasons = DropReason::ALL.iter();
-        let reasons = reasons.map(|reason| (reason, stats.dropped_for(*reason)));
+        let reasons = reasons.map(|reason| (reason, sum(&|stats| stats.dropped_for(*reason))));
         for (index, (reason, count)) in reasons.filter(|(_, count)| *count > 0).enumerate() {
             let comma = if index > 0 { ", " } else { "" };
             write!(f, "{comma}{reason:?} {count}")?;
         }
-        f.write_str(")")
+        write!(f, "), {passed} were passed by later ones")
     }
 }
 
 /// Settles the accounts after the close. With `in_order`, the records of one thread have to arrive at their endpoint in
-/// the order in which it handed them over, unless a request with the record failed. The error says everything that does
-/// not agree.
+/// the order in which it handed them over, unless two requests of the record's batch failed. The error says everything
+/// that does not agree.
 pub(super) fn settle(
     handed: &[Handed],
     told: &Told,
-    server: &Server,
+    (server, network): (&Server, &Network),
     in_order: bool,
-    stats: Stats,
+    clients: Vec<Stats>,
 ) -> Result<Figures, Vec<String>> {
     let mut problems = Vec::new();
     let mut check = |agrees: bool, problem: &dyn Fn() -> String| {
@@ -137,7 +143,8 @@ pub(super) fn settle(
         dropped.entry(*marker).or_default().push(*reason);
     }
     let mut delivered: HashMap<u64, usize> = HashMap::new();
-    let mut arrived = 0;
+    let attempts = Attempts::new(network.attempts());
+    let (mut arrived, mut passed) = (0, 0);
     for (is_llm, records) in [(false, server.events()), (true, server.llm_events())] {
         let mut newest: HashMap<u64, u64> = HashMap::new();
         arrived += records.len() as u64;
@@ -154,13 +161,15 @@ pub(super) fn settle(
             });
             if in_order && one.answer == Answer::Taken {
                 let newest = newest.entry(marker / PER_THREAD).or_insert(marker);
-                let is_passed = marker < *newest;
-                check(!is_passed || failures_with(server, marker) >= 1, &|| {
-                    format!(
-                        "{marker} arrived after {newest}, although {} requests with it failed",
-                        failures_with(server, marker)
-                    )
-                });
+                if marker < *newest {
+                    passed += 1;
+                    let failures = attempts.failures_before(*newest, marker, one.at);
+                    check(failures >= 2, &|| {
+                        format!(
+                            "{marker} arrived after {newest}, and {failures} requests of its batch failed before"
+                        )
+                    });
+                }
                 *newest = marker.max(*newest);
             }
         }
@@ -175,9 +184,9 @@ pub(super) fn settle(
             Answer::Delivered => arrivals == 1 && drops.is_empty(),
         };
         check(agrees, &|| {
-            let requests = requests_with(server, *marker);
+            let outcomes = attempts.outcomes(*marker);
             format!(
-                "{marker} was {answer:?}, arrived {arrivals} times, was dropped for {drops:?}: {requests:?}"
+                "{marker} was {answer:?}, arrived {arrivals} times, was dropped for {drops:?}: {outcomes:?}"
             )
         });
     }
@@ -196,42 +205,40 @@ pub(super) fn settle(
             format!("{what}: {theirs} by stats(), {ours} by count")
         });
     };
-    equal("tracked", (handed.len() - returned) as u64, stats.tracked);
-    equal("delivered", arrived, stats.delivered);
-    equal("dropped", told.len() as u64, stats.dropped);
-    equal("pending", 0, stats.pending);
+    let sum = |figure: &dyn Fn(&Stats) -> u64| -> u64 { clients.iter().map(figure).sum() };
+    equal(
+        "tracked",
+        (handed.len() - returned) as u64,
+        sum(&|stats| stats.tracked),
+    );
+    equal("delivered", arrived, sum(&|stats| stats.delivered));
+    equal("dropped", told.len() as u64, sum(&|stats| stats.dropped));
+    equal("pending", 0, sum(&|stats| stats.pending));
+    equal(
+        "left in the spool",
+        sum(&|stats| stats.recovered),
+        sum(&|stats| stats.left_in_spool),
+    );
     for &reason in DropReason::ALL {
         let count = told.iter().filter(|(_, other)| *other == reason).count();
         let name = format!("dropped for {reason:?}");
-        equal(&name, count as u64, stats.dropped_for(reason));
+        equal(&name, count as u64, sum(&|stats| stats.dropped_for(reason)));
     }
-    let sum = stats.delivered + stats.dropped + stats.pending;
-    equal("the sum", sum, stats.tracked);
+    for stats in &clients {
+        let ends = stats.delivered + stats.dropped + stats.pending + stats.left_in_spool;
+        equal("the sum", ends, stats.tracked + stats.recovered);
+    }
 
     if problems.is_empty() {
         Ok(Figures {
             handed: handed.len(),
             returned,
-            stats,
+            passed,
+            clients,
         })
     } else {
         Err(problems)
     }
-}
-
-/// How many requests with this record failed, as the server saw it. Others may pass a record whose requests failed
-/// twice, and one of the two can be lost before the server has read it.
-fn failures_with(server: &Server, marker: u64) -> usize {
-    let requests = requests_with(server, marker);
-    let has_failed = |request: &&ReceivedRequest| request.status() != Some(200);
-    requests.iter().filter(has_failed).count()
-}
-
-/// The requests that brought a record.
-fn requests_with(server: &Server, marker: u64) -> Vec<ReceivedRequest> {
-    let id = format!(r#""user_id":"{marker}""#);
-    let has_it = |request: &ReceivedRequest| String::from_utf8_lossy(request.body()).contains(&id);
-    server.requests().into_iter().filter(has_it).collect()
 }
 
 /// Markers of one thread are all of one million.

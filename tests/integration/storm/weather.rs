@@ -14,7 +14,8 @@ use trubrics::{
     testing::{Reply, Server},
 };
 
-use crate::chance::Chance;
+use super::network::{Fault, Network};
+use crate::{chance::Chance, support::Folder};
 
 /// Far above any delay of an answer, or an accepted record would be sent again; only faults that never answer wait for
 /// it to pass.
@@ -25,11 +26,12 @@ const STEPS_FOR_A_SLOW_FAULT: u64 = 2_000;
 
 /// How the storm of one seed goes.
 pub(super) struct Weather {
-    pub(super) capacity: usize,
+    capacity: usize,
     overflow: Overflow,
     connections: usize,
     give_up_after: Duration,
     body_limit: Option<usize>,
+    spool: Option<Folder>,
 }
 
 impl Weather {
@@ -45,17 +47,35 @@ impl Weather {
             connections: chance.pick(&[1, 1, 2, 6]),
             give_up_after: chance.pick(&[0, 20, 300, 600_000, 600_000].map(Duration::from_millis)),
             body_limit: chance.one_in(3).then_some(6_000),
+            spool: seed.is_multiple_of(4).then(Folder::new),
         }
     }
 
-    /// Whether one request follows the other.
-    pub(super) fn keeps_order(&self) -> bool {
-        self.connections == 1
+    /// How many records may be pending. Records in the spool are not limited.
+    pub(super) fn most_pending(&self) -> usize {
+        match self.spool {
+            Some(_) => usize::MAX / 2,
+            None => self.capacity,
+        }
     }
 
-    pub(super) fn settings(&self, server: &Server, chance: &mut Chance) -> TrubricsBuilder {
-        Trubrics::builder(server.api_key())
-            .host(server.url())
+    /// Whether one request follows the other. What several clients deliver from one folder need not keep its order.
+    pub(super) fn keeps_order(&self) -> bool {
+        self.connections == 1 && self.spool.is_none()
+    }
+
+    pub(super) fn settings(
+        &self,
+        (server, network): (&Server, &Network),
+        chance: &mut Chance,
+    ) -> TrubricsBuilder {
+        let settings = Trubrics::builder(server.api_key());
+        let settings = match &self.spool {
+            Some(folder) => settings.spool(&folder.0),
+            None => settings,
+        };
+        settings
+            .host(network.host())
             .overflow(self.overflow)
             .queue_capacity(self.capacity)
             .queue_bytes(chance.pick(&[16 * 1024, 256 * 1024, 32 * 1024 * 1024]))
@@ -71,14 +91,22 @@ impl Weather {
             .max_backoff(Duration::from_millis(1 + chance.below(5)))
     }
 
-    /// Makes the weather until told that it is over: bursts of replies with fair spells and outages between them, in
-    /// step with the requests that come.
-    pub(super) fn rage(&self, server: &Server, chance: &mut Chance, steps: u64, over: &AtomicBool) {
+    /// Makes the weather until `over` is set: bursts of replies with fair spells and outages between them, in step with
+    /// the requests that come.
+    pub(super) fn rage(
+        &self,
+        (server, network): (&Server, &Network),
+        seed: u64,
+        steps: u64,
+        over: &AtomicBool,
+    ) {
+        let (chance, faults) = (&mut Chance::new(seed, 1), &mut Chance::new(seed, 2));
         server.set_refusal(|record| record["properties"]["bad"] == true);
         if let Some(bytes) = self.body_limit {
             server.set_body_limit(bytes);
         }
         let mut slow = 1 + steps / STEPS_FOR_A_SLOW_FAULT;
+        let mut freezes = slow;
         let mut replies = 50 + steps / 5;
         while !over.load(SeqCst) {
             server.set_error_details(chance.one_in(2));
@@ -87,6 +115,7 @@ impl Weather {
             let burst = (1 + chance.below(12)).min(replies);
             replies -= burst;
             server.script((0..burst).map(|_| self.reply(chance, &mut slow)));
+            self.disturb(network, faults, burst, &mut freezes);
             let spell = burst + chance.below(burst * 2 + 2);
             let wanted = server.requests().len() + spell as usize;
             // The time bounds an outage that nobody notices, and how long the end of the storm waits.
@@ -94,6 +123,38 @@ impl Weather {
         }
         server.set_unavailable(false);
         server.set_latency(Duration::ZERO);
+        network.calm();
+    }
+
+    /// Chooses the next faults of the network.
+    fn disturb(&self, network: &Network, chance: &mut Chance, requests: u64, freezes: &mut u64) {
+        network.script((0..requests).map(|_| self.fault(chance)));
+        network.set_resetting(chance.one_in(20));
+        // Long enough for the search for a poison record.
+        if chance.one_in(5) {
+            network.set_poisonous(chance.one_in(2));
+        }
+        if chance.one_in(12) && *freezes > 0 {
+            *freezes -= 1;
+            match chance.one_in(2) {
+                true => network.freeze(REQUEST_TIMEOUT / 8),
+                false => network.freeze_beyond(REQUEST_TIMEOUT),
+            }
+        }
+    }
+
+    fn fault(&self, chance: &mut Chance) -> Fault {
+        match chance.below(16) {
+            0 => Fault::Early(
+                match chance.pick(&[400, 401, 413, 413, 422, 429, 500, 503]) {
+                    401 if self.spool.is_some() => 503,
+                    status => status,
+                },
+            ),
+            1 => Fault::Interim(chance.pick(&INTERIM)),
+            2 => Fault::Reset,
+            _ => Fault::Pass,
+        }
     }
 
     fn reply(&self, chance: &mut Chance, slow: &mut u64) -> Reply {
@@ -118,9 +179,19 @@ impl Weather {
             15 => Reply::raw("HTTP/1.1 503 Busy\r\nretry-after: 0\r\nconten").close_after(),
             16 => invalid(chance),
             17 => Reply::status(413),
-            18 => Reply::status(chance.pick(&[302, 404, 405, 418])).header("location", "/"),
-            _ if chance.one_in(3) => Reply::status(chance.pick(&[401, 403])),
+            18 => self
+                .refuse(chance.pick(&[302, 404, 405, 418]))
+                .header("location", "/"),
+            _ if chance.one_in(3) => self.refuse(chance.pick(&[401, 403])),
             _ => self.success(chance).close_after(),
+        }
+    }
+
+    /// Refuses the request. With a spool its records would wait for minutes.
+    fn refuse(&self, status: u16) -> Reply {
+        match self.spool {
+            Some(_) => Reply::status(503),
+            None => Reply::status(status),
         }
     }
 
@@ -144,6 +215,13 @@ impl Weather {
         }
     }
 }
+
+const INTERIM: [&str; 4] = [
+    "HTTP/1.1 100 Continue\r\n\r\n",
+    "HTTP/1.1 103 Early Hints\r\nlink: </style.css>; rel=preload\r\n\r\n",
+    "HTTP/1.1 100 Continue\r\nx: y\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n",
+    "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n",
+];
 
 /// Puts the client off, in every form there is but a long wait: a client keeps to it, and would outlast the storm.
 fn later(chance: &mut Chance) -> Reply {

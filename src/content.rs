@@ -134,15 +134,13 @@ impl ContentRules {
         })
     }
 
-    /// Returns the record as it may be sent, or none if the redaction panicked.
-    pub(crate) fn apply<'r>(
-        &self,
-        client: ClientId,
-        record: &'r Record,
-    ) -> Option<Cow<'r, Record>> {
-        if !self.change_every_record && !self.has_media(record) {
-            return Some(Cow::Borrowed(record));
-        }
+    /// Whether [`apply`](Self::apply) may change the record. Allocates nothing.
+    pub(crate) fn concern(&self, record: &Record) -> bool {
+        self.change_every_record || self.has_media(record)
+    }
+
+    /// Returns a copy of the record as it is sent, or none if the redaction panicked.
+    pub(crate) fn apply(&self, client: ClientId, record: &Record) -> Option<Record> {
         let mut copy = Copy {
             record: record.clone(),
             is_cut: false,
@@ -157,7 +155,7 @@ impl ContentRules {
                 self.apply_to_property(client, key, length_key, json, &mut copy)?;
             }
         }
-        Some(Cow::Owned(copy.finish()))
+        Some(copy.finish())
     }
 
     fn has_media(&self, record: &Record) -> bool {

@@ -143,9 +143,15 @@ impl Intake {
         }
     }
 
+    /// The content rules, if they may change the record.
+    fn rules_for(&self, record: &Record) -> Option<&ContentRules> {
+        let rules = self.content.as_ref();
+        rules.filter(|rules| rules.concern(record))
+    }
+
     /// An invalid record for `on_drop`, under the content rules too.
     fn encode_lossy(&self, record: &Record) -> Option<Encoded> {
-        match &self.content {
+        match self.rules_for(record) {
             None => Some(record.encode_lossy(&self.defaults)),
             Some(rules) => rules
                 .apply(self.client, record)
@@ -156,7 +162,7 @@ impl Intake {
     /// The record as it is sent; none if the program's own redaction failed.
     fn encode(&self, record: &Record) -> Result<Option<Encoded>, EventError> {
         let now = clock::system_now();
-        let encoded = match &self.content {
+        let encoded = match self.rules_for(record) {
             None => record.encode(&self.defaults, now)?,
             Some(rules) => match rules.apply(self.client, record) {
                 None => return Ok(None),

@@ -12,6 +12,7 @@ mod caller;
 mod delivery;
 mod idle;
 mod instructions;
+mod media;
 mod memory;
 mod start;
 
@@ -35,8 +36,9 @@ fn main() -> ExitCode {
     if wanted == ["instructions"] {
         return instructions::check();
     }
-    let sections: [(&str, fn()); 5] = [
+    let sections: [(&str, fn()); 6] = [
         ("caller", caller::run),
+        ("media", media::run),
         ("delivery", delivery::run),
         ("memory", memory::run),
         ("idle", idle::run),

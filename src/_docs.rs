@@ -41,3 +41,6 @@ pub mod guide {}
 
 #[doc = include_str!("_docs/recipes.md")]
 pub mod recipes {}
+
+#[doc = include_str!("_docs/redaction.md")]
+pub mod redaction {}

@@ -120,7 +120,7 @@ pub mod fuzzing {
 pub use anonymous_id::{AnonymousId, ParseIdError};
 pub use builder::TrubricsBuilder;
 pub use client::Trubrics;
-pub use content::{Content, Redaction};
+pub use content::Content;
 pub use debug_transport::DebugTransport;
 pub use drop_reason::DropReason;
 pub use error::{ConfigError, DeliveryError, FlushError, TrackError};
@@ -131,6 +131,7 @@ pub use queue::Overflow;
 pub use record::{
     Cost, Event, EventError, IntoText, IntoTimestamp, LlmEvent, Record, Usage, anonymous_id,
 };
+pub use redaction::Redaction;
 pub use scope::Scope;
 pub use server_sent_events::ServerSentEvents;
 pub use stats::Stats;

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::scan::{byte_at, byte_before, is_word, run_end};
+use super::scan::{byte_at, byte_before, is_word, next, run_end};
 
 const MOST_DIGITS: usize = 19;
 
@@ -11,8 +11,7 @@ const MOST_DIGITS: usize = 19;
 pub(super) fn find(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut at = 0;
-    while let Some(next) = text.as_bytes()[at..].iter().position(u8::is_ascii_digit) {
-        let start = at + next;
+    while let Some(start) = next(text, at, |byte| byte.is_ascii_digit()) {
         let end = run_end(text, start, |byte| byte.is_ascii_digit());
         at = end;
         if let Some(card_end) = card_end(text, start, end) {
@@ -44,12 +43,12 @@ fn card_end(text: &str, start: usize, end: usize) -> Option<usize> {
         if !text[end..].starts_with(separator) {
             return longest;
         }
-        let next = end + separator.len();
-        let next_end = run_end(text, next, |byte| byte.is_ascii_digit());
-        if next == next_end || digits.count + (next_end - next) > MOST_DIGITS {
+        let next_start = end + separator.len();
+        let next_end = run_end(text, next_start, |byte| byte.is_ascii_digit());
+        if next_start == next_end || digits.count + (next_end - next_start) > MOST_DIGITS {
             return longest;
         }
-        group = next..next_end;
+        group = next_start..next_end;
         digits.add(&text[group.clone()]);
         end = next_end;
     }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::scan::{byte_at, is_word};
+use super::scan::{byte_at, is_word, next, note_steps, run_start};
 
 /// What looks like a domain and is the end of a file's name: `logo@2x.png`.
 const FILE_ENDINGS: [&str; 12] = [
@@ -33,10 +33,17 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
 
 /// The next `@` or `%40`, and the position after it.
 fn next_at(text: &str, from: usize) -> Option<(usize, usize)> {
-    let bytes = text.as_bytes();
-    let is_at = |at: &usize| bytes[*at] == b'@' || bytes[*at..].starts_with(b"%40");
-    let at = (from..bytes.len()).find(is_at)?;
-    Some((at, at + if bytes[at] == b'@' { 1 } else { 3 }))
+    let mut from = from;
+    loop {
+        let at = next(text, from, |byte| matches!(byte, b'@' | b'%'))?;
+        if byte_at(text, at) == Some(b'@') {
+            return Some((at, at + 1));
+        }
+        if text[at..].starts_with("%40") {
+            return Some((at, at + 3));
+        }
+        from = at + 1;
+    }
 }
 
 /// Letters that addresses have in practice. Other scripts, such as Chinese, have no blanks between an address and the
@@ -49,6 +56,7 @@ fn local_start(text: &str, floor: usize, at: usize) -> usize {
     let is_local = |char: char| is_letter(char) || "._%+-'".contains(char);
     let local = text[floor..at].rsplit(|char| !is_local(char)).next();
     let local = local.unwrap_or_default();
+    note_steps(local.len() + 1);
     let trimmed = local.trim_start_matches(['.', '\'', '-', '%']);
     at - trimmed.len()
 }
@@ -61,12 +69,14 @@ fn domain_end(text: &str, start: usize) -> Option<usize> {
     };
     let end = rest.char_indices().find(is_after);
     let mut domain = &rest[..end.map_or(rest.len(), |(at, _)| at)];
+    note_steps(domain.len() + 1);
     // Words may follow the address without a blank.
     if let Some(two_dots) = domain.find("..") {
         domain = &domain[..two_dots];
     }
     domain = domain.trim_end_matches(['.', '-']);
     while !is_domain(domain) {
+        note_steps(1);
         domain = domain.rsplit_once('.')?.0;
     }
     let end = start + domain.len();
@@ -92,10 +102,9 @@ fn is_domain(domain: &str) -> bool {
 
 /// Whether the text up to here is `scheme://`, with or without a user: that is a part of a URL.
 fn is_in_authority(text: &str, start: usize) -> bool {
-    let is_end = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'/' | b'"' | b'@');
-    let bytes = &text.as_bytes()[..start];
-    let slash = bytes.iter().rposition(is_end);
-    slash.is_some_and(|slash| bytes[..=slash].ends_with(b"://"))
+    let is_end = |byte: u8| byte.is_ascii_whitespace() || matches!(byte, b'/' | b'"' | b'@');
+    let authority = run_start(text, 0, start, |byte| !is_end(byte));
+    text.as_bytes()[..authority].ends_with(b"://")
 }
 
 /// Whether this is the address of a Git repository: `git@github.com:owner/name`.

@@ -5,7 +5,10 @@ use std::ops::Range;
 
 use super::{
     keys::is_secret,
-    scan::{Ahead, byte_at, byte_before, is_mark_at, is_word, run_end, run_start, skip},
+    scan::{
+        Ahead, byte_at, byte_before, ends_with_mark, is_mark_at, is_word, next, run_end, run_start,
+        skip,
+    },
     values::{Claim, is_value},
 };
 
@@ -20,11 +23,8 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut ends = Ends::new();
     let mut at = 0;
-    while let Some(next) = text.as_bytes()[at..]
-        .iter()
-        .position(|byte| matches!(byte, b':' | b'=' | b'>' | b' ' | b'-'))
-    {
-        let trigger = at + next;
+    let is_trigger = |byte: u8| matches!(byte, b':' | b'=' | b'>' | b' ' | b'-');
+    while let Some(trigger) = next(text, at, is_trigger) {
         let floor = found.last().map_or(0, |value: &Range<usize>| value.end);
         let value = name_at(text, floor, trigger).and_then(|name| ends.value_after(text, &name));
         at = value.as_ref().map_or(trigger + 1, |value| value.end);
@@ -103,6 +103,9 @@ fn name_before(text: &str, floor: usize, separator: usize) -> (&str, bool) {
     let is_blank = |byte: u8| matches!(byte, b' ' | b'\t');
     let is_closing = |byte: u8| matches!(byte, b'"' | b'\'' | b'`' | b'\\' | b'*' | b']');
     let blanks = run_start(text, floor, separator, is_blank);
+    if ends_with_mark(&text[..blanks]) {
+        return ("", false);
+    }
     let end = run_start(text, floor, blanks, is_closing);
     let is_name = |byte: u8| is_word(byte) || matches!(byte, b'.' | b' ');
     let name = &text[run_start(text, floor, end, is_name)..end];
@@ -224,8 +227,9 @@ impl Ends {
             Claim::Labelled | Claim::Option | Claim::Said => self.bare.find(text, start),
             _ => self.in_list.find(text, start),
         };
-        let value = text[start..end].trim_end_matches(['.', ',', ':', ';', '?', ')', ']', '}']);
-        is_value(value, &text[end..], claim).then_some(start..start + value.len())
+        let is_punctuation = |byte: u8| b".,:;?)]}".contains(&byte);
+        let value = start..run_start(text, start, end, is_punctuation);
+        is_value(&text[value.clone()], &text[end..], claim).then_some(value)
     }
 
     /// The value of `Authorization` after its scheme, or a whole `Cookie`.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::scan::{byte_at, run_end};
+use super::scan::{byte_at, note_steps, run_end};
 
 const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
@@ -14,8 +14,9 @@ const MAX_LABEL: usize = 64;
 pub(super) fn find(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut at = 0;
-    while let Some(next) = text[at..].find(BEGIN) {
-        let start = at + next;
+    while let Some(length) = text[at..].find(BEGIN) {
+        note_steps(length + 1);
+        let start = at + length;
         at = start + BEGIN.len();
         if is_private_key(&text[at..]) {
             at = block_end(text, at);
@@ -36,7 +37,9 @@ fn is_private_key(rest: &str) -> bool {
 }
 
 fn block_end(text: &str, start: usize) -> usize {
-    let Some(end) = text[start..].find(END) else {
+    let length = text[start..].find(END);
+    note_steps(length.unwrap_or(text.len() - start));
+    let Some(end) = length else {
         return text.len();
     };
     let label = start + end + END.len();

@@ -17,6 +17,11 @@ pub(super) fn is_mark_at(text: &str, at: usize) -> bool {
     rest.first() == Some(&b'[') && MARKS.iter().any(|mark| rest.starts_with(mark.as_bytes()))
 }
 
+/// Whether the text ends with a replacement.
+pub(super) fn ends_with_mark(text: &str) -> bool {
+    text.ends_with(']') && MARKS.iter().any(|mark| text.ends_with(mark))
+}
+
 /// Replaces these parts, which are in order and do not overlap. Without one, nothing is copied.
 pub(super) fn replace<'t>(text: Cow<'t, str>, parts: &[Range<usize>], mark: &str) -> Cow<'t, str> {
     if parts.is_empty() {
@@ -48,11 +53,28 @@ pub(super) fn byte_at(text: &str, at: usize) -> Option<u8> {
     text.as_bytes().get(at).copied()
 }
 
+/// Notes how many bytes were looked at, for the test of the time that texts take.
+pub(super) fn note_steps(_steps: usize) {
+    #[cfg(test)]
+    STEPS.set(STEPS.get() + _steps);
+}
+
+#[cfg(test)]
+thread_local! {
+    pub(super) static STEPS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// The next such byte at or after `start`.
+pub(super) fn next(text: &str, start: usize, is_wanted: impl Fn(u8) -> bool) -> Option<usize> {
+    let bytes = &text.as_bytes()[start..];
+    let length = bytes.iter().position(|byte| is_wanted(*byte));
+    note_steps(length.unwrap_or(bytes.len()) + 1);
+    Some(start + length?)
+}
+
 /// The end of the run of such bytes that begins at `start`.
 pub(super) fn run_end(text: &str, start: usize, is_part: impl Fn(u8) -> bool) -> usize {
-    let bytes = &text.as_bytes()[start..];
-    let length = bytes.iter().position(|byte| !is_part(*byte));
-    start + length.unwrap_or(bytes.len())
+    next(text, start, |byte| !is_part(byte)).unwrap_or(text.len())
 }
 
 /// The start of the run of such bytes that ends at `end`, not before `floor`.
@@ -64,7 +86,9 @@ pub(super) fn run_start(
 ) -> usize {
     let bytes = &text.as_bytes()[floor..end];
     let last_other = bytes.iter().rposition(|byte| !is_part(*byte));
-    last_other.map_or(floor, |other| floor + other + 1)
+    let start = last_other.map_or(floor, |other| floor + other + 1);
+    note_steps(end - start + 1);
+    start
 }
 
 /// The position one past up to `most` such bytes.
@@ -103,7 +127,9 @@ impl<F: Fn(&str, usize) -> bool> Ahead<F> {
             self.known = from..from;
         }
         let found = (self.known.end..text.len()).find(|at| (self.is_wanted)(text, *at));
-        self.known.end = found.unwrap_or(text.len());
+        let found = found.unwrap_or(text.len());
+        note_steps(found - self.known.end + 1);
+        self.known.end = found;
         self.known.end
     }
 }

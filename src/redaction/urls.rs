@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{
     keys::{is_last_of, is_secret},
-    scan::{Ahead, byte_at, byte_before, is_mark_at, is_mixed, run_start},
+    scan::{Ahead, byte_at, byte_before, is_mark_at, is_mixed, next, run_start},
 };
 
 /// Keys that are secret in a URL, beside those that are secret anywhere.
@@ -22,11 +22,7 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
     let mut value_end = Ahead::new(|text, at| ends_value(text, at));
     let mut authority_end = Ahead::new(|text, at| ends_authority(text, at));
     let mut at = 0;
-    while let Some(next) = text.as_bytes()[at..]
-        .iter()
-        .position(|byte| matches!(byte, b':' | b'='))
-    {
-        let trigger = at + next;
+    while let Some(trigger) = next(text, at, |byte| matches!(byte, b':' | b'=')) {
         let secret = if text[trigger..].starts_with("://") {
             let start = trigger + 3;
             in_user(text, start, authority_end.find(text, start))
@@ -47,7 +43,8 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
 
 /// The secret in front of the host: a password, or a random name, which is then an access token.
 fn in_user(text: &str, start: usize, end: usize) -> Option<Range<usize>> {
-    let user = &text[start..start + text[start..end].rfind('@')?];
+    let user_end = run_start(text, start, end, |byte| byte != b'@');
+    let user = text[start..user_end].strip_suffix('@')?;
     let secret = match user.find(':') {
         Some(colon) => start + colon + 1..start + user.len(),
         None if is_random(user) => start..start + user.len(),

@@ -1,6 +1,6 @@
 //! Whether the text after the name of a secret is a secret, or a word of a sentence, a placeholder or code.
 
-use super::keys::is_secret;
+use super::{keys::is_secret, scan::run_end};
 
 /// How a value is joined to its name, which says how sure it is that it is a value.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -117,7 +117,8 @@ fn is_code(value: &str, after: &str) -> bool {
 
 /// Whether nothing follows on the line.
 fn is_alone(after: &str) -> bool {
-    let after = after.trim_start_matches([' ', '\t', '.', '*']);
+    let blanks = run_end(after, 0, |byte| matches!(byte, b' ' | b'\t' | b'.' | b'*'));
+    let after = &after[blanks..];
     after.is_empty() || after.starts_with(['\n', '\r', '"', '\'', '`', '\\'])
 }
 

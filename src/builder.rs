@@ -315,10 +315,11 @@ impl TrubricsBuilder {
     /// Replaces the values of these keys by `[redacted]`, in all properties of all records, at any depth, whatever type
     /// the value has. Calls add to each other. Default: none. [`Redaction::SECRET_KEYS`] is a list of usual ones.
     ///
-    /// Keys are compared without case, `_`, `-` and other characters that are not letters or digits. A key is also found
-    /// as the last words of a longer one: `password` in `userPassword`, `api_key` in `X-API-Key`, but not in
-    /// `password_length`. Keys without a letter or digit are ignored. [`redact_properties`](Self::redact_properties) has
-    /// an example, and says when this happens.
+    /// Keys are compared without case, `_`, `-` and other characters that are not letters or digits. A key is also
+    /// found as the last words of a longer one: `password` in `userPassword`, `api_key` in `X-API-Key`, but not in
+    /// `password_length`. Keys without a letter or digit are ignored. A key that has an escape for half a character
+    /// counts as one of these. [`redact_properties`](Self::redact_properties) has an example, and says when this
+    /// happens.
     pub fn redact_keys(mut self, keys: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         self.content.properties.add_keys(keys);
         self

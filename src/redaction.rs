@@ -176,13 +176,20 @@ type Pass = (bool, fn(&str) -> Vec<Range<usize>>, &'static str);
 
 impl fmt::Debug for Redaction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Redaction")
-            .field("credentials", &self.credentials)
-            .field("emails", &self.emails)
-            .field("cards", &self.cards)
-            .field("url_secrets", &self.url_secrets)
-            .field("functions", &self.functions.len())
-            .finish()
+        let presets = [
+            (self.credentials, "credentials"),
+            (self.emails, "emails"),
+            (self.cards, "cards"),
+            (self.url_secrets, "url_secrets"),
+        ];
+        let mut debug = f.debug_tuple("Redaction");
+        for (_, preset) in presets.iter().filter(|(is_on, _)| *is_on) {
+            debug.field(&format_args!("{preset}"));
+        }
+        if !self.functions.is_empty() {
+            debug.field(&format_args!(".."));
+        }
+        debug.finish()
     }
 }
 

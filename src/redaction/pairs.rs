@@ -103,10 +103,10 @@ fn name_before(text: &str, floor: usize, separator: usize) -> (&str, bool) {
     let is_blank = |byte: u8| matches!(byte, b' ' | b'\t');
     let is_closing = |byte: u8| matches!(byte, b'"' | b'\'' | b'`' | b'\\' | b'*' | b']');
     let blanks = run_start(text, floor, separator, is_blank);
-    if ends_with_mark(&text[..blanks]) {
+    let end = run_start(text, floor, blanks, is_closing);
+    if byte_at(text, end) == Some(b']') && ends_with_mark(&text[..=end]) {
         return ("", false);
     }
-    let end = run_start(text, floor, blanks, is_closing);
     let is_name = |byte: u8| is_word(byte) || matches!(byte, b'.' | b' ');
     let name = &text[run_start(text, floor, end, is_name)..end];
     let is_quoted = text.as_bytes()[end..blanks]

@@ -19,8 +19,8 @@ const RANDOM_LENGTH: usize = 16;
 /// The secrets in the text, in order.
 pub(super) fn find(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
-    let mut value_end = Ahead::new(|text, at| ends_value(text, at));
-    let mut authority_end = Ahead::new(|text, at| ends_authority(text, at));
+    let mut value_end = Ahead::new(ends_value);
+    let mut authority_end = Ahead::new(ends_authority);
     let mut at = 0;
     while let Some(trigger) = next(text, at, |byte| matches!(byte, b':' | b'=')) {
         let secret = if text[trigger..].starts_with("://") {

@@ -55,10 +55,8 @@ fn default_properties_are_redacted_and_those_that_scopes_preset() {
             .default_property("token", 1)
     });
     client.track(Event::new("u", "e"));
-    client
-        .for_user("u")
-        .property("mail", "ada@example.org")
-        .track("e");
+    let scope = client.for_user("u").property("mail", "ada@example.org");
+    scope.track(scope.event("e"));
     client.flush(LONG).expect("delivered");
     let defaults = json!({"owner": "[email]", "$text": "by [email]", "token": "[redacted]"});
     assert_eq!(recorder.events()[0]["properties"], defaults);

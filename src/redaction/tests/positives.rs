@@ -1,5 +1,5 @@
-//! Texts with a secret or personal data, which is between `«` and `»`. A `·` stands for nothing: with it, no line of this
-//! file has the form of a live token.
+//! Texts with a secret or personal data, which is between `«` and `»`. A `·` stands for nothing: with it, no line of
+//! this file has the form of a live token.
 
 pub(super) const CREDENTIALS: &[&str] = &[
     // Tokens with a prefix.

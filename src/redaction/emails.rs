@@ -53,7 +53,8 @@ fn is_letter(char: char) -> bool {
 }
 
 fn local_start(text: &str, floor: usize, at: usize) -> usize {
-    let is_local = |char: char| is_letter(char) || "._%+-'".contains(char);
+    let is_local =
+        |char: char| is_letter(char) || matches!(char, '.' | '_' | '%' | '+' | '-' | '\'');
     let local = text[floor..at].rsplit(|char| !is_local(char)).next();
     let local = local.unwrap_or_default();
     note_steps(local.len() + 1);

@@ -86,9 +86,13 @@ fn is_word_start(before: Option<char>, first: char, after: Option<char>) -> bool
 
 /// Whether the name, or its last words, are one of [`Redaction::SECRET_KEYS`].
 pub(super) fn is_secret(name: &str) -> bool {
-    Redaction::SECRET_KEYS
-        .iter()
-        .any(|key| is_last_of(name, key))
+    let last = name.bytes().rfind(u8::is_ascii_alphanumeric);
+    let Some(last) = last.map(|byte| byte.to_ascii_lowercase()) else {
+        return false;
+    };
+    // Most keys are out after a look at their last letter.
+    let mut keys = Redaction::SECRET_KEYS.iter();
+    keys.any(|key| key.as_bytes().last() == Some(&last) && is_last_of(name, key))
 }
 
 #[cfg(test)]

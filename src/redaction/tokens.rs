@@ -75,6 +75,9 @@ const PREFIXES: [(&str, Rest); 54] = [
     ("AGE-SECRET-KEY-1", Rest::Any(40)), // age
 ];
 
+/// The shortest run of word bytes that can be a token without a dot: `AKIA` and 16 capitals.
+const SHORTEST_RUN: usize = 20;
+
 /// The base64 of `{"`, with which the first part of a JSON Web Token begins.
 const WEB_TOKEN: &str = "eyJ";
 
@@ -120,10 +123,15 @@ fn token_in(text: &str, run: Range<usize>) -> Option<Range<usize>> {
 }
 
 fn known(text: &str, start: usize, end: usize) -> Option<Range<usize>> {
+    // Most words are out after this.
+    if end - start < SHORTEST_RUN && byte_at(text, end) != Some(b'.') {
+        return None;
+    }
     let rest = &text[start..];
     let (prefix, expected) = PREFIXES
-        .into_iter()
+        .iter()
         .find(|(prefix, _)| rest.starts_with(prefix))?;
+    let expected = *expected;
     let dotted_end;
     let (end, is_token) = match expected {
         Rest::Dotted(least) => {

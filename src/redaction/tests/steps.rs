@@ -116,6 +116,7 @@ fn adversarial(bytes: usize) -> Vec<String> {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "the figures are for a person")]
 fn the_bytes_that_are_looked_at_are_linear_in_the_text() {
     const BYTES: usize = 64 * 1024;
     let all = Redaction::all();

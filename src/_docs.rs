@@ -44,3 +44,6 @@ pub mod measuring_ai {}
 
 #[doc = include_str!("_docs/recipes.md")]
 pub mod recipes {}
+
+#[doc = include_str!("_docs/redaction.md")]
+pub mod redaction {}

@@ -21,6 +21,7 @@ use crate::{
     process_facts::ProcessFacts,
     queue::Overflow,
     record::{EventError, Properties, Record},
+    redaction::Redaction,
     settings::{ContentSettings, HttpOptions, QueueSettings, SpoolOptions, WorkerSettings},
     transport::Transport,
 };
@@ -286,6 +287,57 @@ impl TrubricsBuilder {
     /// ```
     pub fn llm_content(mut self, content: Content) -> Self {
         self.content.content = content;
+        self
+    }
+
+    /// Redacts the texts in all properties of all records, at any depth: those of a record, default ones, and the
+    /// `$text` of an [`Event`](crate::Event). A second call replaces the first. Default: none.
+    ///
+    /// It comes after [`before_send`](Self::before_send) and before [`llm_content`](Self::llm_content), which goes by
+    /// what it leaves. A text that has an escape for half a character becomes `[redacted]`. Numbers and keys stay as
+    /// they are, and so do the fields of a record that are not properties, such as its user, its name and its prompt.
+    ///
+    /// It runs inside `track`, and takes a time that is linear in the properties. A panic of a function of the program
+    /// drops the record, as [`DropReason::Hook`](crate::DropReason::Hook); for a default property, `build` fails.
+    ///
+    /// ```
+    /// use trubrics::{Event, Redaction, Trubrics, testing::{API_KEY, Recorder}};
+    ///
+    /// let recorder = Recorder::new();
+    /// let client = Trubrics::builder(API_KEY)
+    ///     .redact_properties(Redaction::all())
+    ///     .redact_keys(Redaction::SECRET_KEYS)
+    ///     .redact_keys(["iban"])
+    ///     .transport(recorder.clone())
+    ///     .build()?;
+    /// client.track(
+    ///     Event::new("user", "Signed up")
+    ///         .property("note", ["invited by ada@example.org"])
+    ///         .property("userPassword", "swordfish")
+    ///         .property("IBAN", 12),
+    /// );
+    /// client.flush(std::time::Duration::from_secs(5))?;
+    /// let properties = &recorder.events()[0]["properties"];
+    /// assert_eq!(properties["note"][0], "invited by [email]");
+    /// assert_eq!(properties["userPassword"], "[redacted]");
+    /// assert_eq!(properties["IBAN"], "[redacted]");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn redact_properties(mut self, redaction: Redaction) -> Self {
+        self.content.properties.set_texts(redaction);
+        self
+    }
+
+    /// Replaces the values of these keys by `[redacted]`, in all properties of all records, at any depth, whatever type
+    /// the value has. Calls add to each other. Default: none. [`Redaction::SECRET_KEYS`] is a list of usual ones.
+    ///
+    /// Keys are compared without case, `_`, `-` and other characters that are not letters or digits. A key is also
+    /// found as the last words of a longer one: `password` in `userPassword`, `api_key` in `X-API-Key`, but not in
+    /// `password_length`. Keys without a letter or digit are ignored. A key that has an escape for half a character
+    /// counts as one of these. [`redact_properties`](Self::redact_properties) has an example, and says when this
+    /// happens.
+    pub fn redact_keys(mut self, keys: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        self.content.properties.add_keys(keys);
         self
     }
 

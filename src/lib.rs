@@ -85,6 +85,7 @@ mod intake;
 mod lifecycle;
 mod queue;
 mod record;
+mod redaction;
 mod reply;
 mod settings;
 mod spool;
@@ -126,7 +127,7 @@ pub mod fuzzing {
 pub use anonymous_id::{AnonymousId, ParseIdError};
 pub use builder::TrubricsBuilder;
 pub use client::Trubrics;
-pub use content::{Content, Redaction};
+pub use content::Content;
 pub use debug_transport::DebugTransport;
 pub use drop_reason::DropReason;
 pub use error::{ConfigError, DeliveryError, FlushError, TrackError};
@@ -140,6 +141,7 @@ pub use record::{
     Cost, Event, EventError, IntoText, IntoTimestamp, LlmEvent, Record, TypedEvent, Usage,
     anonymous_id,
 };
+pub use redaction::Redaction;
 pub use scope::Scope;
 pub use server_sent_events::ServerSentEvents;
 pub use state::{OffReason, State};

@@ -25,6 +25,7 @@ pub use error::EventError;
 pub use event::Event;
 pub(crate) use gen_ai::TEXT;
 pub use into_text::IntoText;
+pub(crate) use keys::end_of_text;
 pub use llm_event::LlmEvent;
 pub(crate) use properties::{Properties, read_value};
 pub use timestamp::IntoTimestamp;
@@ -34,7 +35,8 @@ pub use usage::Usage;
 
 use std::{cell::RefCell, num::NonZeroU32, time::SystemTime};
 
-use self::{text::write_text, timestamp::Timestamp};
+pub(crate) use self::text::write_text;
+use self::timestamp::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 

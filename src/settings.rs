@@ -17,6 +17,7 @@ use crate::{
     defaults,
     error::ConfigError,
     queue::Overflow,
+    redaction::PropertyRedaction,
     spool::{Fingerprint, SpoolSettings, WhenFull},
 };
 
@@ -47,6 +48,7 @@ pub(crate) struct ContentSettings {
     pub(crate) content: Content,
     pub(crate) max_text_bytes: Option<usize>,
     pub(crate) send_media: bool,
+    pub(crate) properties: PropertyRedaction,
 }
 
 /// The spool, if there is one.
@@ -152,6 +154,7 @@ impl ContentSettings {
             content: _,
             max_text_bytes,
             send_media: _,
+            properties: _,
         } = self;
         at_least("max_text_bytes", max_text_bytes.unwrap_or(1), 1)
     }

@@ -21,7 +21,7 @@ use crate::{
     error::ConfigError,
     exchange::Exchange,
     gate::{Gate, state_of},
-    hooks::ClientId,
+    hooks::{self, ClientId},
     host::check_host,
     intake::Intake,
     lifecycle::Lifecycle,
@@ -103,6 +103,18 @@ impl TrubricsBuilder {
         }
     }
 
+    /// Redacts the default properties once, because each record is sent with them as they are.
+    fn redact_defaults(&mut self, client: ClientId) -> Result<(), ConfigError> {
+        let redact = || self.content.properties.apply(self.defaults.json());
+        let problem = "panicked on a default property";
+        let redacted = hooks::redact(client, redact)
+            .ok_or_else(|| ConfigError::new("redact_properties", problem))?;
+        if let Some(json) = redacted {
+            self.defaults.set_values(json);
+        }
+        Ok(())
+    }
+
     /// Connects the parts of a client and its worker.
     fn assemble(
         mut self,
@@ -111,6 +123,7 @@ impl TrubricsBuilder {
         transport: Arc<dyn Transport>,
     ) -> Result<(ClientParts, Worker), ConfigError> {
         let client = ClientId::MIN.saturating_add(NEXT_CLIENT.fetch_add(1, Ordering::Relaxed));
+        self.redact_defaults(client)?;
         // A transport that sends nothing must not take records out of the spool.
         let spool = match transport.is_dry_run() {
             true => None,
@@ -145,8 +158,15 @@ impl TrubricsBuilder {
             content,
             max_text_bytes,
             send_media,
+            properties,
         } = self.content;
-        let content = ContentRules::new(content, max_text_bytes, send_media, &mut self.defaults);
+        let content = ContentRules::new(
+            content,
+            max_text_bytes,
+            send_media,
+            properties,
+            &mut self.defaults,
+        );
         let intake = Intake {
             client,
             accounting,

@@ -226,6 +226,11 @@ impl Properties {
         self.keys.note(key_bit(key.as_bytes()));
     }
 
+    /// Replaces the entries by others of the same keys.
+    pub(crate) fn set_values(&mut self, json: Vec<u8>) {
+        self.json = json;
+    }
+
     /// The value of each key. Of equal keys, the last one counts.
     fn entries(&self) -> HashMap<String, Value> {
         let text = |json: &[u8]| String::from_utf8_lossy(json).into_owned();

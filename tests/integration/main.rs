@@ -68,6 +68,8 @@ mod racing_close;
 mod readme;
 /// The recipes of the documentation, each a program of its own.
 mod recipes;
+/// What a client hides in properties and in texts.
+mod redaction;
 /// Without threads or descriptors a client waits; and it leaves none of its own behind.
 #[cfg(target_os = "linux")]
 mod scarcity;

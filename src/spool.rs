@@ -75,7 +75,7 @@ pub(crate) struct Spool {
     /// Being written, up to this length. Its own records are in memory too.
     active: Option<Segment>,
     active_limit: u64,
-    /// The time in the name of the newest segment of this client.
+    /// The time in the name of the newest segment that this client wrote to.
     last_made: Option<SystemTime>,
     /// To be delivered; oldest first.
     sealed: VecDeque<Segment>,
@@ -92,6 +92,11 @@ pub(crate) struct Spool {
     evicted: Vec<Loaded>,
     /// When there was no room, if nothing is known to have changed since.
     full_since: Option<Instant>,
+    /// When those of this client's segments are due that could not be read and were put back.
+    read_again_at: Option<Instant>,
+    has_warned_unreadable: bool,
+    /// The folder could not be listed, and was not listed since.
+    lacks_listing: bool,
 }
 
 /// Records that are to be delivered next, or that were removed to make room.
@@ -158,6 +163,9 @@ impl Spool {
             stored: 0,
             evicted: Vec::new(),
             full_since: None,
+            read_again_at: None,
+            has_warned_unreadable: false,
+            lacks_listing: false,
         }
     }
 
@@ -220,8 +228,15 @@ impl Spool {
     pub(crate) fn scan_for_orphans(&mut self, now: Now) -> io::Result<()> {
         self.orphans.forget_skipped();
         self.full_since = None;
-        self.may_recover = self.check_folder()?;
+        let is_private = self.check_folder();
+        self.lacks_listing = is_failure(&is_private);
+        self.may_recover = is_private?;
         self.list_orphans(now)
+    }
+
+    /// Whether the folder could not be listed, so that segments of other processes may be in it.
+    pub(crate) fn lacks_listing(&self) -> bool {
+        self.lacks_listing
     }
 
     /// How many own records are gathered in a segment that is not full, and their bytes.
@@ -312,8 +327,9 @@ impl Spool {
             returned: SCANNED_FILES,
             wanted: &wanted,
         };
-        let listing = self.disk.list(&self.folder, bounds)?;
-        self.note_orphans(listing, now);
+        let listed = self.disk.list(&self.folder, bounds);
+        self.lacks_listing = is_failure(&listed);
+        self.note_orphans(listed?, now);
         Ok(())
     }
 
@@ -343,6 +359,11 @@ impl Spool {
             self.sealed.push_back(segment);
         }
     }
+}
+
+/// Whether the disk failed. A folder that does not exist holds no segments.
+fn is_failure<T>(outcome: &io::Result<T>) -> bool {
+    (outcome.as_ref()).is_err_and(|error| error.kind() != io::ErrorKind::NotFound)
 }
 
 /// A scan takes so many files at a time, so that a large folder does not keep the worker from its other work.

@@ -13,6 +13,7 @@ mod server;
 mod traffic;
 
 mod batches;
+mod disks;
 mod outages;
 mod poison;
 mod restarts;

@@ -48,7 +48,7 @@ const MAX_SCANS: u32 = 5;
 /// write this long after the last failure.
 const RECOVERY: Duration = Duration::from_secs(1);
 
-/// A client that is delivering scans again after this.
+/// A client that is delivering, or whose last scan failed, scans again after this.
 const SCAN_INTERVAL: Duration = Duration::from_secs(60);
 
 impl Spooler {
@@ -126,6 +126,12 @@ impl Spooler {
         if self.next_scan.is_none() && now >= self.last_scan + SCAN_INTERVAL {
             self.next_scan = Some(now);
         }
+        let loaded = self.load_next(is_due, may_recover);
+        self.repeat_failed_scan(now);
+        loaded
+    }
+
+    fn load_next(&mut self, is_due: bool, may_recover: bool) -> Unsettled {
         while let Some(loaded) = self.next(is_due, may_recover) {
             self.count_loaded(&loaded);
             let outcome = Outcome::Dropped(DropReason::Expired, None);
@@ -192,6 +198,7 @@ impl Spooler {
             is_all_on_disk: batched_bytes == 0 && self.unspooled.is_empty(),
             next_scan: self.next_scan,
             full_until: self.spool.full_until(),
+            read_again_at: self.spool.read_again_at(),
         }
     }
 
@@ -207,12 +214,20 @@ impl Spooler {
         if self.next_scan.is_none_or(|next| now < next) {
             return;
         }
-        // A folder that does not exist holds no segments.
+        // A scan that failed is repeated.
         let _ = self.spool.scan_for_orphans(Now::read());
         self.scans += 1;
         self.last_scan = now;
         let pause = RESCAN_DELAY * 2_u32.pow(self.scans.min(MAX_SCANS) - 1);
         self.next_scan = (self.scans < MAX_SCANS).then(|| now + pause);
+        self.repeat_failed_scan(now);
+    }
+
+    /// Has a client at rest scan again if the disk failed: no later work would have it scan.
+    fn repeat_failed_scan(&mut self, now: Instant) {
+        if self.next_scan.is_none() && self.spool.lacks_listing() {
+            self.next_scan = Some(now + SCAN_INTERVAL);
+        }
     }
 
     /// Drops the records that were evicted to make room.

@@ -44,6 +44,8 @@ pub(crate) struct Accounting {
     counters: Counters,
     on_drop: Option<OnDrop>,
     drops: Episode,
+    /// Records over the limit of their name: an episode of their own, which does not hide a fault.
+    rate_limited: Episode,
     is_key_refused: AtomicBool,
     outage: Mutex<Outage>,
 }
@@ -63,6 +65,7 @@ impl Accounting {
             counters: Counters::default(),
             on_drop,
             drops: Episode::new(clock::now()),
+            rate_limited: Episode::new(clock::now()),
             is_key_refused: AtomicBool::new(false),
             outage: Mutex::default(),
         }
@@ -175,7 +178,7 @@ impl Accounting {
     /// files, although the worker does not know them any more.
     pub(crate) fn end(&self) {
         self.leave_in_spool(self.counters.on_disk());
-        self.log_total(self.drops.end());
+        self.log_totals(self.drops.end(), self.rate_limited.end());
     }
 
     /// Records that wait for delivery or are in flight, in memory or on disk.
@@ -183,8 +186,16 @@ impl Accounting {
         self.budget.records() + self.counters.on_disk()
     }
 
+    /// Records that were dropped, without those outside the sample: the program wants these left out.
     pub(crate) fn dropped(&self) -> u64 {
-        self.counters.dropped()
+        let sampled = self.counters.dropped_for(DropReason::Sampled);
+        self.counters.dropped().saturating_sub(sampled)
+    }
+
+    /// Records that were dropped neither by the sample nor by the limit of their name.
+    fn dropped_by_faults(&self) -> u64 {
+        let limited = self.counters.dropped_for(DropReason::RateLimited);
+        self.dropped().saturating_sub(limited)
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -194,7 +205,11 @@ impl Accounting {
     fn deliver(&self, records: u64) {
         self.counters.count_delivered(records);
         self.is_key_refused.store(false, Relaxed);
-        self.log_total(self.drops.end_if_quiet(clock::now()));
+        let now = clock::now();
+        self.log_totals(
+            self.drops.end_if_quiet(now),
+            self.rate_limited.end_if_quiet(now),
+        );
     }
 
     fn drop_records(
@@ -207,7 +222,15 @@ impl Accounting {
         if count == 0 {
             return;
         }
-        let is_first = self.drops.add(clock::now(), || self.dropped());
+        let now = clock::now();
+        let is_first = match reason {
+            DropReason::Sampled => false,
+            DropReason::RateLimited => {
+                let dropped = || self.counters.dropped_for(reason);
+                self.rate_limited.add(now, dropped)
+            }
+            _ => self.drops.add(now, || self.dropped_by_faults()),
+        };
         self.counters.count_dropped(reason, count);
         self.log_drop(reason, refusal, is_first);
         if let Some(hook) = &self.on_drop {
@@ -253,10 +276,16 @@ impl Accounting {
         self.outage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn log_total(&self, dropped_before: Option<u64>) {
-        if let Some(before) = dropped_before {
-            let total = self.dropped().saturating_sub(before);
+    /// Logs the total of each episode that ended, given how many records had been dropped before it.
+    fn log_totals(&self, before: Option<u64>, rate_limited_before: Option<u64>) {
+        if let Some(before) = before {
+            let total = self.dropped_by_faults().saturating_sub(before);
             logging(|| warn!(target: TARGET, "records dropped in all: {total}"));
+        }
+        if let Some(before) = rate_limited_before {
+            let total = self.counters.dropped_for(DropReason::RateLimited);
+            let total = total.saturating_sub(before);
+            logging(|| warn!(target: TARGET, "records dropped by at_most in all: {total}"));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod api_key;
 mod assemble;
+mod guard;
 
 #[cfg(feature = "http")]
 mod http;
@@ -19,7 +20,9 @@ use crate::{
     host::check_host,
     queue::Overflow,
     record::{EventError, Properties, Record},
-    settings::{ContentSettings, HttpOptions, QueueSettings, SpoolOptions, WorkerSettings},
+    settings::{
+        ContentSettings, GuardSettings, HttpOptions, QueueSettings, SpoolOptions, WorkerSettings,
+    },
     transport::Transport,
 };
 
@@ -46,6 +49,7 @@ pub struct TrubricsBuilder {
     queue: QueueSettings,
     worker: WorkerSettings,
     content: ContentSettings,
+    guard: GuardSettings,
     spool: SpoolOptions,
     http: HttpOptions,
     transport: Option<Arc<dyn Transport>>,
@@ -70,6 +74,7 @@ impl TrubricsBuilder {
             queue: QueueSettings::default(),
             worker: WorkerSettings::default(),
             content: ContentSettings::default(),
+            guard: GuardSettings::default(),
             spool: SpoolOptions::default(),
             http: HttpOptions::default(),
             transport: None,
@@ -482,6 +487,7 @@ impl fmt::Debug for TrubricsBuilder {
             .field("queue", &self.queue)
             .field("worker", &self.worker)
             .field("content", &self.content)
+            .field("guard", &self.guard)
             .field("spool", &self.spool)
             .field("http", &self.http)
             .field("shutdown_timeout", &self.shutdown_timeout)

@@ -84,7 +84,8 @@ impl Trubrics {
     /// [`Overflow`](crate::Overflow) says.
     ///
     /// A record that [`before_send`](crate::TrubricsBuilder::before_send) refuses is dropped and counted, and this
-    /// succeeds.
+    /// succeeds. The same holds for one that [`sample`](crate::TrubricsBuilder::sample) or
+    /// [`at_most`](crate::TrubricsBuilder::at_most) leaves out.
     ///
     /// # Errors
     ///
@@ -102,9 +103,9 @@ impl Trubrics {
     ///
     /// # Errors
     ///
-    /// When the record is invalid or refused, the server does not answer, or the client is closed;
-    /// [`is_transient`](DeliveryError::is_transient) says whether to try again. The record is then not counted in
-    /// [`stats`](Self::stats). If there was no answer, the server may still have the record.
+    /// When the record is invalid, refused or [left out](DeliveryError::left_out), the server does not answer, or the
+    /// client is closed; [`is_transient`](DeliveryError::is_transient) says whether to try again. The record is then
+    /// not counted in [`stats`](Self::stats). If there was no answer, the server may still have the record.
     pub fn track_sync(&self, record: impl Into<Record>) -> Result<(), DeliveryError> {
         match &self.inner {
             Some(inner) => inner.track_sync(record.into()).map_err(DeliveryError::new),
@@ -126,8 +127,9 @@ impl Trubrics {
     ///
     /// # Errors
     ///
-    /// When time ran out, or records of any caller were dropped during the call. The error says how many are pending
-    /// and how many were dropped, and its source says why the last request failed, if it did. Earlier drops are in
+    /// When time ran out, or records of any caller were dropped during the call. Records outside the
+    /// [`sample`](crate::TrubricsBuilder::sample) do not count. The error says how many are pending and how many were
+    /// dropped, and its source says why the last request failed, if it did. Earlier drops are in
     /// [`stats`](Self::stats), and in the error of [`close`](Self::close). A call from a hook, a transport, or a logger
     /// that the client's own threads call returns an error at once.
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
@@ -156,7 +158,8 @@ impl Trubrics {
     ///
     /// # Errors
     ///
-    /// When records are pending, or the client dropped any record since it was built: the error counts all of them. A
+    /// When records are pending, or the client dropped any record since it was built: the error counts all of them,
+    /// except for those outside the [`sample`](crate::TrubricsBuilder::sample). A
     /// call from a hook, a transport, or a logger that the client's own threads call returns an error at once.
     pub fn close(&self, timeout: Duration) -> Result<(), FlushError> {
         match &self.inner {

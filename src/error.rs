@@ -8,6 +8,7 @@ use std::{
 };
 
 use crate::{
+    drop_reason::DropReason,
     record::{EventError, Record},
     reply::Refusal,
     transport::TransportError,
@@ -158,6 +159,8 @@ pub struct DeliveryError {
 pub(crate) enum DeliveryErrorKind {
     Invalid(EventError),
     Hook,
+    /// The sample or a limit leaves the record out.
+    LeftOut(DropReason),
     Closed,
     NoAnswer(TransportError),
     Answer {
@@ -171,11 +174,13 @@ impl DeliveryError {
         Self { kind }
     }
 
-    /// Whether the same record may be taken on another attempt: there was no answer, or one that says "later".
+    /// Whether the same record may be taken on another attempt: there was no answer, or one that says "later", or the
+    /// limit of its name was reached.
     pub fn is_transient(&self) -> bool {
         match &self.kind {
             DeliveryErrorKind::NoAnswer(_) => true,
             DeliveryErrorKind::Answer { is_transient, .. } => *is_transient,
+            DeliveryErrorKind::LeftOut(reason) => !reason.is_record_fault(),
             DeliveryErrorKind::Invalid(_) | DeliveryErrorKind::Hook | DeliveryErrorKind::Closed => {
                 false
             }
@@ -191,6 +196,16 @@ impl DeliveryError {
     /// [redaction](crate::Content::redacted) panicked.
     pub fn is_refused_by_hook(&self) -> bool {
         matches!(self.kind, DeliveryErrorKind::Hook)
+    }
+
+    /// Why the client itself did not send the record, although it is valid:
+    /// [`DropReason::Sampled`](crate::DropReason::Sampled) or
+    /// [`DropReason::RateLimited`](crate::DropReason::RateLimited).
+    pub fn left_out(&self) -> Option<DropReason> {
+        match self.kind {
+            DeliveryErrorKind::LeftOut(reason) => Some(reason),
+            _ => None,
+        }
     }
 
     /// The HTTP status, if the server answered.
@@ -224,6 +239,7 @@ impl fmt::Display for DeliveryError {
         match &self.kind {
             DeliveryErrorKind::Invalid(_) => f.write_str("the record is invalid"),
             DeliveryErrorKind::Hook => f.write_str("a hook of the program refused the record"),
+            DeliveryErrorKind::LeftOut(reason) => write!(f, "the record was not sent: {reason}"),
             DeliveryErrorKind::Closed => f.write_str("the client is closed"),
             DeliveryErrorKind::NoAnswer(_) => f.write_str("the server could not be reached"),
             DeliveryErrorKind::Answer { refusal, .. } => {
@@ -239,6 +255,7 @@ impl Error for DeliveryError {
             DeliveryErrorKind::Invalid(error) => Some(error),
             DeliveryErrorKind::NoAnswer(error) => Some(error),
             DeliveryErrorKind::Hook
+            | DeliveryErrorKind::LeftOut(_)
             | DeliveryErrorKind::Closed
             | DeliveryErrorKind::Answer { .. } => None,
         }

@@ -75,6 +75,7 @@ mod batch;
 mod content;
 mod control;
 mod exchange;
+mod guard;
 mod host;
 #[cfg(feature = "http")]
 mod http;

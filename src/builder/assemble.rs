@@ -75,6 +75,7 @@ impl TrubricsBuilder {
         self.queue.check()?;
         self.worker.check()?;
         self.content.check()?;
+        self.guard.check()?;
         self.spool.check()?;
         self.http.check()?;
         match &self.default_error {
@@ -129,6 +130,9 @@ impl TrubricsBuilder {
             max_text_bytes,
             send_media,
         } = self.content;
+        if let Some(rate) = self.guard.shown_rate() {
+            self.defaults.set("sample_rate", &rate);
+        }
         let content = ContentRules::new(content, max_text_bytes, send_media, &mut self.defaults);
         let intake = Intake {
             client,
@@ -140,6 +144,7 @@ impl TrubricsBuilder {
             defaults: self.defaults,
             before_send: self.before_send,
             content,
+            guard: self.guard.guard(),
         };
         let client = ClientParts {
             intake,

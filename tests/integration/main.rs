@@ -26,6 +26,8 @@ mod early_answers;
 mod faults;
 /// The client of the process.
 mod global;
+/// Limits of event names, and samples of users.
+mod guard;
 /// The program that the guide builds.
 mod guide;
 /// `before_send` and `on_drop`.

@@ -15,7 +15,7 @@ use std::{
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{
-            AtomicBool,
+            AtomicU16,
             Ordering::{Relaxed, SeqCst},
         },
     },
@@ -46,8 +46,16 @@ pub(crate) struct Accounting {
     drops: Episode,
     /// Records over the limit of their name: an episode of their own, which does not hide a fault.
     rate_limited: Episode,
-    is_key_refused: AtomicBool,
+    /// The status with which the server refuses requests, until something is delivered; 0 if it does not.
+    refused_with: AtomicU16,
     outage: Mutex<Outage>,
+}
+
+const UNAUTHORIZED: u16 = 401;
+
+/// Whether a status refuses the key.
+fn is_key(status: u16) -> bool {
+    matches!(status, UNAUTHORIZED | 403)
 }
 
 /// How records end.
@@ -66,7 +74,7 @@ impl Accounting {
             on_drop,
             drops: Episode::new(clock::now()),
             rate_limited: Episode::new(clock::now()),
-            is_key_refused: AtomicBool::new(false),
+            refused_with: AtomicU16::new(0),
             outage: Mutex::default(),
         }
     }
@@ -162,11 +170,11 @@ impl Accounting {
 
     /// The server refuses requests, and their records stay in the spool. Logged once until something is delivered.
     pub(crate) fn request_refused(&self, refusal: &Refusal) {
-        if !self.is_key_refused.swap(true, SeqCst) {
-            let status = refusal.status;
-            let what = match status {
-                401 | 403 => "the API key",
-                _ => "requests",
+        let status = refusal.status;
+        if self.refused_with.swap(status, SeqCst) == 0 {
+            let what = match is_key(status) {
+                true => "the API key",
+                false => "requests",
             };
             logging(
                 || error!(target: TARGET, "the server refuses {what} (status {status}): records wait in the spool"),
@@ -181,9 +189,24 @@ impl Accounting {
         self.log_totals(self.drops.end(), self.rate_limited.end());
     }
 
+    /// Whether the server refused the key, and nothing was delivered since.
+    pub(crate) fn is_key_refused(&self) -> bool {
+        is_key(self.refused_with.load(Relaxed))
+    }
+
     /// Records that wait for delivery or are in flight, in memory or on disk.
     pub(crate) fn pending(&self) -> u64 {
-        self.budget.records() + self.counters.on_disk()
+        self.in_memory() + self.in_spool()
+    }
+
+    /// Those of the pending records that are in memory alone.
+    pub(crate) fn in_memory(&self) -> u64 {
+        self.budget.records()
+    }
+
+    /// Those of the pending records that are on disk.
+    pub(crate) fn in_spool(&self) -> u64 {
+        self.counters.on_disk()
     }
 
     /// Records that were dropped, without those outside the sample: the program wants these left out.
@@ -204,7 +227,7 @@ impl Accounting {
 
     fn deliver(&self, records: u64) {
         self.counters.count_delivered(records);
-        self.is_key_refused.store(false, Relaxed);
+        self.refused_with.store(0, Relaxed);
         let now = clock::now();
         self.log_totals(
             self.drops.end_if_quiet(now),
@@ -251,7 +274,11 @@ impl Accounting {
                 let cause = self.cause_of(reason, refusal);
                 logging(|| warn!(target: TARGET, "dropping records: {reason}{cause}"));
             }
-        } else if !self.is_key_refused.swap(true, SeqCst) {
+        } else if self.refused_with.swap(
+            refusal.map_or(UNAUTHORIZED, |refusal| refusal.status),
+            SeqCst,
+        ) == 0
+        {
             let cause = self.cause_of(reason, refusal);
             logging(
                 || error!(target: TARGET, "the server refuses the API key{cause}: records are dropped"),

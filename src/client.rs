@@ -17,6 +17,7 @@ pub(crate) use self::inner::ClientParts;
 use self::inner::Inner;
 use crate::{
     error::{DeliveryError, FlushError, TrackError},
+    health::Health,
     record::{Event, Record},
     stats::Stats,
 };
@@ -172,6 +173,22 @@ impl Trubrics {
     pub(crate) fn close_in_time(&self) {
         if let Some(inner) = &self.inner {
             inner.close_in_time();
+        }
+    }
+
+    /// Says how the client is at this moment: records that wait, the last success and the last failure, the spool, the
+    /// worker and the key.
+    ///
+    /// It returns at once. It makes no request and reads no disk, and takes no lock that is held during either. Numbers
+    /// that only the worker knows are those of its last step. They are read one after the other, so a record that is on
+    /// the move may be in two of them or in none.
+    pub fn health(&self) -> Health {
+        match &self.inner {
+            Some(inner) => inner.health(),
+            None => Health {
+                disabled: true,
+                ..Health::default()
+            },
         }
     }
 

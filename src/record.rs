@@ -26,7 +26,7 @@ pub use into_text::IntoText;
 pub use llm_event::LlmEvent;
 pub(crate) use properties::{Properties, read_value};
 pub use timestamp::IntoTimestamp;
-pub(crate) use timestamp::utc_now;
+pub(crate) use timestamp::{rfc3339, utc_now};
 pub use usage::Usage;
 
 use std::{cell::RefCell, num::NonZeroU32, time::SystemTime};

@@ -15,10 +15,12 @@ use super::{TrubricsBuilder, api_key::check_api_key};
 use crate::{
     accounting::{Accounting, Budget},
     client::{ClientParts, Trubrics},
+    clock,
     content::ContentRules,
     control::WorkerHandle,
     error::ConfigError,
     exchange::Exchange,
+    health::Published,
     hooks::ClientId,
     host::check_host,
     intake::Intake,
@@ -121,6 +123,7 @@ impl TrubricsBuilder {
             )),
             handle: Arc::new(WorkerHandle::new(control)),
             wake_limits,
+            health: Arc::new(Published::new(clock::now())),
         };
         let request_timeout = self.worker.request_timeout;
         let worker = Worker::new(parts.clone(), self.worker, spool, commands, records)
@@ -149,6 +152,7 @@ impl TrubricsBuilder {
         let client = ClientParts {
             intake,
             exchange: parts.exchange,
+            health: parts.health,
             request_timeout,
             shutdown_timeout: self.shutdown_timeout,
             has_spool,

@@ -8,15 +8,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
 
 use crate::{
     accounting::Accounting,
     batch::write_body,
+    clock,
     control::{Control, WorkerHandle},
     deadline::after,
     error::{DeliveryErrorKind, FlushError},
     exchange::{Attempt, Exchange},
+    health::{Health, Published},
     hooks,
     intake::Intake,
     lifecycle::Lifecycle,
@@ -27,6 +29,7 @@ use crate::{
 pub(crate) struct ClientParts {
     pub(crate) intake: Intake,
     pub(crate) exchange: Arc<Exchange>,
+    pub(crate) health: Arc<Published>,
     pub(crate) request_timeout: Duration,
     pub(crate) shutdown_timeout: Duration,
     pub(crate) has_spool: bool,
@@ -153,6 +156,35 @@ impl Inner {
         } else {
             // There is no caller to return the error to; the drops are logged.
             let _ = self.close(timeout);
+        }
+    }
+
+    /// A forked child takes no lock: another thread of the parent may have held it at the fork.
+    pub(super) fn health(&self) -> Health {
+        let accounting = self.accounting();
+        let (parts, is_forked) = (&self.state.parts, self.lifecycle().is_forked());
+        let last = match is_forked {
+            true => Default::default(),
+            false => parts.exchange.last(),
+        };
+        let (last_failure, last_failure_cause) = last.failure.unzip();
+        let (in_memory, in_spool) = (accounting.in_memory(), accounting.in_spool());
+        let in_memory_for = (in_memory > 0).then(|| parts.health.oldest_in_memory(clock::now()));
+        let in_spool_for =
+            (in_spool > 0).then(|| parts.health.oldest_in_spool(clock::system_now()));
+        Health {
+            disabled: false,
+            worker_alive: !is_forked
+                && self.state.running.try_recv() != Err(TryRecvError::Disconnected),
+            key_refused: accounting.is_key_refused(),
+            pending: in_memory + in_spool,
+            memory_bytes: accounting.budget().bytes() as u64,
+            oldest_pending: in_memory_for.max(in_spool_for),
+            in_spool,
+            spool_bytes: parts.health.spool_bytes(),
+            last_success: last.success,
+            last_failure,
+            last_failure_cause,
         }
     }
 

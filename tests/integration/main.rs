@@ -30,6 +30,8 @@ mod global;
 mod guard;
 /// The program that the guide builds.
 mod guide;
+/// What a client says of its health.
+mod health;
 /// `before_send` and `on_drop`.
 mod hooks;
 /// How often the worker wakes.

@@ -35,6 +35,18 @@ pub(crate) struct ClientParts {
     pub(crate) has_spool: bool,
 }
 
+impl ClientParts {
+    /// For how long the oldest pending record has waited, if one is pending.
+    pub(crate) fn oldest_pending(&self) -> Option<Duration> {
+        let (accounting, health) = (&self.intake.accounting, &self.health);
+        let in_memory = accounting.in_memory() > 0;
+        let in_memory = in_memory.then(|| health.oldest_in_memory(clock::now()));
+        let in_spool = accounting.in_spool() > 0;
+        let in_spool = in_spool.then(|| health.oldest_in_spool(clock::system_now()));
+        in_memory.max(in_spool)
+    }
+}
+
 /// The owner of the state that all handles share. Its drop, with the last handle, closes the client.
 pub(super) struct Inner {
     state: Arc<State>,
@@ -168,19 +180,15 @@ impl Inner {
             false => parts.exchange.last(),
         };
         let (last_failure, last_failure_cause) = last.failure.unzip();
-        let (in_memory, in_spool) = (accounting.in_memory(), accounting.in_spool());
-        let in_memory_for = (in_memory > 0).then(|| parts.health.oldest_in_memory(clock::now()));
-        let in_spool_for =
-            (in_spool > 0).then(|| parts.health.oldest_in_spool(clock::system_now()));
         Health {
             disabled: false,
             worker_alive: !is_forked
                 && self.state.running.try_recv() != Err(TryRecvError::Disconnected),
             key_refused: accounting.is_key_refused(),
-            pending: in_memory + in_spool,
+            pending: accounting.pending(),
             memory_bytes: accounting.budget().bytes() as u64,
-            oldest_pending: in_memory_for.max(in_spool_for),
-            in_spool,
+            oldest_pending: parts.oldest_pending(),
+            in_spool: accounting.in_spool(),
             spool_bytes: parts.health.spool_bytes(),
             last_success: last.success,
             last_failure,

@@ -2,6 +2,7 @@
 
 mod api_key;
 mod assemble;
+mod guard;
 
 #[cfg(feature = "http")]
 mod http;
@@ -22,7 +23,9 @@ use crate::{
     queue::Overflow,
     record::{EventError, Properties, Record},
     redaction::Redaction,
-    settings::{ContentSettings, HttpOptions, QueueSettings, SpoolOptions, WorkerSettings},
+    settings::{
+        ContentSettings, GuardSettings, HttpOptions, QueueSettings, SpoolOptions, WorkerSettings,
+    },
     transport::Transport,
 };
 
@@ -49,6 +52,7 @@ pub struct TrubricsBuilder {
     queue: QueueSettings,
     worker: WorkerSettings,
     content: ContentSettings,
+    guard: GuardSettings,
     spool: SpoolOptions,
     http: HttpOptions,
     transport: Option<Arc<dyn Transport>>,
@@ -74,6 +78,7 @@ impl TrubricsBuilder {
             queue: QueueSettings::default(),
             worker: WorkerSettings::default(),
             content: ContentSettings::default(),
+            guard: GuardSettings::default(),
             spool: SpoolOptions::default(),
             http: HttpOptions::default(),
             transport: None,
@@ -574,6 +579,7 @@ impl fmt::Debug for TrubricsBuilder {
             .field("queue", &self.queue)
             .field("worker", &self.worker)
             .field("content", &self.content)
+            .field("guard", &self.guard)
             .field("spool", &self.spool)
             .field("http", &self.http)
             .field("shutdown_timeout", &self.shutdown_timeout)

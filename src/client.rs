@@ -18,6 +18,7 @@ pub(crate) use self::inner::ClientParts;
 use self::inner::Inner;
 use crate::{
     error::{DeliveryError, FlushError, TrackError},
+    health::Health,
     record::{Event, Record},
     state::{OffReason, State},
     stats::Stats,
@@ -115,7 +116,8 @@ impl Trubrics {
     /// [`Overflow`](crate::Overflow) says.
     ///
     /// A record that [`before_send`](crate::TrubricsBuilder::before_send) refuses is dropped and counted, and this
-    /// succeeds.
+    /// succeeds. The same holds for one that [`sample`](crate::TrubricsBuilder::sample) or
+    /// [`at_most`](crate::TrubricsBuilder::at_most) leaves out.
     ///
     /// # Errors
     ///
@@ -133,9 +135,9 @@ impl Trubrics {
     ///
     /// # Errors
     ///
-    /// When the record is invalid or refused, the server does not answer, or the client is closed;
-    /// [`is_transient`](DeliveryError::is_transient) says whether to try again. The record is then not counted in
-    /// [`stats`](Self::stats). If there was no answer, the server may still have the record.
+    /// When the record is invalid, refused or [left out](DeliveryError::left_out), the server does not answer, or the
+    /// client is closed; [`is_transient`](DeliveryError::is_transient) says whether to try again. The record is then
+    /// not counted in [`stats`](Self::stats). If there was no answer, the server may still have the record.
     pub fn track_sync(&self, record: impl Into<Record>) -> Result<(), DeliveryError> {
         match &self.inner {
             Ok(inner) => inner.track_sync(record.into()).map_err(DeliveryError::new),
@@ -221,8 +223,9 @@ impl Trubrics {
     ///
     /// # Errors
     ///
-    /// When time ran out, or records of any caller were dropped during the call. The error says how many are pending
-    /// and how many were dropped, and its source says why the last request failed, if it did. Earlier drops are in
+    /// When time ran out, or records of any caller were dropped during the call. Records outside the
+    /// [`sample`](crate::TrubricsBuilder::sample) do not count. The error says how many are pending and how many were
+    /// dropped, and its source says why the last request failed, if it did. Earlier drops are in
     /// [`stats`](Self::stats), and in the error of [`close`](Self::close). A call from a hook, a transport, or a logger
     /// that the client's own threads call returns an error at once.
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
@@ -251,7 +254,8 @@ impl Trubrics {
     ///
     /// # Errors
     ///
-    /// When records are pending, or the client dropped any record since it was built: the error counts all of them. A
+    /// When records are pending, or the client dropped any record since it was built: the error counts all of them,
+    /// except for those outside the [`sample`](crate::TrubricsBuilder::sample). A
     /// call from a hook, a transport, or a logger that the client's own threads call returns an error at once.
     pub fn close(&self, timeout: Duration) -> Result<(), FlushError> {
         match &self.inner {
@@ -264,6 +268,22 @@ impl Trubrics {
     pub(crate) fn close_in_time(&self) {
         if let Ok(inner) = &self.inner {
             inner.close_in_time();
+        }
+    }
+
+    /// Says how the client is at this moment: records that wait, the last success and the last failure, the spool, the
+    /// worker and the key.
+    ///
+    /// It returns at once. It makes no request and reads no disk, and takes no lock that is held during either. Numbers
+    /// that only the worker knows are those of its last step. They are read one after the other, so a record that is on
+    /// the move may be in two of them or in none.
+    pub fn health(&self) -> Health {
+        match &self.inner {
+            Ok(inner) => inner.health(),
+            Err(_) => Health {
+                disabled: true,
+                ..Health::default()
+            },
         }
     }
 

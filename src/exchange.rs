@@ -2,9 +2,8 @@
 
 use std::{
     io::ErrorKind,
-    mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Instant, SystemTime},
 };
 
 use log::{Level, debug, log_enabled};
@@ -29,7 +28,16 @@ pub(crate) struct Exchange {
     api_key: String,
     /// The URL of each endpoint.
     urls: [String; Endpoint::ALL.len()],
-    last_failure: Mutex<Option<Arc<DeliveryError>>>,
+    last: Mutex<Last>,
+}
+
+/// How the worker's last attempts ended.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Last {
+    pub(crate) success: Option<SystemTime>,
+    pub(crate) failure: Option<(SystemTime, Arc<DeliveryError>)>,
+    /// Whether the failure is the later of the two.
+    is_failure: bool,
 }
 
 /// What an attempt sends.
@@ -56,7 +64,7 @@ impl Exchange {
             transport,
             api_key,
             urls: Endpoint::ALL.map(|endpoint| format!("{host}{}", endpoint.path())),
-            last_failure: Mutex::new(None),
+            last: Mutex::default(),
         }
     }
 
@@ -68,7 +76,7 @@ impl Exchange {
             transport: self.transport.clone(),
             api_key: self.api_key.clone(),
             urls: self.urls.clone(),
-            last_failure: Mutex::new(None),
+            last: Mutex::default(),
         }
     }
 
@@ -81,7 +89,7 @@ impl Exchange {
         let (verdict, failure) = self.exchange(attempt);
         self.note_attempt(failure.as_ref());
         let failure = failure.map(DeliveryError::new).map(Arc::new);
-        let former = mem::replace(&mut *self.last_failure_slot(), failure);
+        let former = self.last_slot().note(failure, clock::system_now());
         // The error of the program's transport may take long to drop, or panic.
         let _ = catch_panic(|| drop(former));
         verdict
@@ -112,7 +120,14 @@ impl Exchange {
 
     /// Why the worker's last attempt failed, if it did.
     pub(crate) fn last_failure(&self) -> Option<Arc<DeliveryError>> {
-        self.last_failure_slot().clone()
+        let last = self.last_slot();
+        let failure = last.failure.as_ref().filter(|_| last.is_failure);
+        failure.map(|(_, error)| error.clone())
+    }
+
+    /// How the worker's last attempts ended.
+    pub(crate) fn last(&self) -> Last {
+        self.last_slot().clone()
     }
 
     /// Breaks off the requests that are under way, for good.
@@ -173,14 +188,30 @@ impl Exchange {
     /// Runs `code` while the lock is held, as if another thread held it.
     #[cfg(test)]
     pub(crate) fn while_locked(&self, code: impl FnOnce()) {
-        let _locked = self.last_failure_slot();
+        let _locked = self.last_slot();
         code();
     }
 
-    fn last_failure_slot(&self) -> MutexGuard<'_, Option<Arc<DeliveryError>>> {
-        self.last_failure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn last_slot(&self) -> MutexGuard<'_, Last> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Last {
+    /// Notes how an attempt ended, and returns the failure that was known before, if this one replaces it.
+    fn note(
+        &mut self,
+        failure: Option<Arc<DeliveryError>>,
+        now: SystemTime,
+    ) -> Option<(SystemTime, Arc<DeliveryError>)> {
+        self.is_failure = failure.is_some();
+        match failure {
+            Some(failure) => self.failure.replace((now, failure)),
+            None => {
+                self.success = Some(now);
+                None
+            }
+        }
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) use keys::end_of_text;
 pub use llm_event::LlmEvent;
 pub(crate) use properties::{Properties, read_value};
 pub use timestamp::IntoTimestamp;
-pub(crate) use timestamp::utc_now;
+pub(crate) use timestamp::{rfc3339, utc_now};
 pub use typed::TypedEvent;
 pub use usage::Usage;
 

@@ -1,6 +1,7 @@
 //! The settings of a client as values, in groups: each setting has its field, its default and its bounds here.
 
 pub(crate) mod check;
+mod guard;
 #[cfg_attr(not(feature = "http"), path = "settings/no_http.rs")]
 mod http;
 
@@ -10,7 +11,10 @@ use std::{
 };
 
 use self::check::{at_least, more_than_zero, within};
-pub(crate) use self::http::HttpOptions;
+pub(crate) use self::{
+    guard::{GuardSettings, NameLimitSettings},
+    http::HttpOptions,
+};
 use crate::{
     batch::BatchLimits,
     content::Content,

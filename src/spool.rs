@@ -271,6 +271,14 @@ impl Spool {
         unsettled.map(Segment::start).min().unwrap_or(self.stored)
     }
 
+    /// The bytes of the segments in this process's hands, and when the oldest of them was made whose records count.
+    pub(crate) fn size_and_oldest(&self) -> (u64, Option<SystemTime>) {
+        let bytes = self.segments().map(Segment::length).sum();
+        let counted = self.segments().filter(|segment| segment.counted() > 0);
+        let oldest = counted.filter_map(Segment::name).min();
+        (bytes, oldest.and_then(name::made_at))
+    }
+
     /// Lets go of all segments. Records whose file was removed are stored again.
     pub(crate) fn leave(&mut self, now: Now) -> LeaveSummary {
         // Without this, what could not be acknowledged before would be delivered twice.

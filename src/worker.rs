@@ -3,6 +3,7 @@
 //! It receives on the control channel alone. Callers push records onto the data channel, and wake the worker only when
 //! the queue becomes non-empty and when a batch fills. For a while after that the worker polls the queue instead.
 
+mod ages;
 mod attempts;
 mod call;
 mod dispatcher;
@@ -12,6 +13,7 @@ mod incoming;
 mod loading;
 mod schedule;
 mod spooler;
+mod vitals;
 
 use std::{cell::Cell, convert::Infallible, io, sync::Arc, time::Instant};
 
@@ -35,6 +37,7 @@ use crate::{
     control::{Control, WorkerHandle},
     drop_reason::DropReason,
     exchange::Exchange,
+    health::Published,
     hooks,
     logging::{TARGET, logging},
     queue::{Queue, WakeLimits},
@@ -51,6 +54,7 @@ pub(crate) struct WorkerParts {
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) handle: Arc<WorkerHandle>,
     pub(crate) wake_limits: WakeLimits,
+    pub(crate) health: Arc<Published>,
 }
 
 pub(crate) struct Worker {
@@ -254,12 +258,14 @@ impl Worker {
     }
 
     /// Tells the callers' side how far the worker is, and returns where the records are.
-    fn publish_and_view(&self, now: Instant) -> View {
+    fn publish_and_view(&mut self, now: Instant) -> View {
+        // From the moment the worker stops polling, callers wake it again. Earlier records are seen here.
+        let waiting = self.publish(now);
+        self.publish_health(waiting, now);
         let queue = &self.parts.queue;
         let retrying = self.queues.iter().flat_map(EndpointQueue::retrying);
         View {
-            // From the moment the worker stops polling, callers wake it again. Earlier records are seen here.
-            waiting: self.publish(now),
+            waiting,
             waiting_bytes: queue.waiting_bytes(),
             blocked: queue.has_blocked(),
             batched: self.queues.iter().any(EndpointQueue::has_work),
@@ -335,6 +341,7 @@ impl Worker {
             spooler.leave(&mut left);
         }
         left.settle(&Outcome::Dropped(reason, None));
+        self.parts.health.set_spool(0, None);
     }
 }
 

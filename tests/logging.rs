@@ -195,6 +195,33 @@ fn a_refused_key_is_one_error_and_not_one_for_each_batch() {
     assert_eq!(ours(Level::Warn), ["records dropped in all: 4"]);
 }
 
+#[test]
+fn a_limit_is_logged_once_and_hides_no_other_drop() {
+    let _turn = fresh_log();
+    let server = Server::start().expect("a free port");
+    let client = client_of(&server)
+        .at_most("e", 1, LONG)
+        .sample(0.5)
+        .build()
+        .expect("good settings");
+    // These two are on either side of the sample.
+    for _ in 0..10 {
+        client.track(Event::new("a", "e"));
+        client.track(Event::new("ada@example.com", "e"));
+    }
+    client.track(Event::new("ada@example.com", ""));
+    client.close(LONG).expect_err("ten were dropped");
+    assert_eq!(
+        ours(Level::Warn),
+        [
+            "dropping records: more events of its name came than at_most allows",
+            "dropping records: the record was invalid",
+            "records dropped in all: 1",
+            "records dropped by at_most in all: 9",
+        ]
+    );
+}
+
 /// A client whose logger tracks with it, if it is there.
 static TRACKED_BY_LOGGER: Mutex<Option<Trubrics>> = Mutex::new(None);
 

@@ -59,6 +59,10 @@ impl Counters {
         self.dropped.iter().map(|count| count.load(Relaxed)).sum()
     }
 
+    pub(super) fn dropped_for(&self, reason: DropReason) -> u64 {
+        self.dropped[reason as usize].load(Relaxed)
+    }
+
     pub(super) fn stats(&self, accepted: u64, pending: u64) -> Stats {
         let reasons = self.dropped.each_ref().map(|count| count.load(Relaxed));
         Stats {

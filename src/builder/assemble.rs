@@ -15,12 +15,14 @@ use super::{TrubricsBuilder, api_key::check_api_key};
 use crate::{
     accounting::{Accounting, Budget},
     client::{ClientParts, Trubrics},
+    clock,
     content::ContentRules,
     control::WorkerHandle,
     environment::{self, Environment},
     error::ConfigError,
     exchange::Exchange,
     gate::{Gate, state_of},
+    health::Published,
     hooks::{self, ClientId},
     host::check_host,
     intake::Intake,
@@ -91,6 +93,7 @@ impl TrubricsBuilder {
         self.queue.check()?;
         self.worker.check()?;
         self.content.check()?;
+        self.guard.check()?;
         self.spool.check()?;
         self.http.check()?;
         self.gates.iter().try_for_each(Gate::check)?;
@@ -150,6 +153,7 @@ impl TrubricsBuilder {
             )),
             handle: Arc::new(WorkerHandle::new(control)),
             wake_limits,
+            health: Arc::new(Published::new(clock::now())),
         };
         let worker_settings = self.worker.clone();
         let worker = Worker::new(parts.clone(), self.worker, spool, commands, records)
@@ -160,6 +164,9 @@ impl TrubricsBuilder {
             send_media,
             properties,
         } = self.content;
+        if let Some(rate) = self.guard.shown_rate() {
+            self.defaults.set("sample_rate", &rate);
+        }
         let content = ContentRules::new(
             content,
             max_text_bytes,
@@ -177,11 +184,13 @@ impl TrubricsBuilder {
             defaults: self.defaults,
             before_send: self.before_send,
             content,
+            guard: self.guard.guard(),
         };
         let client = ClientParts {
             intake,
             exchange: parts.exchange,
             worker: worker_settings,
+            health: parts.health,
             shutdown_timeout: self.shutdown_timeout,
             has_spool,
         };

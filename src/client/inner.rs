@@ -8,15 +8,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
 
 use crate::{
     accounting::Accounting,
     batch::{size_limit::SizeLimit, write_body},
+    clock,
     control::{Control, WorkerHandle},
     deadline::after,
     error::{DeliveryErrorKind, FlushError},
     exchange::{Attempt, Exchange},
+    health::{Health, Published},
     hooks,
     intake::Intake,
     lifecycle::Lifecycle,
@@ -30,8 +32,21 @@ pub(crate) struct ClientParts {
     pub(crate) intake: Intake,
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) worker: WorkerSettings,
+    pub(crate) health: Arc<Published>,
     pub(crate) shutdown_timeout: Duration,
     pub(crate) has_spool: bool,
+}
+
+impl ClientParts {
+    /// For how long the oldest pending record has waited, if one is pending.
+    pub(crate) fn oldest_pending(&self) -> Option<Duration> {
+        let (accounting, health) = (&self.intake.accounting, &self.health);
+        let in_memory = accounting.in_memory() > 0;
+        let in_memory = in_memory.then(|| health.oldest_in_memory(clock::now()));
+        let in_spool = accounting.in_spool() > 0;
+        let in_spool = in_spool.then(|| health.oldest_in_spool(clock::system_now()));
+        in_memory.max(in_spool)
+    }
 }
 
 /// The owner of the state that all handles share. Its drop, with the last handle, closes the client.
@@ -167,6 +182,31 @@ impl Inner {
         } else {
             // There is no caller to return the error to; the drops are logged.
             let _ = self.close(timeout);
+        }
+    }
+
+    /// A forked child takes no lock: another thread of the parent may have held it at the fork.
+    pub(super) fn health(&self) -> Health {
+        let accounting = self.accounting();
+        let (parts, is_forked) = (&self.state.parts, self.lifecycle().is_forked());
+        let last = match is_forked {
+            true => Default::default(),
+            false => parts.exchange.last(),
+        };
+        let (last_failure, last_failure_cause) = last.failure.unzip();
+        Health {
+            disabled: false,
+            worker_alive: !is_forked
+                && self.state.running.try_recv() != Err(TryRecvError::Disconnected),
+            key_refused: accounting.is_key_refused(),
+            pending: accounting.pending(),
+            memory_bytes: accounting.budget().bytes() as u64,
+            oldest_pending: parts.oldest_pending(),
+            in_spool: accounting.in_spool(),
+            spool_bytes: parts.health.spool_bytes(),
+            last_success: last.success,
+            last_failure,
+            last_failure_cause,
         }
     }
 

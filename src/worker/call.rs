@@ -12,9 +12,11 @@ use crate::{
     accounting::Accounting,
     batch::size_limit::SizeLimit,
     catch_panic::catch_panic,
+    clock,
     control::{Control, WorkerHandle},
     drop_reason::DropReason,
     exchange::Exchange,
+    health::Published,
     queue::{Queue, WakeLimits},
     record::{Encoded, Endpoint},
     settings::WorkerSettings,
@@ -47,6 +49,7 @@ impl Worker {
             exchange,
             handle: Arc::new(WorkerHandle::new(control)),
             wake_limits: WAKE_LIMITS,
+            health: Arc::new(Published::new(clock::now())),
         };
         for record in records {
             // The queue takes more than fits into memory. A record that it refused would have no outcome, which the

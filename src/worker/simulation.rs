@@ -12,6 +12,7 @@ mod random;
 mod server;
 mod traffic;
 
+mod ages;
 mod batches;
 mod disks;
 mod outages;

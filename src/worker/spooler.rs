@@ -27,6 +27,8 @@ pub(super) struct Spooler {
     flush_target: u64,
     /// Records that the disk did not take. They are offered once more before they are sent from memory.
     unspooled: Unsettled,
+    /// Since when the oldest of them may have waited.
+    unspooled_since: Option<Instant>,
     /// When the disk failed last, if the failure was logged and the recovery was not.
     failed_at: Option<Instant>,
     /// When to scan for segments of other runs, and how often that was done since one was found.
@@ -55,6 +57,7 @@ impl Spooler {
     pub(super) fn new(accounting: Arc<Accounting>, spool: Spool, now: Instant) -> Self {
         Self {
             unspooled: Unsettled::new(accounting.clone()),
+            unspooled_since: None,
             accounting,
             spool,
             flush_target: 0,
@@ -69,15 +72,22 @@ impl Spooler {
         &self.spool
     }
 
-    /// Stores records, or holds those that the disk does not take.
-    pub(super) fn store_or_hold(&mut self, mut records: Unsettled) {
+    /// Stores records that have waited since then, or holds those that the disk does not take.
+    pub(super) fn store_or_hold(&mut self, mut records: Unsettled, since: Instant) {
         let is_new = !records.is_empty();
         self.store(&mut records);
         if is_new && records.is_empty() {
             // The disk takes records again: earlier ones too.
             self.offer_again();
         }
+        let earlier = self.unspooled_since();
         self.unspooled.append(records);
+        self.unspooled_since = earlier.or(Some(since));
+    }
+
+    /// Since when the oldest record that the disk did not take may have waited, if there is one.
+    pub(super) fn unspooled_since(&self) -> Option<Instant> {
+        self.unspooled_since.filter(|_| !self.unspooled.is_empty())
     }
 
     /// Offers the records that the disk did not take once more, and takes up to this many of the rest.

@@ -30,8 +30,12 @@ mod faults;
 mod gates;
 /// The client of the process.
 mod global;
+/// Limits of event names, and samples of users.
+mod guard;
 /// The program that the guide builds.
 mod guide;
+/// What a client says of its health.
+mod health;
 /// `before_send` and `on_drop`.
 mod hooks;
 /// How often the worker wakes.

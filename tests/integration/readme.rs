@@ -7,6 +7,7 @@ use trubrics::{Overflow, defaults};
 const README: &str = include_str!("../../README.md");
 const BUILDER: &str = concat!(
     include_str!("../../src/builder.rs"),
+    include_str!("../../src/builder/guard.rs"),
     include_str!("../../src/builder/http.rs")
 );
 

@@ -50,6 +50,8 @@ mod kills;
 mod leftovers;
 /// Calls to a model, on a real clock.
 mod llm_calls;
+/// What the page on measuring an AI feature promises.
+mod measuring_ai;
 /// Images and files in texts.
 mod media;
 /// What a client that cannot deliver costs.

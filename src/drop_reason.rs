@@ -123,6 +123,20 @@ mod tests {
     use super::DropReason::{self, *};
 
     #[test]
+    fn each_reason_is_listed_once_in_its_place_with_a_text_of_its_own() {
+        let mut texts = std::collections::HashSet::new();
+        for (place, reason) in DropReason::ALL.iter().enumerate() {
+            assert_eq!(*reason as usize, place, "{reason:?}");
+            assert!(texts.insert(reason.to_string()), "{reason:?}");
+        }
+        assert_eq!(
+            DropReason::ALL.last(),
+            Some(&Internal),
+            "the last one is listed too"
+        );
+    }
+
+    #[test]
     fn a_record_is_at_fault_only_if_it_would_be_dropped_again() {
         let at_fault = DropReason::ALL.iter().copied();
         let at_fault: Vec<_> = at_fault.filter(|reason| reason.is_record_fault()).collect();

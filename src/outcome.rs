@@ -16,7 +16,8 @@ impl Outcome {
         let outcome = match self {
             Self::Finished => "finished",
             Self::Failed(error) => {
-                if record.get_property(gen_ai::ERROR_TYPE).is_none() {
+                let class = record.get_property(gen_ai::ERROR_TYPE);
+                if class.is_none_or(|class| class.is_null()) {
                     record.set_property(gen_ai::ERROR_TYPE, gen_ai::OTHER_ERROR);
                 }
                 record.set_property(gen_ai::ERROR_MESSAGE, error);

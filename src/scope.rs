@@ -205,8 +205,7 @@ impl Scope {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn feedback(&self, generation_id: impl Into<String>) -> Event {
-        self.event(feedback::NAME)
-            .generation_id(generation_id.into())
+        feedback::about(self.event(feedback::NAME), generation_id)
     }
 
     /// Tracks a record, as [`Trubrics::track`]. The record gets no presets, so make it with [`event`](Self::event),

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufRead, BufReader, Seek, SeekFrom, Write},
+    io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
@@ -161,7 +161,17 @@ impl DeadLetters {
             let letter = json!({"line": line.number, "reason": reason, "text": content.trim_end()});
             text += &format!("{letter}\n");
         }
-        let mut file = File::options().create(true).append(true).open(&self.0)?;
+        let mut options = File::options();
+        let mut file = options.create(true).read(true).append(true).open(&self.0)?;
+        // A full disk may have left half of a line.
+        if file.metadata()?.len() > 0 {
+            let mut last = [0];
+            file.seek(SeekFrom::End(-1))?;
+            file.read_exact(&mut last)?;
+            if last != *b"\n" {
+                text.insert(0, '\n');
+            }
+        }
         file.write_all(text.as_bytes())
     }
 }

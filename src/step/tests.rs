@@ -73,6 +73,15 @@ fn a_step_that_failed_has_its_error() {
 }
 
 #[test]
+fn a_class_of_null_is_not_a_class() {
+    let (recorder, client) = recording();
+    let step = client.timed("user", "Export");
+    step.property("error.type", ()).fail("no answer");
+    let properties = &only(events(&recorder, &client))["properties"];
+    assert_eq!(properties["error.type"], "_OTHER");
+}
+
+#[test]
 fn a_clock_that_stood_still_gives_a_duration_of_zero() {
     let (recorder, client) = recording();
     let now = Instant::now();

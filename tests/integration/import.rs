@@ -327,3 +327,24 @@ fn an_import_that_cannot_go_on_stops_and_settles_nothing() {
     import.run(&server);
     assert_eq!(server.accepted(), 250);
 }
+
+#[test]
+fn an_import_without_a_thread_is_refused() {
+    let import = Import::of(&lines(1));
+    let server = server();
+    let child = import.start_with(&server, server.api_key(), &["--threads", "0"]);
+    let output = child.wait_with_output().unwrap();
+    assert!(!output.status.success(), "{output:?}");
+    assert_eq!(server.accepted(), 0);
+}
+
+#[test]
+fn a_half_of_a_dead_letter_does_not_spoil_the_next_one() {
+    let import = Import::of("no JSON\n");
+    fs::write(import.with(".dead-letters"), "{\"line\":1,\"rea").unwrap();
+    import.run(&server());
+    let text = fs::read_to_string(import.with(".dead-letters")).unwrap();
+    let last = text.lines().last().expect("a line");
+    let letter: Value = serde_json::from_str(last).expect("a whole line");
+    assert_eq!(letter["text"], "no JSON");
+}

@@ -157,7 +157,7 @@ fn a_refusal_of_requests_is_one_error_while_records_wait_in_the_spool() {
         }
         client.close(Duration::ZERO).expect("they are in the spool");
         assert_eq!(client.stats().left_in_spool, 5);
-        let what = if status < 400 || status > 403 {
+        let what = if !(400..=403).contains(&status) {
             "requests"
         } else {
             "the API key"

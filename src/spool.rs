@@ -38,6 +38,7 @@ mod fingerprint;
 pub(crate) mod fuzzing;
 mod in_delivery;
 mod load;
+mod loaded;
 mod now;
 mod orphans;
 mod room;
@@ -55,10 +56,11 @@ use self::{
     disk::{Disk, FileSystem, ListBounds, Listing},
     in_delivery::InDelivery,
     orphans::Orphans,
-    segment::{Content, Contents, Segment, name},
+    segment::{Content, Segment, name},
 };
 pub(crate) use self::{
     fingerprint::Fingerprint,
+    loaded::Loaded,
     now::Now,
     settings::{SpoolSettings, WhenFull},
 };
@@ -97,20 +99,6 @@ pub(crate) struct Spool {
     has_warned_unreadable: bool,
     /// The folder could not be listed, and was not listed since.
     lacks_listing: bool,
-}
-
-/// Records that are to be delivered next, or that were removed to make room.
-#[derive(Default)]
-pub(crate) struct Loaded {
-    pub(crate) records: Vec<Encoded>,
-    /// Those that are older than they may be.
-    pub(crate) expired: Vec<Encoded>,
-    /// How many more there should be that cannot be read.
-    pub(crate) missing: u64,
-    /// How many of all these another process left, and are seen by this client for the first time.
-    pub(crate) recovered: u64,
-    bytes: usize,
-    segments: usize,
 }
 
 /// The records of a spool that the client lets go.
@@ -376,33 +364,6 @@ fn is_failure<T>(outcome: &io::Result<T>) -> bool {
 
 /// A scan takes so many files at a time, so that a large folder does not keep the worker from its other work.
 const SCANNED_FILES: usize = 1024;
-
-impl Loaded {
-    fn of(contents: &Contents) -> Self {
-        let mut loaded = Self::default();
-        loaded.count(contents);
-        loaded
-    }
-
-    fn count(&mut self, contents: &Contents) {
-        self.missing += contents.missing;
-        self.recovered += contents.recovered;
-        self.segments += 1;
-    }
-
-    fn push(&mut self, record: Encoded, is_expired: bool) {
-        self.bytes += record.json.len();
-        match is_expired {
-            true => self.expired.push(record),
-            false => self.records.push(record),
-        }
-    }
-
-    /// Whether there is anything to count or to deliver.
-    fn is_any(&self) -> bool {
-        self.missing > 0 || !self.records.is_empty() || !self.expired.is_empty()
-    }
-}
 
 #[cfg(test)]
 mod tests;

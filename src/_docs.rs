@@ -39,8 +39,14 @@ pub mod durability {}
 )]
 pub mod guide {}
 
+#[doc = include_str!("_docs/measuring_ai.md")]
+pub mod measuring_ai {}
+
 #[doc = include_str!("_docs/recipes.md")]
 pub mod recipes {}
 
 #[doc = include_str!("_docs/privacy.md")]
 pub mod privacy {}
+
+#[doc = include_str!("_docs/redaction.md")]
+pub mod redaction {}

@@ -5,6 +5,7 @@
 //! [`Unsettled`], which settles them even when it panics.
 
 mod budget;
+mod call;
 mod counters;
 mod episode;
 mod outage;
@@ -13,9 +14,9 @@ mod unsettled;
 use std::{
     slice,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{
-            AtomicBool,
+            AtomicU16,
             Ordering::{Relaxed, SeqCst},
         },
     },
@@ -25,6 +26,7 @@ use log::{error, warn};
 
 pub(crate) use self::{
     budget::{Budget, NoBudget, Reservation},
+    call::CallOutcomes,
     unsettled::Unsettled,
 };
 use self::{counters::Counters, episode::Episode, outage::Outage};
@@ -43,13 +45,25 @@ pub(crate) struct Accounting {
     budget: Budget,
     counters: Counters,
     on_drop: Option<OnDrop>,
+    /// The caller that gets the outcome of each record; then nothing is logged. None for a client.
+    call: Option<Arc<CallOutcomes>>,
     drops: Episode,
-    is_key_refused: AtomicBool,
+    /// Records over the limit of their name: an episode of their own, which does not hide a fault.
+    rate_limited: Episode,
+    /// The status with which the server refuses requests, until something is delivered; 0 if it does not.
+    refused_with: AtomicU16,
     outage: Mutex<Outage>,
 }
 
+const UNAUTHORIZED: u16 = 401;
+
+/// Whether a status refuses the key.
+fn is_key(status: u16) -> bool {
+    matches!(status, UNAUTHORIZED | 403)
+}
+
 /// How records end.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Outcome {
     Delivered,
     Dropped(DropReason, Option<Refusal>),
@@ -62,9 +76,19 @@ impl Accounting {
             budget,
             counters: Counters::default(),
             on_drop,
+            call: None,
             drops: Episode::new(clock::now()),
-            is_key_refused: AtomicBool::new(false),
+            rate_limited: Episode::new(clock::now()),
+            refused_with: AtomicU16::new(0),
             outage: Mutex::default(),
+        }
+    }
+
+    /// The accounting of one call, whose records are in no client's queue.
+    pub(crate) fn of_call(client: ClientId, call: Arc<CallOutcomes>) -> Self {
+        Self {
+            call: Some(call),
+            ..Self::new(client, Budget::new(usize::MAX, usize::MAX), None)
         }
     }
 
@@ -79,15 +103,15 @@ impl Accounting {
 
     /// A tracked record is dropped before it entered the queue. Its JSON is there if it was encoded.
     pub(crate) fn reject(&self, reason: DropReason, record: Option<&Encoded>) {
-        self.counters.count_beside_queue();
+        self.counters.count_beside_queue(1);
         let records = record.map(slice::from_ref).unwrap_or_default();
         self.drop_records(reason, None, 1, records);
     }
 
-    /// A record was delivered on the caller's own thread, without entering the queue.
-    pub(crate) fn deliver_directly(&self) {
-        self.counters.count_beside_queue();
-        self.deliver(1);
+    /// Records were delivered on the caller's own thread, without entering the queue.
+    pub(crate) fn deliver_directly(&self, records: u64) {
+        self.counters.count_beside_queue(records);
+        self.deliver(records);
     }
 
     /// Records of the queue are on disk, and need no budget there.
@@ -121,6 +145,9 @@ impl Accounting {
 
     /// Records come to their end, and their resources are released: their budget, or their place on disk.
     pub(crate) fn settle(&self, records: &[Encoded], outcome: &Outcome) {
+        if let Some(call) = &self.call {
+            call.note(records, outcome);
+        }
         match outcome {
             Outcome::Delivered => self.deliver(records.len() as u64),
             Outcome::Dropped(reason, refusal) => {
@@ -145,7 +172,7 @@ impl Accounting {
         let lasted = self.outage().failed(clock::now(), cause.to_owned());
         if let Some(lasted) = lasted {
             let (seconds, pending) = (lasted.as_secs(), self.pending());
-            logging(
+            self.log(
                 || warn!(target: TARGET, "nothing was delivered for {seconds} s ({cause}); records waiting: {pending}"),
             );
         }
@@ -156,7 +183,7 @@ impl Accounting {
         let lasted = self.outage().succeeded(clock::now());
         if let Some(lasted) = lasted {
             let (seconds, pending) = (lasted.as_secs(), self.pending());
-            logging(
+            self.log(
                 || warn!(target: TARGET, "records are delivered again after {seconds} s; records waiting: {pending}"),
             );
         }
@@ -164,13 +191,13 @@ impl Accounting {
 
     /// The server refuses requests, and their records stay in the spool. Logged once until something is delivered.
     pub(crate) fn request_refused(&self, refusal: &Refusal) {
-        if !self.is_key_refused.swap(true, SeqCst) {
-            let status = refusal.status;
-            let what = match status {
-                401 | 403 => "the API key",
-                _ => "requests",
+        let status = refusal.status;
+        if self.refused_with.swap(status, SeqCst) == 0 {
+            let what = match is_key(status) {
+                true => "the API key",
+                false => "requests",
             };
-            logging(
+            self.log(
                 || error!(target: TARGET, "the server refuses {what} (status {status}): records wait in the spool"),
             );
         }
@@ -180,16 +207,39 @@ impl Accounting {
     /// files, although the worker does not know them any more.
     pub(crate) fn end(&self) {
         self.leave_in_spool(self.counters.on_disk());
-        self.log_total(self.drops.end());
+        self.log_totals(self.drops.end(), self.rate_limited.end());
+    }
+
+    /// Whether the server refused the key, and nothing was delivered since.
+    pub(crate) fn is_key_refused(&self) -> bool {
+        is_key(self.refused_with.load(Relaxed))
     }
 
     /// Records that wait for delivery or are in flight, in memory or on disk.
     pub(crate) fn pending(&self) -> u64 {
-        self.budget.records() + self.counters.on_disk()
+        self.in_memory() + self.in_spool()
     }
 
+    /// Those of the pending records that are in memory alone.
+    pub(crate) fn in_memory(&self) -> u64 {
+        self.budget.records()
+    }
+
+    /// Those of the pending records that are on disk.
+    pub(crate) fn in_spool(&self) -> u64 {
+        self.counters.on_disk()
+    }
+
+    /// Records that were dropped, without those outside the sample: the program wants these left out.
     pub(crate) fn dropped(&self) -> u64 {
-        self.counters.dropped()
+        let sampled = self.counters.dropped_for(DropReason::Sampled);
+        self.counters.dropped().saturating_sub(sampled)
+    }
+
+    /// Records that were dropped neither by the sample nor by the limit of their name.
+    fn dropped_by_faults(&self) -> u64 {
+        let limited = self.counters.dropped_for(DropReason::RateLimited);
+        self.dropped().saturating_sub(limited)
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -198,8 +248,12 @@ impl Accounting {
 
     fn deliver(&self, records: u64) {
         self.counters.count_delivered(records);
-        self.is_key_refused.store(false, Relaxed);
-        self.log_total(self.drops.end_if_quiet(clock::now()));
+        self.refused_with.store(0, Relaxed);
+        let now = clock::now();
+        self.log_totals(
+            self.drops.end_if_quiet(now),
+            self.rate_limited.end_if_quiet(now),
+        );
     }
 
     fn drop_records(
@@ -212,7 +266,15 @@ impl Accounting {
         if count == 0 {
             return;
         }
-        let is_first = self.drops.add(clock::now(), || self.dropped());
+        let now = clock::now();
+        let is_first = match reason {
+            DropReason::Sampled => false,
+            DropReason::RateLimited => {
+                let dropped = || self.counters.dropped_for(reason);
+                self.rate_limited.add(now, dropped)
+            }
+            _ => self.drops.add(now, || self.dropped_by_faults()),
+        };
         self.counters.count_dropped(reason, count);
         self.log_drop(reason, refusal, is_first);
         if let Some(hook) = &self.on_drop {
@@ -231,11 +293,15 @@ impl Accounting {
         if reason != DropReason::Unauthorized {
             if is_first {
                 let cause = self.cause_of(reason, refusal);
-                logging(|| warn!(target: TARGET, "dropping records: {reason}{cause}"));
+                self.log(|| warn!(target: TARGET, "dropping records: {reason}{cause}"));
             }
-        } else if !self.is_key_refused.swap(true, SeqCst) {
+        } else if self.refused_with.swap(
+            refusal.map_or(UNAUTHORIZED, |refusal| refusal.status),
+            SeqCst,
+        ) == 0
+        {
             let cause = self.cause_of(reason, refusal);
-            logging(
+            self.log(
                 || error!(target: TARGET, "the server refuses the API key{cause}: records are dropped"),
             );
         }
@@ -254,14 +320,27 @@ impl Accounting {
         }
     }
 
+    /// Logs, for a client.
+    fn log(&self, write: impl FnOnce()) {
+        if self.call.is_none() {
+            logging(write);
+        }
+    }
+
     fn outage(&self) -> MutexGuard<'_, Outage> {
         self.outage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn log_total(&self, dropped_before: Option<u64>) {
-        if let Some(before) = dropped_before {
-            let total = self.dropped().saturating_sub(before);
-            logging(|| warn!(target: TARGET, "records dropped in all: {total}"));
+    /// Logs the total of each episode that ended, given how many records had been dropped before it.
+    fn log_totals(&self, before: Option<u64>, rate_limited_before: Option<u64>) {
+        if let Some(before) = before {
+            let total = self.dropped_by_faults().saturating_sub(before);
+            self.log(|| warn!(target: TARGET, "records dropped in all: {total}"));
+        }
+        if let Some(before) = rate_limited_before {
+            let total = self.counters.dropped_for(DropReason::RateLimited);
+            let total = total.saturating_sub(before);
+            self.log(|| warn!(target: TARGET, "records dropped by at_most in all: {total}"));
         }
     }
 }

@@ -3,15 +3,16 @@
 use std::{
     error::Error,
     fmt,
-    fs::{DirBuilder, File, OpenOptions, TryLockError},
+    fs::File,
     io::{self, ErrorKind, Read, Seek, Write},
     path::Path,
     str::FromStr,
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use uuid::Uuid;
+
+use crate::small_file::{LOCK_TIMEOUT, check_regular, lock, make_folder, not_ours, open};
 
 /// A random id for a user without an account, which a file keeps from run to run.
 ///
@@ -82,15 +83,8 @@ impl AnonymousId {
     }
 }
 
-/// Long enough for another process to write the id, which takes a millisecond or two.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
-const LOCK_RETRY: Duration = Duration::from_millis(10);
-
 fn read_or_make(path: &Path, lock_timeout: Duration) -> io::Result<AnonymousId> {
-    // To open a pipe could wait forever.
-    if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
-        return Err(refuse(ErrorKind::InvalidInput, "it is not a regular file"));
-    }
+    check_regular(path)?;
     // The usual case.
     if let Ok(mut file) = File::open(path) {
         match read(&mut file) {
@@ -101,11 +95,7 @@ fn read_or_make(path: &Path, lock_timeout: Duration) -> io::Result<AnonymousId> 
         }
     }
     make_folder(path)?;
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
+    let mut file = open(path)?;
     if let Err(error) = lock(&file, lock_timeout) {
         // The process that holds the lock may have written the id.
         return read(&mut file).ok().flatten().ok_or(error);
@@ -121,10 +111,6 @@ fn read_or_make(path: &Path, lock_timeout: Duration) -> io::Result<AnonymousId> 
     Ok(id)
 }
 
-fn refuse(kind: ErrorKind, problem: &'static str) -> io::Error {
-    io::Error::new(kind, problem)
-}
-
 /// None for a file without an id that may be written.
 fn read(file: &mut File) -> io::Result<Option<AnonymousId>> {
     let mut bytes = Vec::new();
@@ -137,8 +123,7 @@ fn read(file: &mut File) -> io::Result<Option<AnonymousId>> {
     if is_whole && is_torn(&bytes) {
         return Ok(None);
     }
-    let problem = "it holds something else, which is left as it is";
-    Err(refuse(ErrorKind::InvalidData, problem))
+    Err(not_ours())
 }
 
 /// Whether this is the beginning of an id, or nothing. After a power cut, a file may end in zeros instead of its
@@ -152,37 +137,6 @@ fn is_torn(bytes: &[u8]) -> bool {
         false => byte.is_ascii_hexdigit(),
     };
     text.len() < 36 && text.iter().enumerate().all(fits)
-}
-
-/// Locks the file until it is closed.
-fn lock(file: &File, timeout: Duration) -> io::Result<()> {
-    let deadline = Instant::now() + timeout;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(()),
-            // Two first runs at once may then have two ids, until the next run.
-            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {
-                return Ok(());
-            }
-            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Interrupted => {}
-            Err(TryLockError::Error(error)) => return Err(error),
-            Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
-                return Err(refuse(ErrorKind::TimedOut, "another process has locked it"));
-            }
-            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_RETRY),
-        }
-    }
-}
-
-fn make_folder(path: &Path) -> io::Result<()> {
-    let Some(folder) = path.parent() else {
-        return Ok(());
-    };
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }
 
 impl fmt::Display for AnonymousId {

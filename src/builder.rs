@@ -2,6 +2,7 @@
 
 mod api_key;
 mod assemble;
+mod guard;
 
 #[cfg(feature = "http")]
 mod http;
@@ -16,12 +17,16 @@ use crate::{
     content::Content,
     defaults,
     error::ConfigError,
+    gate::Gate,
     hooks::{BeforeSend, Dropped, OnDrop},
     host::check_host,
+    process_facts::ProcessFacts,
     queue::Overflow,
     record::{EventError, Properties, Record},
+    redaction::Redaction,
     settings::{
-        ConsentSettings, ContentSettings, HttpOptions, QueueSettings, SpoolOptions, WorkerSettings,
+        ConsentSettings, ContentSettings, GuardSettings, HttpOptions, QueueSettings, SpoolOptions,
+        WorkerSettings,
     },
     transport::Transport,
 };
@@ -49,6 +54,7 @@ pub struct TrubricsBuilder {
     queue: QueueSettings,
     worker: WorkerSettings,
     content: ContentSettings,
+    guard: GuardSettings,
     spool: SpoolOptions,
     consent: ConsentSettings,
     http: HttpOptions,
@@ -60,6 +66,7 @@ pub struct TrubricsBuilder {
     on_drop: Option<OnDrop>,
     disabled: bool,
     respect_opt_out: bool,
+    gates: Vec<Gate>,
 }
 
 // Its setters take the builder by value: a panic in one leaves no builder behind.
@@ -74,6 +81,7 @@ impl TrubricsBuilder {
             queue: QueueSettings::default(),
             worker: WorkerSettings::default(),
             content: ContentSettings::default(),
+            guard: GuardSettings::default(),
             spool: SpoolOptions::default(),
             consent: ConsentSettings::default(),
             http: HttpOptions::default(),
@@ -85,6 +93,7 @@ impl TrubricsBuilder {
             on_drop: None,
             disabled: false,
             respect_opt_out: false,
+            gates: Vec::new(),
         }
     }
 
@@ -220,6 +229,18 @@ impl TrubricsBuilder {
         self
     }
 
+    /// Gives every record the facts of the process as default properties: the program's version, the operating system,
+    /// and whether a CI system, a terminal or a coding agent runs the program. Default: none.
+    ///
+    /// [`ProcessFacts`] lists the properties. Of a fact and a [`default_property`](Self::default_property) with equal
+    /// keys, the one that is set last counts.
+    pub fn process_facts(mut self, facts: ProcessFacts) -> Self {
+        for (key, value) in facts.into_properties() {
+            self = self.default_property(key, value);
+        }
+        self
+    }
+
     /// Sees every record once, before it is encoded, on the thread that tracks it, and may change it or refuse it with
     /// `None`; a refused one is counted as [`DropReason::Hook`](crate::DropReason::Hook). Default: none.
     ///
@@ -275,6 +296,57 @@ impl TrubricsBuilder {
     /// ```
     pub fn llm_content(mut self, content: Content) -> Self {
         self.content.content = content;
+        self
+    }
+
+    /// Redacts the texts in all properties of all records, at any depth: those of a record, default ones, and the
+    /// `$text` of an [`Event`](crate::Event). A second call replaces the first. Default: none.
+    ///
+    /// It comes after [`before_send`](Self::before_send) and before [`llm_content`](Self::llm_content), which goes by
+    /// what it leaves. A text that has an escape for half a character becomes `[redacted]`. Numbers and keys stay as
+    /// they are, and so do the fields of a record that are not properties, such as its user, its name and its prompt.
+    ///
+    /// It runs inside `track`, and takes a time that is linear in the properties. A panic of a function of the program
+    /// drops the record, as [`DropReason::Hook`](crate::DropReason::Hook); for a default property, `build` fails.
+    ///
+    /// ```
+    /// use trubrics::{Event, Redaction, Trubrics, testing::{API_KEY, Recorder}};
+    ///
+    /// let recorder = Recorder::new();
+    /// let client = Trubrics::builder(API_KEY)
+    ///     .redact_properties(Redaction::all())
+    ///     .redact_keys(Redaction::SECRET_KEYS)
+    ///     .redact_keys(["iban"])
+    ///     .transport(recorder.clone())
+    ///     .build()?;
+    /// client.track(
+    ///     Event::new("user", "Signed up")
+    ///         .property("note", ["invited by ada@example.org"])
+    ///         .property("userPassword", "swordfish")
+    ///         .property("IBAN", 12),
+    /// );
+    /// client.flush(std::time::Duration::from_secs(5))?;
+    /// let properties = &recorder.events()[0]["properties"];
+    /// assert_eq!(properties["note"][0], "invited by [email]");
+    /// assert_eq!(properties["userPassword"], "[redacted]");
+    /// assert_eq!(properties["IBAN"], "[redacted]");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn redact_properties(mut self, redaction: Redaction) -> Self {
+        self.content.properties.set_texts(redaction);
+        self
+    }
+
+    /// Replaces the values of these keys by `[redacted]`, in all properties of all records, at any depth, whatever type
+    /// the value has. Calls add to each other. Default: none. [`Redaction::SECRET_KEYS`] is a list of usual ones.
+    ///
+    /// Keys are compared without case, `_`, `-` and other characters that are not letters or digits. A key is also
+    /// found as the last words of a longer one: `password` in `userPassword`, `api_key` in `X-API-Key`, but not in
+    /// `password_length`. Keys without a letter or digit are ignored. A key that has an escape for half a character
+    /// counts as one of these. [`redact_properties`](Self::redact_properties) has an example, and says when this
+    /// happens.
+    pub fn redact_keys(mut self, keys: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        self.content.properties.add_keys(keys);
         self
     }
 
@@ -472,6 +544,30 @@ impl TrubricsBuilder {
         self
     }
 
+    /// Adds a condition under which the client does nothing, such as [`Gate::ci`]. Default: none.
+    ///
+    /// It may be called several times. [`build`](Self::build) evaluates the gates once, in their order, up to the first
+    /// that is off, which [`Trubrics::state`] names. A client that is off, or undecided, has neither a thread nor a
+    /// socket.
+    ///
+    /// ```
+    /// use trubrics::{Gate, Trubrics};
+    ///
+    /// let client = Trubrics::builder("key")
+    ///     .respect_opt_out(true)
+    ///     .off_if(Gate::ci())
+    ///     .off_if(Gate::variable("MY_TOOL_NO_TELEMETRY"))
+    ///     .off_if(Gate::when(cfg!(debug_assertions), "a debug build"))
+    /// #   .transport(trubrics::transport_fn(|_| Ok(trubrics::Response::new(200))))
+    ///     .build()?;
+    /// println!("telemetry: {}", client.state());
+    /// # Ok::<(), trubrics::ConfigError>(())
+    /// ```
+    pub fn off_if(mut self, gate: Gate) -> Self {
+        self.gates.push(gate);
+        self
+    }
+
     /// Checks all settings and starts the worker thread. It does not connect: that is for the first record.
     ///
     /// # Errors
@@ -525,12 +621,14 @@ impl fmt::Debug for TrubricsBuilder {
             .field("queue", &self.queue)
             .field("worker", &self.worker)
             .field("content", &self.content)
+            .field("guard", &self.guard)
             .field("spool", &self.spool)
             .field("consent", &self.consent)
             .field("http", &self.http)
             .field("shutdown_timeout", &self.shutdown_timeout)
             .field("disabled", &self.disabled)
             .field("respect_opt_out", &self.respect_opt_out)
+            .field("gates", &self.gates)
             .finish_non_exhaustive()
     }
 }

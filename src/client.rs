@@ -1,5 +1,6 @@
 //! The handle that programs hold: it passes records to the intake, and waits for the worker on request.
 
+mod deliver;
 mod inner;
 
 use std::{
@@ -18,7 +19,9 @@ use self::inner::Inner;
 use crate::{
     consent::Consent,
     error::{DeliveryError, FlushError, TrackError},
+    health::Health,
     record::{Event, Record},
+    state::{OffReason, State},
     stats::Stats,
 };
 
@@ -39,8 +42,8 @@ use crate::{
 #[derive(Clone)]
 #[must_use = "a client that is dropped at once is closed at once"]
 pub struct Trubrics {
-    /// None for a client that does nothing.
-    inner: Option<Arc<Inner>>,
+    /// The error is the state of a client that does nothing.
+    inner: Result<Arc<Inner>, Arc<State>>,
 }
 
 // The client catches the panics of hooks and transports, so a panic cannot leave it half-changed.
@@ -50,13 +53,42 @@ impl RefUnwindSafe for Trubrics {}
 impl Trubrics {
     /// A client without thread or socket, whose calls all do nothing and succeed.
     pub fn disabled() -> Self {
-        Self { inner: None }
+        Self::inactive(State::Off(OffReason::Disabled))
+    }
+
+    /// A client that does nothing, because it is in this state.
+    pub(crate) fn inactive(state: State) -> Self {
+        Self {
+            inner: Err(Arc::new(state)),
+        }
     }
 
     /// Whether this client does nothing: it is [`disabled`](Self::disabled), or was
-    /// [built](crate::TrubricsBuilder::build) with settings that disable it, or for a user who opted out.
+    /// [built](crate::TrubricsBuilder::build) with settings that disable it, or for a user who opted out. Its
+    /// [`state`](Self::state) says why.
     pub fn is_disabled(&self) -> bool {
-        self.inner.is_none()
+        self.inner.is_err()
+    }
+
+    /// Says whether this client sends, and why not. It is as it was when the client was built, also after
+    /// [`close`](Self::close).
+    ///
+    /// ```
+    /// use trubrics::{OffReason, State, Trubrics};
+    ///
+    /// let client = Trubrics::builder("key")
+    ///     .disabled(true)
+    /// #   .transport(trubrics::transport_fn(|_| Ok(trubrics::Response::new(200))))
+    ///     .build()?;
+    /// assert_eq!(client.state(), State::Off(OffReason::Setting));
+    /// assert_eq!(client.state().to_string(), "off: the program disabled the client");
+    /// # Ok::<(), trubrics::ConfigError>(())
+    /// ```
+    pub fn state(&self) -> State {
+        match &self.inner {
+            Ok(_) => State::On,
+            Err(state) => State::clone(state),
+        }
     }
 
     pub(crate) fn running(
@@ -66,7 +98,7 @@ impl Trubrics {
     ) -> Self {
         let inner = Inner::new(parts, thread, running);
         Self {
-            inner: Some(Arc::new(inner)),
+            inner: Ok(Arc::new(inner)),
         }
     }
 
@@ -76,7 +108,7 @@ impl Trubrics {
     /// room. A record that is invalid, or tracked after [`close`](Self::close), is dropped. Every drop is counted in
     /// [`stats`](Self::stats) and reported to [`on_drop`](crate::TrubricsBuilder::on_drop).
     pub fn track(&self, record: impl Into<Record>) {
-        if let Some(inner) = &self.inner {
+        if let Ok(inner) = &self.inner {
             inner.intake().track(record.into());
         }
     }
@@ -85,7 +117,8 @@ impl Trubrics {
     /// [`Overflow`](crate::Overflow) says.
     ///
     /// A record that [`before_send`](crate::TrubricsBuilder::before_send) refuses is dropped and counted, and this
-    /// succeeds.
+    /// succeeds. The same holds for one that [`sample`](crate::TrubricsBuilder::sample) or
+    /// [`at_most`](crate::TrubricsBuilder::at_most) leaves out.
     ///
     /// # Errors
     ///
@@ -93,8 +126,8 @@ impl Trubrics {
     /// [`stats`](Self::stats): it is the caller's again.
     pub fn try_track(&self, record: impl Into<Record>) -> Result<(), TrackError> {
         match &self.inner {
-            Some(inner) => inner.intake().try_track(record.into()),
-            None => Ok(()),
+            Ok(inner) => inner.intake().try_track(record.into()),
+            Err(_) => Ok(()),
         }
     }
 
@@ -103,13 +136,13 @@ impl Trubrics {
     ///
     /// # Errors
     ///
-    /// When the record is invalid or refused, the server does not answer, or the client is closed;
-    /// [`is_transient`](DeliveryError::is_transient) says whether to try again. The record is then not counted in
-    /// [`stats`](Self::stats). If there was no answer, the server may still have the record.
+    /// When the record is invalid, refused or [left out](DeliveryError::left_out), the server does not answer, or the
+    /// client is closed; [`is_transient`](DeliveryError::is_transient) says whether to try again. The record is then
+    /// not counted in [`stats`](Self::stats). If there was no answer, the server may still have the record.
     pub fn track_sync(&self, record: impl Into<Record>) -> Result<(), DeliveryError> {
         match &self.inner {
-            Some(inner) => inner.track_sync(record.into()).map_err(DeliveryError::new),
-            None => Ok(()),
+            Ok(inner) => inner.track_sync(record.into()).map_err(DeliveryError::new),
+            Err(_) => Ok(()),
         }
     }
 
@@ -117,6 +150,70 @@ impl Trubrics {
     /// [`track`](Self::track).
     pub fn feedback(&self, user_id: impl Into<String>, generation_id: impl Into<String>) -> Event {
         Event::feedback(user_id, generation_id)
+    }
+
+    /// Delivers many records on the calling thread, past the queue, and returns the outcome of each in the order given.
+    /// With it, an import knows exactly how far it has come.
+    ///
+    /// Records of both kinds go out in full requests, one request at a time. Bad records are found and left out, and
+    /// failed requests are sent again, all as the worker does. The order within a kind is kept, until a request fails
+    /// twice in a row: then others have their turn, because a record of it may be what makes the server fail. Such a
+    /// record is found too, and is tried for [`give_up_after`](crate::TrubricsBuilder::give_up_after).
+    ///
+    /// `before_send` and the content rules apply. [`on_drop`](crate::TrubricsBuilder::on_drop) does not see these
+    /// records, and the queue's bounds do not count them.
+    ///
+    /// Blocks until all records are settled, at most for `timeout`: it is one deadline for the whole call, and the last
+    /// attempt is made as late as it can still succeed. Only a connection that is being made, or a transport that does
+    /// not respect the deadline of its request, may take longer. Several threads may call this at once. For each of
+    /// them to keep its connection, [`max_concurrent_requests`](crate::TrubricsBuilder::max_concurrent_requests) must
+    /// not be lower than their number.
+    ///
+    /// All records of a call are in memory, as JSON. Call it for one chunk after the other: 100 records of a kind fill
+    /// a request, and 1,000 records are enough for a chunk.
+    ///
+    /// # Errors
+    ///
+    /// Each record has its own: it is invalid, a hook refused it, or the server did, with its status and words. The
+    /// other records are delivered. Three events end the call, and leave the other records unsent:
+    /// - The time is over: they are [not reached](DeliveryError::is_not_reached).
+    /// - The server refuses the key: the records of that request have its status, and later ones are not reached.
+    /// - Another thread closes the client: they are [closed](DeliveryError::is_closed). A request in flight goes on for
+    ///   as long as the close allows.
+    ///
+    /// In a forked process all records are closed. A call from a hook or a transport gives each record an error
+    /// [at once](DeliveryError::is_in_hook). A [disabled](Self::is_disabled) client sends nothing, and succeeds.
+    /// Delivered records are counted in [`stats`](Self::stats). Records with an error are not: they are the caller's.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use trubrics::{Record, Trubrics};
+    ///
+    /// # let recorder = trubrics::testing::Recorder::new();
+    /// # let client = Trubrics::builder("test-key").transport(recorder.clone()).build()?;
+    /// let lines = [r#"{"user_id":"user_123","event":"Sign up","timestamp":"2024-10-09T13:21:46.182Z"}"#];
+    /// let records: Vec<Record> = lines.into_iter().map(Record::from_json).collect::<Result<_, _>>()?;
+    /// for (line, outcome) in lines.iter().zip(client.deliver(records, Duration::from_secs(60))) {
+    ///     if let Err(error) = outcome {
+    ///         eprintln!("{line}: {error}");
+    ///     }
+    /// }
+    /// # assert_eq!(recorder.events().len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn deliver<R: Into<Record>>(
+        &self,
+        records: impl IntoIterator<Item = R>,
+        timeout: Duration,
+    ) -> Vec<Result<(), DeliveryError>> {
+        let records = records.into_iter().map(Into::into);
+        let Ok(inner) = &self.inner else {
+            return records.map(|_| Ok(())).collect();
+        };
+        let delivered = inner.deliver(records, timeout).into_iter();
+        delivered
+            .map(|result| result.map_err(DeliveryError::new))
+            .collect()
     }
 
     /// Waits until all records that were tracked before the call are delivered or dropped, at most for `timeout`.
@@ -127,14 +224,15 @@ impl Trubrics {
     ///
     /// # Errors
     ///
-    /// When time ran out, or records of any caller were dropped during the call. The error says how many are pending
-    /// and how many were dropped, and its source says why the last request failed, if it did. Earlier drops are in
+    /// When time ran out, or records of any caller were dropped during the call. Records outside the
+    /// [`sample`](crate::TrubricsBuilder::sample) do not count. The error says how many are pending and how many were
+    /// dropped, and its source says why the last request failed, if it did. Earlier drops are in
     /// [`stats`](Self::stats), and in the error of [`close`](Self::close). A call from a hook, a transport, or a logger
     /// that the client's own threads call returns an error at once.
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
         match &self.inner {
-            Some(inner) => inner.flush(timeout),
-            None => Ok(()),
+            Ok(inner) => inner.flush(timeout),
+            Err(_) => Ok(()),
         }
     }
 
@@ -157,12 +255,13 @@ impl Trubrics {
     ///
     /// # Errors
     ///
-    /// When records are pending, or the client dropped any record since it was built: the error counts all of them. A
+    /// When records are pending, or the client dropped any record since it was built: the error counts all of them,
+    /// except for those outside the [`sample`](crate::TrubricsBuilder::sample). A
     /// call from a hook, a transport, or a logger that the client's own threads call returns an error at once.
     pub fn close(&self, timeout: Duration) -> Result<(), FlushError> {
         match &self.inner {
-            Some(inner) => inner.close(timeout),
-            None => Ok(()),
+            Ok(inner) => inner.close(timeout),
+            Err(_) => Ok(()),
         }
     }
 
@@ -185,8 +284,8 @@ impl Trubrics {
     /// takes effect, and returns an error because it cannot wait. After an error, too, this client sends nothing.
     pub fn withdraw(&self) -> io::Result<()> {
         match &self.inner {
-            Some(inner) => inner.withdraw(),
-            None => Ok(()),
+            Ok(inner) => inner.withdraw(),
+            Err(_) => Ok(()),
         }
     }
 
@@ -203,8 +302,8 @@ impl Trubrics {
     /// a transport takes effect later, and returns an error because it cannot wait.
     pub fn grant(&self) -> io::Result<()> {
         match &self.inner {
-            Some(inner) => inner.grant(),
-            None => Ok(()),
+            Ok(inner) => inner.grant(),
+            Err(_) => Ok(()),
         }
     }
 
@@ -212,15 +311,31 @@ impl Trubrics {
     /// no records, and this returns [`Consent::Withdrawn`].
     pub fn consent(&self) -> Consent {
         match &self.inner {
-            Some(inner) => inner.intake().consent.get(),
-            None => Consent::Withdrawn,
+            Ok(inner) => inner.intake().consent.get(),
+            Err(_) => Consent::Withdrawn,
         }
     }
 
     /// Closes the client as the drop of its last handle does.
     pub(crate) fn close_in_time(&self) {
-        if let Some(inner) = &self.inner {
+        if let Ok(inner) = &self.inner {
             inner.close_in_time();
+        }
+    }
+
+    /// Says how the client is at this moment: records that wait, the last success and the last failure, the spool, the
+    /// worker and the key.
+    ///
+    /// It returns at once. It makes no request and reads no disk, and takes no lock that is held during either. Numbers
+    /// that only the worker knows are those of its last step. They are read one after the other, so a record that is on
+    /// the move may be in two of them or in none.
+    pub fn health(&self) -> Health {
+        match &self.inner {
+            Ok(inner) => inner.health(),
+            Err(_) => Health {
+                disabled: true,
+                ..Health::default()
+            },
         }
     }
 
@@ -237,8 +352,8 @@ impl fmt::Debug for Trubrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut client = f.debug_struct("Trubrics");
         match &self.inner {
-            Some(inner) => client.field("stats", &inner.accounting().stats()),
-            None => client.field("disabled", &true),
+            Ok(inner) => client.field("stats", &inner.accounting().stats()),
+            Err(state) => client.field("state", state),
         };
         client.finish_non_exhaustive()
     }

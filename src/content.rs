@@ -7,19 +7,15 @@
 mod base64;
 mod media;
 
-use std::{
-    borrow::Cow,
-    fmt,
-    panic::{RefUnwindSafe, UnwindSafe},
-    sync::Arc,
-};
+use std::borrow::Cow;
 
 use serde_json::Value;
 
 use self::media::WithoutMedia;
 use crate::{
-    hooks::{self, ClientId, Redact},
+    hooks::{self, ClientId},
     record::{LlmEvent, Properties, Record, TEXT, gen_ai, read_value},
+    redaction::{PropertyRedaction, Redaction},
 };
 
 /// How much is sent of prompts, generations and other texts; for
@@ -30,33 +26,19 @@ pub enum Content {
     /// The whole texts.
     #[default]
     Full,
-    /// Each text as a function returns it; from [`redacted`](Self::redacted).
+    /// Each text as a [`Redaction`] returns it.
     Redacted(Redaction),
     /// No text, only its length.
     Off,
 }
 
-/// A function that changes each text before it is sent; from [`Content::redacted`].
-#[derive(Clone)]
-pub struct Redaction(Arc<Redact>);
-
-// A panic of the function is caught, and costs its record.
-impl UnwindSafe for Redaction {}
-impl RefUnwindSafe for Redaction {}
-
 impl Content {
-    /// Sends each text as this function returns it.
+    /// Sends each text as this function returns it. [`Redaction`] has presets, which can be combined with functions.
     ///
     /// It runs inside `track`, as [`before_send`](crate::TrubricsBuilder::before_send) does. A panic drops the record,
     /// counted as [`DropReason::Hook`](crate::DropReason::Hook), so that no text is sent that was not redacted.
     pub fn redacted(redact: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
-        Self::Redacted(Redaction(Arc::new(redact)))
-    }
-}
-
-impl fmt::Debug for Redaction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("..")
+        Self::Redacted(Redaction::new().then(redact))
     }
 }
 
@@ -80,6 +62,7 @@ pub(crate) struct ContentRules {
     send_media: bool,
     /// Whether also records without media change.
     change_every_record: bool,
+    properties: PropertyRedaction,
     /// The keys of [`TEXT_PROPERTIES`], for [`Properties::may_have`].
     text_keys: u128,
     /// The JSON of the client's default properties of these keys, if it must not be sent as it is.
@@ -110,10 +93,11 @@ impl ContentRules {
         content: Content,
         max_bytes: Option<usize>,
         send_media: bool,
+        properties: PropertyRedaction,
         defaults: &mut Properties,
     ) -> Option<Self> {
         let is_full = matches!(content, Content::Full) && max_bytes.is_none();
-        if is_full && send_media {
+        if is_full && send_media && properties.is_off() {
             return None;
         }
         let default_texts = TEXT_PROPERTIES.map(|(key, _)| {
@@ -128,27 +112,29 @@ impl ContentRules {
             content,
             max_bytes: max_bytes.unwrap_or(usize::MAX),
             send_media,
-            change_every_record: !is_full || default_texts.iter().any(Option::is_some),
+            change_every_record: !is_full
+                || !properties.is_off()
+                || default_texts.iter().any(Option::is_some),
+            properties,
             text_keys: Properties::bits_of(TEXT_PROPERTIES.map(|(key, _)| key)),
             default_texts,
         })
     }
 
-    /// Returns the record as it may be sent, or none if the redaction panicked.
-    pub(crate) fn apply<'r>(
-        &self,
-        client: ClientId,
-        record: &'r Record,
-    ) -> Option<Cow<'r, Record>> {
-        if !self.change_every_record && !self.has_media(record) {
-            return Some(Cow::Borrowed(record));
-        }
+    /// Whether [`apply`](Self::apply) may change the record. Allocates nothing.
+    pub(crate) fn concern(&self, record: &Record) -> bool {
+        self.change_every_record || self.has_media(record)
+    }
+
+    /// Returns a copy of the record as it is sent, or none if the redaction panicked.
+    pub(crate) fn apply(&self, client: ClientId, record: &Record) -> Option<Record> {
+        let record = self.redact_properties(client, record)?;
         let mut copy = Copy {
-            record: record.clone(),
+            record: Record::clone(&record),
             is_cut: false,
             media_omitted: 0,
         };
-        if let Record::LlmEvent(event) = record {
+        if let Record::LlmEvent(event) = &*record {
             self.apply_to_fields(client, event, &mut copy)?;
         }
         for ((key, length_key), default) in TEXT_PROPERTIES.into_iter().zip(&self.default_texts) {
@@ -157,7 +143,27 @@ impl ContentRules {
                 self.apply_to_property(client, key, length_key, json, &mut copy)?;
             }
         }
-        Some(Cow::Owned(copy.finish()))
+        Some(copy.finish())
+    }
+
+    /// The record with redacted properties, or none if a redaction panicked. The other rules go by these.
+    fn redact_properties<'r>(
+        &self,
+        client: ClientId,
+        record: &'r Record,
+    ) -> Option<Cow<'r, Record>> {
+        if self.properties.is_off() {
+            return Some(Cow::Borrowed(record));
+        }
+        let redact = || self.properties.apply(record.properties().json());
+        Some(match hooks::redact(client, redact)? {
+            None => Cow::Borrowed(record),
+            Some(json) => {
+                let mut redacted = record.clone();
+                redacted.properties_mut().set_values(json);
+                Cow::Owned(redacted)
+            }
+        })
     }
 
     fn has_media(&self, record: &Record) -> bool {
@@ -228,7 +234,13 @@ impl ContentRules {
         }
         let WithoutMedia { text, omitted } = self.without_media(text);
         let text = match &self.content {
-            Content::Redacted(redact) => Cow::Owned(hooks::redact(client, &*redact.0, &text)?),
+            Content::Redacted(redaction) => {
+                let redact = || match redaction.apply(&text) {
+                    Cow::Borrowed(_) => None,
+                    Cow::Owned(redacted) => Some(redacted),
+                };
+                hooks::redact(client, redact)?.map_or(text, Cow::Owned)
+            }
             Content::Full | Content::Off => text,
         };
         let is_cut = text.len() > self.max_bytes;
@@ -322,13 +334,17 @@ mod tests {
             Content::redacted(str::to_owned),
             Content::Off,
         ];
-        assert_eq!(format!("{content:?}"), "[Full, Redacted(..), Off]");
+        assert_eq!(
+            format!("{content:?}"),
+            "[Full, Redacted(Redaction(..)), Off]"
+        );
     }
 
     #[test]
     fn a_client_that_sends_everything_has_no_rules() {
         let new = |content, max_bytes, send_media| {
-            ContentRules::new(content, max_bytes, send_media, &mut Properties::default())
+            let (off, mut defaults) = (PropertyRedaction::default(), Properties::default());
+            ContentRules::new(content, max_bytes, send_media, off, &mut defaults)
         };
         assert!(new(Content::Full, None, true).is_none());
         assert!(new(Content::Full, None, false).is_some());

@@ -66,6 +66,14 @@ drop_reasons! {
     ///
     /// The record itself is at fault.
     Hook(Record) => "a hook of the program refused it",
+    /// More events of its name were tracked than [`at_most`](crate::TrubricsBuilder::at_most) allows.
+    ///
+    /// The delivery is at fault.
+    RateLimited(Delivery) => "more events of its name came than at_most allows",
+    /// Its user is not in the [`sample`](crate::TrubricsBuilder::sample).
+    ///
+    /// The record itself is at fault.
+    Sampled(Record) => "its user is not in the sample",
     /// The server refused the record: status 400 or 422.
     ///
     /// The record itself is at fault.
@@ -125,9 +133,23 @@ mod tests {
     use super::DropReason::{self, *};
 
     #[test]
+    fn each_reason_is_listed_once_in_its_place_with_a_text_of_its_own() {
+        let mut texts = std::collections::HashSet::new();
+        for (place, reason) in DropReason::ALL.iter().enumerate() {
+            assert_eq!(*reason as usize, place, "{reason:?}");
+            assert!(texts.insert(reason.to_string()), "{reason:?}");
+        }
+        assert_eq!(
+            DropReason::ALL.last(),
+            Some(&Internal),
+            "the last one is listed too"
+        );
+    }
+
+    #[test]
     fn a_record_is_at_fault_only_if_it_would_be_dropped_again() {
         let at_fault = DropReason::ALL.iter().copied();
         let at_fault: Vec<_> = at_fault.filter(|reason| reason.is_record_fault()).collect();
-        assert_eq!(at_fault, [Invalid, Hook, Rejected, TooLarge]);
+        assert_eq!(at_fault, [Invalid, Hook, Sampled, Rejected, TooLarge]);
     }
 }

@@ -1,5 +1,7 @@
 //! The errors a caller can get, one type for each moment: set-up, handing a record over, waiting.
 
+mod delivery;
+
 use std::{
     error::Error,
     fmt, io,
@@ -7,11 +9,10 @@ use std::{
     sync::Arc,
 };
 
-use crate::{
-    record::{EventError, Record},
-    reply::Refusal,
-    transport::TransportError,
-};
+use crate::record::{EventError, Record};
+
+pub use self::delivery::DeliveryError;
+pub(crate) use self::delivery::DeliveryErrorKind;
 
 type Cause = Box<dyn Error + Send + Sync>;
 
@@ -155,108 +156,6 @@ impl Error for TrackError {
     }
 }
 
-/// Why [`track_sync`](crate::Trubrics::track_sync) did not deliver its record, or why the last request before a
-/// [`FlushError`] failed.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct DeliveryError {
-    kind: DeliveryErrorKind,
-}
-
-#[derive(Debug)]
-pub(crate) enum DeliveryErrorKind {
-    Invalid(EventError),
-    Hook,
-    Closed,
-    NoConsent,
-    NoAnswer(TransportError),
-    Answer {
-        refusal: Refusal,
-        is_transient: bool,
-    },
-}
-
-impl DeliveryError {
-    pub(crate) fn new(kind: DeliveryErrorKind) -> Self {
-        Self { kind }
-    }
-
-    /// Whether the same record may be taken on another attempt: there was no answer, or one that says "later".
-    pub fn is_transient(&self) -> bool {
-        match &self.kind {
-            DeliveryErrorKind::NoAnswer(_) => true,
-            DeliveryErrorKind::Answer { is_transient, .. } => *is_transient,
-            _ => false,
-        }
-    }
-
-    /// Whether the consent is undecided or was withdrawn.
-    pub fn lacks_consent(&self) -> bool {
-        matches!(self.kind, DeliveryErrorKind::NoConsent)
-    }
-
-    /// Whether the client was closed, or belongs to the parent of a forked process.
-    pub fn is_closed(&self) -> bool {
-        matches!(self.kind, DeliveryErrorKind::Closed)
-    }
-
-    /// Whether [`before_send`](crate::TrubricsBuilder::before_send) refused the record or panicked, or a
-    /// [redaction](crate::Content::redacted) panicked.
-    pub fn is_refused_by_hook(&self) -> bool {
-        matches!(self.kind, DeliveryErrorKind::Hook)
-    }
-
-    /// The HTTP status, if the server answered.
-    pub fn status(&self) -> Option<u16> {
-        self.refusal().map(|refusal| refusal.status)
-    }
-
-    /// The server's own words about the refusal, if it gave any; cut off where they are long.
-    pub fn detail(&self) -> Option<&str> {
-        self.refusal().and_then(|refusal| refusal.detail.as_deref())
-    }
-
-    /// The problem of the record, when it was not sent for that reason.
-    pub fn invalid(&self) -> Option<&EventError> {
-        match &self.kind {
-            DeliveryErrorKind::Invalid(error) => Some(error),
-            _ => None,
-        }
-    }
-
-    fn refusal(&self) -> Option<&Refusal> {
-        match &self.kind {
-            DeliveryErrorKind::Answer { refusal, .. } => Some(refusal),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for DeliveryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.kind {
-            DeliveryErrorKind::Invalid(_) => f.write_str("the record is invalid"),
-            DeliveryErrorKind::Hook => f.write_str("a hook of the program refused the record"),
-            DeliveryErrorKind::Closed => f.write_str("the client is closed"),
-            DeliveryErrorKind::NoConsent => f.write_str(NO_CONSENT),
-            DeliveryErrorKind::NoAnswer(_) => f.write_str("the server could not be reached"),
-            DeliveryErrorKind::Answer { refusal, .. } => {
-                write!(f, "the server answered with {refusal}")
-            }
-        }
-    }
-}
-
-impl Error for DeliveryError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.kind {
-            DeliveryErrorKind::Invalid(error) => Some(error),
-            DeliveryErrorKind::NoAnswer(error) => Some(error),
-            _ => None,
-        }
-    }
-}
-
 /// Not everything was delivered when [`flush`](crate::Trubrics::flush) or [`close`](crate::Trubrics::close) returned.
 ///
 /// The error of a flush counts the drops during the call.
@@ -352,8 +251,6 @@ impl UnwindSafe for ConfigError {}
 impl RefUnwindSafe for ConfigError {}
 impl UnwindSafe for TrackError {}
 impl RefUnwindSafe for TrackError {}
-impl UnwindSafe for DeliveryError {}
-impl RefUnwindSafe for DeliveryError {}
 impl UnwindSafe for FlushError {}
 impl RefUnwindSafe for FlushError {}
 

@@ -2,9 +2,8 @@
 
 use std::{
     io::ErrorKind,
-    mem,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use log::{Level, debug, log_enabled};
@@ -31,10 +30,24 @@ pub(crate) struct Exchange {
     api_key: String,
     /// The URL of each endpoint.
     urls: [String; Endpoint::ALL.len()],
-    last_failure: Mutex<Option<Arc<DeliveryError>>>,
-    /// How many calls of the transport are under way.
+    last: Mutex<Last>,
+    requests: Arc<Requests>,
+}
+
+/// The calls of the transport that are under way, for the worker and for all callers.
+#[derive(Default)]
+struct Requests {
     under_way: Mutex<usize>,
     one_ended: Condvar,
+}
+
+/// How the worker's last attempts ended.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Last {
+    pub(crate) success: Option<SystemTime>,
+    pub(crate) failure: Option<(SystemTime, Arc<DeliveryError>)>,
+    /// Whether the failure is the later of the two.
+    is_failure: bool,
 }
 
 /// What an attempt sends.
@@ -69,9 +82,22 @@ impl Exchange {
             transport,
             api_key,
             urls: Endpoint::ALL.map(|endpoint| format!("{host}{}", endpoint.path())),
-            last_failure: Mutex::new(None),
-            under_way: Mutex::new(0),
-            one_ended: Condvar::new(),
+            last: Mutex::default(),
+            requests: Arc::default(),
+        }
+    }
+
+    /// Makes the requests of one call over the same transport, and keeps their failures apart from the worker's.
+    pub(crate) fn for_call(&self, accounting: Arc<Accounting>) -> Self {
+        Self {
+            client: self.client,
+            accounting,
+            consent: self.consent.clone(),
+            transport: self.transport.clone(),
+            api_key: self.api_key.clone(),
+            urls: self.urls.clone(),
+            last: Mutex::default(),
+            requests: self.requests.clone(),
         }
     }
 
@@ -79,12 +105,16 @@ impl Exchange {
         self.client
     }
 
+    pub(crate) fn consent(&self) -> &Arc<ConsentCell> {
+        &self.consent
+    }
+
     /// Makes one attempt for the worker, and keeps the reason if it fails.
     pub(crate) fn attempt(&self, attempt: &Attempt) -> Verdict {
         let (verdict, failure) = self.exchange(attempt);
         self.note_attempt(failure.as_ref());
         let failure = failure.map(DeliveryError::new).map(Arc::new);
-        let former = mem::replace(&mut *self.last_failure_slot(), failure);
+        let former = self.last_slot().note(failure, clock::system_now());
         // The error of the program's transport may take long to drop, or panic.
         let _ = catch_panic(|| drop(former));
         verdict
@@ -115,7 +145,14 @@ impl Exchange {
 
     /// Why the worker's last attempt failed, if it did.
     pub(crate) fn last_failure(&self) -> Option<Arc<DeliveryError>> {
-        self.last_failure_slot().clone()
+        let last = self.last_slot();
+        let failure = last.failure.as_ref().filter(|_| last.is_failure);
+        failure.map(|(_, error)| error.clone())
+    }
+
+    /// How the worker's last attempts ended.
+    pub(crate) fn last(&self) -> Last {
+        self.last_slot().clone()
     }
 
     /// Breaks off the requests that are under way, for good.
@@ -133,7 +170,7 @@ impl Exchange {
     pub(crate) fn cancel_all(&self, deadline: Instant) -> bool {
         loop {
             self.cancel();
-            let under_way = self.under_way();
+            let under_way = self.requests.under_way();
             let left = deadline.saturating_duration_since(Instant::now());
             let is_over =
                 |under_way: usize| under_way == 0 || self.consent.get() == Consent::Granted;
@@ -141,14 +178,14 @@ impl Exchange {
                 return is_over(*under_way);
             }
             let time = left.min(CANCEL_INTERVAL);
-            let waited = self.one_ended.wait_timeout(under_way, time);
+            let waited = self.requests.one_ended.wait_timeout(under_way, time);
             drop(waited.unwrap_or_else(PoisonError::into_inner));
         }
     }
 
     /// Calls the transport, unless the consent was withdrawn since the records were taken.
     fn call(&self, request: &Request<'_>, withdrawals: u64) -> Result<Response, TransportError> {
-        *self.under_way() += 1;
+        *self.requests.under_way() += 1;
         // Read after the request is counted: a withdrawal from here on waits for it.
         let answer = if self.consent.permits(withdrawals) {
             hooks::transport(self.client, || self.transport.send(request))
@@ -156,15 +193,9 @@ impl Exchange {
         } else {
             Err(TransportError::new("the consent was withdrawn"))
         };
-        *self.under_way() -= 1;
-        self.one_ended.notify_all();
+        *self.requests.under_way() -= 1;
+        self.requests.one_ended.notify_all();
         answer
-    }
-
-    fn under_way(&self) -> MutexGuard<'_, usize> {
-        self.under_way
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One request and its answer: what it means, and why it is not a success.
@@ -220,14 +251,38 @@ impl Exchange {
     /// Runs `code` while the lock is held, as if another thread held it.
     #[cfg(test)]
     pub(crate) fn while_locked(&self, code: impl FnOnce()) {
-        let _locked = self.last_failure_slot();
+        let _locked = self.last_slot();
         code();
     }
 
-    fn last_failure_slot(&self) -> MutexGuard<'_, Option<Arc<DeliveryError>>> {
-        self.last_failure
+    fn last_slot(&self) -> MutexGuard<'_, Last> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Requests {
+    fn under_way(&self) -> MutexGuard<'_, usize> {
+        self.under_way
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Last {
+    /// Notes how an attempt ended, and returns the failure that was known before, if this one replaces it.
+    fn note(
+        &mut self,
+        failure: Option<Arc<DeliveryError>>,
+        now: SystemTime,
+    ) -> Option<(SystemTime, Arc<DeliveryError>)> {
+        self.is_failure = failure.is_some();
+        match failure {
+            Some(failure) => self.failure.replace((now, failure)),
+            None => {
+                self.success = Some(now);
+                None
+            }
+        }
     }
 }
 

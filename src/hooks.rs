@@ -14,8 +14,6 @@ use crate::{
 pub(crate) type BeforeSend = Arc<dyn Fn(Record) -> Option<Record> + Send + Sync>;
 /// See [`TrubricsBuilder::on_drop`](crate::TrubricsBuilder::on_drop).
 pub(crate) type OnDrop = Arc<dyn Fn(&Dropped<'_>) + Send + Sync>;
-/// See [`Content::redacted`](crate::Content::redacted).
-pub(crate) type Redact = dyn Fn(&str) -> String + Send + Sync;
 
 /// Records that were dropped together; what [`on_drop`](crate::TrubricsBuilder::on_drop) is given. `Debug` hides the
 /// records.
@@ -89,11 +87,11 @@ pub(crate) fn before_send(client: ClientId, hook: &BeforeSend, record: Record) -
 }
 
 /// Runs a redaction; none if it panicked, and for a record that comes out of a redaction.
-pub(crate) fn redact(client: ClientId, redact: &Redact, text: &str) -> Option<String> {
+pub(crate) fn redact<T>(client: ClientId, redact: impl FnOnce() -> T) -> Option<T> {
     if is_running(|frame| frame == (client, Kind::Redaction)) {
         return None;
     }
-    guarded(client, Kind::Redaction, || redact(text))
+    guarded(client, Kind::Redaction, redact)
 }
 
 /// Runs `on_drop`, unless the drop happened inside a hook: it would report its own drops without end.

@@ -1,4 +1,4 @@
-//! The callers' side of the queue: `before_send`, content rules, check, encode, queue.
+//! The callers' side of the queue: `before_send`, sample and limits, content rules, check, encode, queue.
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use crate::{
     control::WorkerHandle,
     drop_reason::DropReason,
     error::{DeliveryErrorKind, TrackError, TrackErrorKind},
+    guard::Guard,
     hooks::{self, BeforeSend, ClientId},
     lifecycle::Lifecycle,
     queue::{Overflow, Queue, Rejected, Wake},
@@ -28,6 +29,7 @@ pub(crate) struct Intake {
     pub(crate) defaults: Properties,
     pub(crate) before_send: Option<BeforeSend>,
     pub(crate) content: Option<ContentRules>,
+    pub(crate) guard: Option<Box<Guard>>,
 }
 
 /// The treatment of a record for which there is no room.
@@ -92,6 +94,9 @@ impl Intake {
             _ => Some(record),
         };
         let record = record.ok_or(DeliveryErrorKind::Hook)?;
+        if let Some(reason) = self.guard_refuses(&record) {
+            return Err(DeliveryErrorKind::LeftOut(reason));
+        }
         let encoded = self.encode(&record).map_err(DeliveryErrorKind::Invalid)?;
         encoded.ok_or(DeliveryErrorKind::Hook)
     }
@@ -127,6 +132,10 @@ impl Intake {
             };
             record = changed;
             record.set_hooked_by(self.client);
+        }
+        if let Some(reason) = self.guard_refuses(&record) {
+            self.leave_out(reason, &record);
+            return Ok(());
         }
         let encoded = match self.encode(&record) {
             Ok(Some(encoded)) => encoded,
@@ -167,9 +176,31 @@ impl Intake {
         }
     }
 
+    /// The content rules, if they may change the record.
+    fn rules_for(&self, record: &Record) -> Option<&ContentRules> {
+        let rules = self.content.as_ref();
+        rules.filter(|rules| rules.concern(record))
+    }
+
+    /// Why the sample or a limit leaves the record out, if one does.
+    fn guard_refuses(&self, record: &Record) -> Option<DropReason> {
+        self.guard.as_ref()?.refuses(record, clock::now)
+    }
+
+    /// Drops a record that the sample or a limit leaves out. It is encoded only if `on_drop` shows it.
+    fn leave_out(&self, reason: DropReason, record: &Record) {
+        let encode = || match self.encode(record) {
+            Err(_) => self.encode_lossy(record),
+            Ok(encoded) => encoded,
+        };
+        let is_shown = self.accounting.shows_records();
+        let shown = is_shown.then(encode).flatten();
+        self.accounting.reject(reason, shown.as_ref());
+    }
+
     /// An invalid record for `on_drop`, under the content rules too.
     fn encode_lossy(&self, record: &Record) -> Option<Encoded> {
-        match &self.content {
+        match self.rules_for(record) {
             None => Some(record.encode_lossy(&self.defaults)),
             Some(rules) => rules
                 .apply(self.client, record)
@@ -180,7 +211,7 @@ impl Intake {
     /// The record as it is sent; none if the program's own redaction failed.
     fn encode(&self, record: &Record) -> Result<Option<Encoded>, EventError> {
         let now = clock::system_now();
-        let encoded = match &self.content {
+        let encoded = match self.rules_for(record) {
             None => record.encode(&self.defaults, now)?,
             Some(rules) => match rules.apply(self.client, record) {
                 None => return Ok(None),

@@ -52,6 +52,7 @@
 //! - **The key stays in its header**: in no URL, error, log line or `Debug`. What users said is not logged either.
 //!
 //! [`Trubrics::llm_call`] times a call to a model and tracks how it ended, also when it streams its answer.
+//! [Measuring an AI feature](_docs::measuring_ai) goes from the prompt to usage, tools and feedback.
 //! [`Trubrics::for_user`] gives a handle with presets, for a conversation that does not repeat itself. [`init`] makes a
 //! client the one of the process, and the [recipes](_docs::recipes) say what to do before a program ends.
 //!
@@ -69,12 +70,15 @@ mod client;
 mod global;
 mod llm_call;
 mod scope;
+mod server_sent_events;
+mod step;
 
 mod accounting;
 mod batch;
 mod content;
 mod control;
 mod exchange;
+mod guard;
 mod host;
 #[cfg(feature = "http")]
 mod http;
@@ -82,6 +86,7 @@ mod intake;
 mod lifecycle;
 mod queue;
 mod record;
+mod redaction;
 mod reply;
 mod settings;
 mod spool;
@@ -95,11 +100,19 @@ mod consent;
 mod deadline;
 mod debug_transport;
 mod drop_reason;
+mod environment;
 mod error;
+mod gate;
+mod health;
 mod hooks;
 mod logging;
 mod opt_out;
+mod outcome;
+mod process_facts;
+mod small_file;
+mod state;
 mod stats;
+mod stored_choice;
 
 pub mod _docs;
 pub mod defaults;
@@ -118,20 +131,29 @@ pub use anonymous_id::{AnonymousId, ParseIdError};
 pub use builder::TrubricsBuilder;
 pub use client::Trubrics;
 pub use consent::{Consent, WhileUndecided};
-pub use content::{Content, Redaction};
+pub use content::Content;
 pub use debug_transport::DebugTransport;
 pub use drop_reason::DropReason;
 pub use error::{ConfigError, DeliveryError, FlushError, TrackError};
+pub use gate::Gate;
 pub use global::{ClientGuard, InitError, flush, global, init, track};
+pub use health::Health;
 pub use hooks::Dropped;
 pub use llm_call::{LlmCall, LlmStream, LlmTryStream};
+pub use process_facts::ProcessFacts;
 pub use queue::Overflow;
 pub use record::{
-    Cost, Event, EventError, IntoText, IntoTimestamp, LlmEvent, Record, Usage, anonymous_id,
+    Cost, Event, EventError, IntoText, IntoTimestamp, LlmEvent, Record, TypedEvent, Usage,
+    anonymous_id,
 };
+pub use redaction::Redaction;
 pub use scope::Scope;
+pub use server_sent_events::ServerSentEvents;
 pub use spool::{grant_in, withdraw_in};
+pub use state::{OffReason, State};
 pub use stats::Stats;
+pub use step::Step;
+pub use stored_choice::{Choice, MadeChoice, StoredChoice};
 pub use transport::{Request, Response, Transport, TransportError, transport_fn};
 
 /// The code in the README is compiled with the documentation's.

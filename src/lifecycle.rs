@@ -1,14 +1,19 @@
 //! Whether the client is being closed, by when, and whether this is still its process.
 
 use std::{
+    convert::Infallible,
     process,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
+use crossbeam_channel::{Receiver, Sender, bounded};
+
 pub(crate) struct Lifecycle {
     process_id: u32,
     closing: Mutex<Closing>,
+    /// Disconnected when a close begins.
+    closed: Receiver<Infallible>,
 }
 
 #[derive(Default)]
@@ -16,13 +21,21 @@ struct Closing {
     /// The latest deadline of the closes that began before the interrupt.
     by: Option<Instant>,
     is_interrupted: bool,
+    /// Dropped when the first close begins.
+    open: Option<Sender<Infallible>>,
 }
 
 impl Lifecycle {
     pub(crate) fn new() -> Self {
+        let (open, closed) = bounded(0);
+        let closing = Closing {
+            open: Some(open),
+            ..Closing::default()
+        };
         Self {
             process_id: process::id(),
-            closing: Mutex::default(),
+            closing: Mutex::new(closing),
+            closed,
         }
     }
 
@@ -35,6 +48,7 @@ impl Lifecycle {
     /// made after that. Returns whether the deadline counts.
     pub(crate) fn begin_close(&self, deadline: Instant) -> bool {
         let mut closing = self.closing();
+        closing.open = None;
         if !closing.is_interrupted {
             closing.by = closing.by.max(Some(deadline));
         }
@@ -43,6 +57,11 @@ impl Lifecycle {
 
     pub(crate) fn is_closing(&self) -> bool {
         self.closing().by.is_some()
+    }
+
+    /// Disconnected when a close begins, for callers that wait for something else at the same time.
+    pub(crate) fn closed(&self) -> &Receiver<Infallible> {
+        &self.closed
     }
 
     /// Whether no close has a later deadline.

@@ -2,21 +2,24 @@
 //!
 //! Only the public methods read the clock. The others take the instant as an argument.
 
+mod setters;
 mod stream;
+mod try_stream;
 
-pub use stream::{LlmStream, LlmTryStream};
+pub use stream::LlmStream;
+pub use try_stream::LlmTryStream;
 
 use std::{
     fmt::{self, Display},
-    mem,
     time::{Duration, Instant},
 };
 
-use serde::Serialize;
-
 use crate::{
     client::Trubrics,
-    record::{Cost, IntoText, LlmEvent, Usage, gen_ai},
+    clock,
+    outcome::Outcome,
+    record::{Event, LlmEvent, Record, anonymous_id, gen_ai},
+    step::Step,
 };
 
 impl Trubrics {
@@ -43,7 +46,11 @@ impl Trubrics {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn llm_call(&self, user_id: impl Into<String>, prompt: impl Into<String>) -> LlmCall {
-        LlmCall::start(self, || LlmEvent::new(user_id, prompt, ""))
+        LlmCall::start(self, || {
+            let user_id = user_id.into();
+            let of_steps = Event::new(user_id.as_str(), "");
+            (LlmEvent::new(user_id, prompt, ""), of_steps)
+        })
     }
 }
 
@@ -53,25 +60,32 @@ impl Trubrics {
 ///
 /// | `outcome` | by | it also has |
 /// |---|---|---|
-/// | `finished` | [`finish`](Self::finish) | `latency` |
-/// | `failed` | [`fail`](Self::fail) | `error_message`, `error.type`, `duration` |
+/// | `finished` | [`finish`](Self::finish), [`end`](Self::end), the end of a stream | `latency` |
+/// | `failed` | [`fail`](Self::fail), an error in a stream | `error_message`, `error.type`, `duration` |
 /// | `interrupted` | a drop without either: an early return, a panic | `duration` |
 ///
 /// `latency` is the time from the prompt to the whole generation, on a monotonic clock. A call without a whole
 /// generation has no `latency`, which would distort an average. The property `duration` has its time, in seconds.
-/// [`first_token`](Self::first_token) sets `gen_ai.response.time_to_first_chunk`. The names `outcome`, `duration` and
-/// `error_message` are this crate's; the others are those of OpenTelemetry's conventions.
+/// `outcome`, `duration` and `error_message` are names of this crate. The others are those of OpenTelemetry's
+/// conventions.
 ///
-/// The other methods are those of [`LlmEvent`]. After `std::mem::forget` or `std::process::exit` no record is tracked.
-/// A call of a disabled client does nothing.
+/// A call has a [generation id](Self::get_generation_id) from the beginning. Its [tools](Self::tool) and
+/// [retrievals](Self::retrieval) are tracked as [steps](Step) with the same id, and later feedback names it.
+///
+/// The other methods are those of [`LlmEvent`]: the bare names while a call is made, and the names with `set_` while it
+/// streams. Once the record is tracked, they do nothing. After `std::mem::forget` or `std::process::exit` no record is
+/// tracked. A call of a disabled client does nothing, but has a generation id.
 #[must_use = "a call that is dropped at once is tracked as interrupted"]
 pub struct LlmCall {
+    client: Trubrics,
+    generation_id: String,
+    /// What the call's steps have in common with it: an event without a name.
+    of_steps: Event,
     /// None once the record is tracked, and for a disabled client.
     open: Option<Box<Open>>,
 }
 
 struct Open {
-    client: Trubrics,
     event: LlmEvent,
     started: Instant,
     first_token: Option<Duration>,
@@ -79,195 +93,154 @@ struct Open {
     generation: String,
 }
 
-enum Outcome {
-    Finished,
-    Failed(String),
-    Interrupted,
-}
-
 impl LlmCall {
-    pub(crate) fn start(client: &Trubrics, event: impl FnOnce() -> LlmEvent) -> Self {
+    /// Begins a call with the event that it tracks, and an event for its steps. They are made only if the client is not
+    /// disabled.
+    pub(crate) fn start(client: &Trubrics, events: impl FnOnce() -> (LlmEvent, Event)) -> Self {
         if client.is_disabled() {
-            return Self { open: None };
+            return Self {
+                client: client.clone(),
+                generation_id: anonymous_id(),
+                of_steps: Event::new("", ""),
+                open: None,
+            };
         }
-        let event = event();
-        Self::start_at(client, event, Instant::now())
+        let (event, of_steps) = events();
+        Self::start_at(client, event, of_steps, clock::now())
     }
 
-    fn start_at(client: &Trubrics, event: LlmEvent, now: Instant) -> Self {
+    fn start_at(client: &Trubrics, event: LlmEvent, of_steps: Event, now: Instant) -> Self {
         let open = Open {
-            client: client.clone(),
             event,
             started: now,
             first_token: None,
             generation: String::new(),
         };
         Self {
+            client: client.clone(),
+            generation_id: anonymous_id(),
+            of_steps,
             open: Some(Box::new(open)),
         }
     }
 
-    /// See [`LlmEvent::assistant_id`].
-    pub fn assistant_id(self, assistant_id: impl IntoText) -> Self {
-        self.with(|event| event.assistant_id(assistant_id))
+    /// Returns the id of the generation, which is sent as `$generation_id`. It is a random UUID, unless
+    /// [`generation_id`](Self::generation_id) set another one.
+    ///
+    /// It is known before the first token, and with a disabled client too. Give it to the user interface:
+    /// feedback on the generation needs nothing else, not even the same process.
+    pub fn get_generation_id(&self) -> &str {
+        &self.generation_id
     }
 
-    /// See [`LlmEvent::thread_id`].
-    pub fn thread_id(self, thread_id: impl IntoText) -> Self {
-        self.with(|event| event.thread_id(thread_id))
-    }
-
-    /// See [`LlmEvent::prompt_event_name`].
-    pub fn prompt_event_name(self, name: impl IntoText) -> Self {
-        self.with(|event| event.prompt_event_name(name))
-    }
-
-    /// See [`LlmEvent::generation_event_name`].
-    pub fn generation_event_name(self, name: impl IntoText) -> Self {
-        self.with(|event| event.generation_event_name(name))
-    }
-
-    /// See [`LlmEvent::prompt_id`].
-    pub fn prompt_id(self, prompt_id: impl IntoText) -> Self {
-        self.with(|event| event.prompt_id(prompt_id))
-    }
-
-    /// See [`LlmEvent::generation_id`].
-    pub fn generation_id(self, generation_id: impl IntoText) -> Self {
-        self.with(|event| event.generation_id(generation_id))
-    }
-
-    /// See [`LlmEvent::provider`].
-    pub fn provider(self, name: impl IntoText) -> Self {
-        self.with(|event| event.provider(name))
-    }
-
-    /// See [`LlmEvent::prompt_name`].
-    pub fn prompt_name(self, name: impl IntoText) -> Self {
-        self.with(|event| event.prompt_name(name))
-    }
-
-    /// See [`LlmEvent::prompt_version`].
-    pub fn prompt_version(self, version: impl IntoText) -> Self {
-        self.with(|event| event.prompt_version(version))
-    }
-
-    /// See [`LlmEvent::response_model`].
-    pub fn response_model(self, model: impl IntoText) -> Self {
-        self.with(|event| event.response_model(model))
-    }
-
-    /// See [`LlmEvent::response_id`].
-    pub fn response_id(self, id: impl IntoText) -> Self {
-        self.with(|event| event.response_id(id))
-    }
-
-    /// See [`LlmEvent::usage`].
-    pub fn usage(self, usage: Usage) -> Self {
-        self.with(|event| event.usage(usage))
-    }
-
-    /// See [`LlmEvent::input_tokens`].
-    pub fn input_tokens(self, tokens: u64) -> Self {
-        self.with(|event| event.input_tokens(tokens))
-    }
-
-    /// See [`LlmEvent::output_tokens`].
-    pub fn output_tokens(self, tokens: u64) -> Self {
-        self.with(|event| event.output_tokens(tokens))
-    }
-
-    /// See [`LlmEvent::cost`].
-    pub fn cost(self, cost: Cost) -> Self {
-        self.with(|event| event.cost(cost))
-    }
-
-    /// See [`LlmEvent::finish_reason`].
-    pub fn finish_reason(self, reason: impl IntoText) -> Self {
-        self.with(|event| event.finish_reason(reason))
-    }
-
-    /// See [`LlmEvent::error_type`]. Without it, [`fail`](Self::fail) sets `_OTHER`.
-    pub fn error_type(self, class: impl IntoText) -> Self {
-        self.with(|event| event.error_type(class))
-    }
-
-    /// See [`LlmEvent::property`].
-    pub fn property(mut self, key: impl AsRef<str>, value: impl Serialize) -> Self {
-        if let Some(open) = &mut self.open {
-            open.event.set_property(key, value);
-        }
-        self
-    }
-
-    /// See [`LlmEvent::properties`].
-    pub fn properties(mut self, properties: impl Serialize) -> Self {
-        if let Some(open) = &mut self.open {
-            open.event.set_properties(&properties);
-        }
-        self
-    }
-
-    /// Notes the time of the first token of a streamed generation. Only the first call counts.
+    /// Notes the time of the first token of a streamed generation, as `gen_ai.response.time_to_first_chunk`. Only the
+    /// first call counts.
+    ///
+    /// [`push_text`](Self::push_text) does it for text. Call this for other content, such as a call of a tool.
     pub fn first_token(&mut self) {
         if self.open.is_some() {
-            self.first_token_at(Instant::now());
+            self.first_token_at(clock::now());
         }
     }
 
-    /// Tracks the call as finished, with its duration as `latency`.
+    /// Adds a piece of text to the generation. The first one that is not empty is the first token.
+    pub fn push_text(&mut self, text: &str) {
+        if self.open.is_some() {
+            self.push_text_at(text, clock::now());
+        }
+    }
+
+    /// Tracks the call as finished, with its duration as `latency`. The text replaces the one that
+    /// [`push_text`](Self::push_text) added.
     pub fn finish(self, generation: impl Into<String>) {
         if self.open.is_some() {
-            let now = Instant::now();
+            let now = clock::now();
             let generation = generation.into();
             self.finish_at(generation, now);
         }
     }
 
-    /// Tracks the call as failed: the error's text is the property `error_message`, and the generation is empty.
+    /// Tracks the call as finished, as [`finish`](Self::finish) does, with the text that [`push_text`](Self::push_text)
+    /// added.
+    pub fn end(mut self) {
+        if self.open.is_some() {
+            self.end_at(Outcome::Finished, clock::now());
+        }
+    }
+
+    /// Tracks the call as failed: the error's text is the property `error_message`, and the generation is the text that
+    /// [`push_text`](Self::push_text) added.
     ///
-    /// The text is sent as it is, and may quote the prompt. [`llm_content`](crate::TrubricsBuilder::llm_content)
-    /// treats it like a prompt.
+    /// The error's text is sent as it is, and may quote the prompt.
+    /// [`llm_content`](crate::TrubricsBuilder::llm_content) treats it like a prompt.
     pub fn fail(mut self, error: impl Display) {
         if self.open.is_some() {
-            let now = Instant::now();
+            let now = clock::now();
             let error = error.to_string();
             self.end_at(Outcome::Failed(error), now);
         }
     }
 
-    /// Passes a model's chunks of text on, and tracks the call when they end: see [`LlmStream`].
-    pub fn stream<I>(self, chunks: I) -> LlmStream<I::IntoIter>
-    where
-        I: IntoIterator,
-        I::Item: AsRef<str>,
-    {
-        LlmStream::new(self, chunks.into_iter())
+    /// Begins the run of a tool that the model asked for, which is tracked as an event `Tool call`: see [`Step`].
+    ///
+    /// It has the user, the thread, the assistant, the generation id and the scope's presets of this call. It does not
+    /// depend on the call: several tools may run side by side, and also when the stream of the call has ended.
+    ///
+    /// ```
+    /// use trubrics::{Trubrics, testing::Recorder};
+    ///
+    /// # fn search_orders(_: u32) -> Result<Vec<&'static str>, std::io::Error> { Ok(vec!["a chart"]) }
+    /// let recorder = Recorder::new();
+    /// let client = Trubrics::builder("test-key").transport(recorder.clone()).build()?;
+    ///
+    /// let call = client.llm_call("user_123", "Where is my order?");
+    /// let tool = call.tool("search_orders").call_id("call_1").arguments(7);
+    /// match search_orders(7) {
+    ///     Ok(orders) => tool.property("orders", orders.len()).finish(),
+    ///     Err(error) => tool.fail(error),
+    /// }
+    /// call.finish("It is on its way.");
+    /// client.flush(std::time::Duration::from_secs(5))?;
+    ///
+    /// let tool = &recorder.events_named("Tool call")[0]["properties"];
+    /// assert_eq!(tool["gen_ai.tool.name"], "search_orders");
+    /// assert_eq!(tool["$generation_id"], recorder.llm_events()[0]["properties"]["$generation_id"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn tool(&self, name: impl Into<String>) -> Step {
+        Step::tool(&self.client, name, |event| self.step_event(event))
     }
 
-    /// As [`stream`](Self::stream), for chunks that may be errors: see [`LlmTryStream`].
-    pub fn try_stream<I, T, E>(self, chunks: I) -> LlmTryStream<I::IntoIter>
-    where
-        I: IntoIterator<Item = Result<T, E>>,
-        T: AsRef<str>,
-        E: Display,
-    {
-        LlmTryStream::new(self, chunks.into_iter())
+    /// Begins a search for documents for this call, which is tracked as an event `Retrieval`: see [`Step`].
+    ///
+    /// The name is that of the source, such as an index. [`Step::results`] sets how many documents it found. For the
+    /// rest it is as [`tool`](Self::tool).
+    pub fn retrieval(&self, name: impl Into<String>) -> Step {
+        Step::retrieval(&self.client, name, |event| self.step_event(event))
     }
 
-    fn with(mut self, change: impl FnOnce(LlmEvent) -> LlmEvent) -> Self {
-        if let Some(open) = &mut self.open {
-            // `change` must not run the caller's code: after a panic in it, the blank event would be tracked.
-            let event = mem::replace(&mut open.event, LlmEvent::new("", "", ""));
-            open.event = change(event);
-        }
-        self
+    fn step_event(&self, name: &str) -> Event {
+        let mut event = self.of_steps.clone();
+        event.set_name(name);
+        event.set_generation_id(&self.generation_id);
+        event
     }
 
     fn first_token_at(&mut self, now: Instant) {
         if let Some(open) = &mut self.open {
             let time = now.saturating_duration_since(open.started);
             open.first_token.get_or_insert(time);
+        }
+    }
+
+    fn push_text_at(&mut self, text: &str, now: Instant) {
+        // Models open a stream with an empty chunk that carries the role, which is not a token.
+        if text.is_empty() {
+            return;
+        }
+        self.first_token_at(now);
+        if let Some(open) = &mut self.open {
+            open.generation.push_str(text);
         }
     }
 
@@ -279,49 +252,45 @@ impl LlmCall {
     }
 
     fn end_at(&mut self, outcome: Outcome, now: Instant) {
-        if let Some(open) = self.open.take() {
-            open.end_at(outcome, now);
-        }
+        let Some(open) = self.open.take() else {
+            return;
+        };
+        let is_finished = matches!(outcome, Outcome::Finished);
+        let event = open.into_event(is_finished, &self.generation_id, now);
+        let mut record = Record::from(event);
+        outcome.set_on(&mut record);
+        self.client.track(record);
     }
 }
 
 impl Open {
-    fn end_at(self, outcome: Outcome, now: Instant) {
+    /// The event of a call that ends at this moment.
+    fn into_event(self, is_finished: bool, generation_id: &str, now: Instant) -> LlmEvent {
         let Self {
-            client,
             mut event,
             started,
             first_token,
             generation,
         } = self;
-        let time = now.saturating_duration_since(started);
         event.set_generation(generation);
+        event.set_generation_id(generation_id);
         if let Some(time) = first_token {
-            event = event.time_to_first_token(time);
+            event.set_time_to_first_token(time);
         }
-        event = match outcome {
-            Outcome::Finished => event.latency(time).property(gen_ai::OUTCOME, "finished"),
-            Outcome::Failed(error) => {
-                if event.get_property(gen_ai::ERROR_TYPE).is_none() {
-                    event = event.error_type(gen_ai::OTHER_ERROR);
-                }
-                event
-                    .property(gen_ai::ERROR_MESSAGE, error)
-                    .property(gen_ai::DURATION, time.as_secs_f64())
-                    .property(gen_ai::OUTCOME, "failed")
-            }
-            Outcome::Interrupted => event
-                .property(gen_ai::DURATION, time.as_secs_f64())
-                .property(gen_ai::OUTCOME, "interrupted"),
-        };
-        client.track(event);
+        let time = now.saturating_duration_since(started);
+        if is_finished {
+            event.set_latency(time);
+        } else {
+            event.set_property(gen_ai::DURATION, time.as_secs_f64());
+        }
+        event
     }
 }
 
 impl Drop for LlmCall {
     fn drop(&mut self) {
         if self.open.is_some() {
-            self.end_at(Outcome::Interrupted, Instant::now());
+            self.end_at(Outcome::Interrupted, clock::now());
         }
     }
 }

@@ -11,11 +11,13 @@ pub(crate) mod gen_ai;
 mod into_text;
 mod keys;
 mod llm_event;
+mod parse;
 mod properties;
 mod repeated_keys;
 mod strict;
 mod text;
 mod timestamp;
+mod typed;
 mod usage;
 
 pub use cost::Cost;
@@ -23,15 +25,18 @@ pub use error::EventError;
 pub use event::Event;
 pub(crate) use gen_ai::TEXT;
 pub use into_text::IntoText;
+pub(crate) use keys::end_of_text;
 pub use llm_event::LlmEvent;
 pub(crate) use properties::{Properties, read_value};
 pub use timestamp::IntoTimestamp;
-pub(crate) use timestamp::utc_now;
+pub(crate) use timestamp::{rfc3339, utc_now};
+pub use typed::TypedEvent;
 pub use usage::Usage;
 
 use std::{cell::RefCell, num::NonZeroU32, time::SystemTime};
 
-use self::{text::write_text, timestamp::Timestamp};
+pub(crate) use self::text::write_text;
+use self::timestamp::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -379,4 +384,4 @@ fn write_timestamp_field(json: &mut Vec<u8>, timestamp: Option<Timestamp>) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -7,7 +7,8 @@ use serde::Serialize;
 use crate::{
     client::Trubrics,
     llm_call::LlmCall,
-    record::{Event, IntoText, LlmEvent, Properties, Record, feedback},
+    record::{Event, IntoText, LlmEvent, Properties, Record, TypedEvent, feedback},
+    step::Step,
 };
 
 impl Trubrics {
@@ -133,6 +134,12 @@ impl Scope {
         event
     }
 
+    /// Makes an event of the user with the presets from a value whose type declares its name, as [`Event::of`] does.
+    /// Give it to [`track`](Self::track).
+    pub fn event_of<T: TypedEvent>(&self, value: &T) -> Event {
+        self.event(T::NAME).properties(value)
+    }
+
     /// Makes an event of a prompt of the user and its generation with the presets. Add to it, and give it to
     /// [`track`](Self::track).
     pub fn llm_event(&self, prompt: impl Into<String>, generation: impl Into<String>) -> LlmEvent {
@@ -145,7 +152,39 @@ impl Scope {
 
     /// Begins a call to a model with the presets, as [`Trubrics::llm_call`] does.
     pub fn llm_call(&self, prompt: impl Into<String>) -> LlmCall {
-        LlmCall::start(&self.client, || self.llm_event(prompt, ""))
+        LlmCall::start(&self.client, || {
+            (self.llm_event(prompt, ""), self.event(""))
+        })
+    }
+
+    /// Begins a step with the presets, which is tracked as an event of this name: see [`Step`].
+    ///
+    /// ```
+    /// # let client = trubrics::Trubrics::disabled();
+    /// # fn export() -> Result<(), std::io::Error> { Ok(()) }
+    /// let user = client.for_user("user_123").property("plan", "team");
+    /// let step = user.timed("Export");
+    /// match export() {
+    ///     Ok(()) => step.finish(),
+    ///     Err(error) => step.fail(error),
+    /// }
+    /// ```
+    pub fn timed(&self, name: impl Into<String>) -> Step {
+        Step::start(&self.client, || self.event(name))
+    }
+
+    /// Begins the run of a tool with the presets, which is tracked as an event `Tool call`: see [`Step`].
+    ///
+    /// [`LlmCall::tool`] is the same for a tool that a model asked for.
+    pub fn tool(&self, name: impl Into<String>) -> Step {
+        Step::tool(&self.client, name, |event| self.event(event))
+    }
+
+    /// Begins a search for documents with the presets, which is tracked as an event `Retrieval`: see [`Step`].
+    ///
+    /// The name is that of the source, such as an index. [`Step::results`] sets how many documents it found.
+    pub fn retrieval(&self, name: impl Into<String>) -> Step {
+        Step::retrieval(&self.client, name, |event| self.event(event))
     }
 
     /// Makes an event `Feedback` of the user about a generation with the presets, as [`Event::feedback`] does. Add to
@@ -166,8 +205,7 @@ impl Scope {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn feedback(&self, generation_id: impl Into<String>) -> Event {
-        self.event(feedback::NAME)
-            .generation_id(generation_id.into())
+        feedback::about(self.event(feedback::NAME), generation_id)
     }
 
     /// Tracks a record, as [`Trubrics::track`]. The record gets no presets, so make it with [`event`](Self::event),

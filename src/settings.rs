@@ -1,6 +1,7 @@
 //! The settings of a client as values, in groups: each setting has its field, its default and its bounds here.
 
 pub(crate) mod check;
+mod guard;
 #[cfg_attr(not(feature = "http"), path = "settings/no_http.rs")]
 mod http;
 
@@ -10,7 +11,10 @@ use std::{
 };
 
 use self::check::{at_least, more_than_zero, within};
-pub(crate) use self::http::HttpOptions;
+pub(crate) use self::{
+    guard::{GuardSettings, NameLimitSettings},
+    http::HttpOptions,
+};
 use crate::{
     batch::BatchLimits,
     consent::{Consent, WhileUndecided},
@@ -18,6 +22,7 @@ use crate::{
     defaults,
     error::ConfigError,
     queue::Overflow,
+    redaction::PropertyRedaction,
     spool::{Fingerprint, SpoolSettings, WhenFull},
 };
 
@@ -55,6 +60,7 @@ pub(crate) struct ContentSettings {
     pub(crate) content: Content,
     pub(crate) max_text_bytes: Option<usize>,
     pub(crate) send_media: bool,
+    pub(crate) properties: PropertyRedaction,
 }
 
 /// The spool, if there is one.
@@ -160,6 +166,7 @@ impl ContentSettings {
             content: _,
             max_text_bytes,
             send_media: _,
+            properties: _,
         } = self;
         at_least("max_text_bytes", max_text_bytes.unwrap_or(1), 1)
     }

@@ -40,6 +40,7 @@ mod forget;
 pub(crate) mod fuzzing;
 mod in_delivery;
 mod load;
+mod loaded;
 mod note;
 mod now;
 mod orphans;
@@ -60,11 +61,12 @@ use self::{
     in_delivery::InDelivery,
     note::Note,
     orphans::Orphans,
-    segment::{Content, Contents, Segment, name},
+    segment::{Content, Segment, name},
 };
 pub(crate) use self::{
     fingerprint::Fingerprint,
     forget::Notice,
+    loaded::Loaded,
     now::Now,
     project_folder::ProjectFolder,
     settings::{SpoolSettings, WhenFull},
@@ -86,7 +88,7 @@ pub(crate) struct Spool {
     /// Being written, up to this length. Its own records are in memory too.
     active: Option<Segment>,
     active_limit: u64,
-    /// The time in the name of the newest segment of this client.
+    /// The time in the name of the newest segment that this client wrote to.
     last_made: Option<SystemTime>,
     /// To be delivered; oldest first.
     sealed: VecDeque<Segment>,
@@ -103,20 +105,11 @@ pub(crate) struct Spool {
     evicted: Vec<Loaded>,
     /// When there was no room, if nothing is known to have changed since.
     full_since: Option<Instant>,
-}
-
-/// Records that are to be delivered next, or that were removed to make room.
-#[derive(Default)]
-pub(crate) struct Loaded {
-    pub(crate) records: Vec<Encoded>,
-    /// Those that are older than they may be.
-    pub(crate) expired: Vec<Encoded>,
-    /// How many more there should be that cannot be read.
-    pub(crate) missing: u64,
-    /// How many of all these another process left, and are seen by this client for the first time.
-    pub(crate) recovered: u64,
-    bytes: usize,
-    segments: usize,
+    /// When those of this client's segments are due that could not be read and were put back.
+    read_again_at: Option<Instant>,
+    has_warned_unreadable: bool,
+    /// The folder could not be listed, and was not listed since.
+    lacks_listing: bool,
 }
 
 /// The records of a spool that the client lets go.
@@ -170,6 +163,9 @@ impl Spool {
             stored: 0,
             evicted: Vec::new(),
             full_since: None,
+            read_again_at: None,
+            has_warned_unreadable: false,
+            lacks_listing: false,
         }
     }
 
@@ -232,8 +228,15 @@ impl Spool {
     pub(crate) fn scan_for_orphans(&mut self, now: Now) -> io::Result<()> {
         self.orphans.forget_skipped();
         self.full_since = None;
-        self.may_recover = self.check_folder()?;
+        let is_private = self.check_folder();
+        self.lacks_listing = is_failure(&is_private);
+        self.may_recover = is_private?;
         self.list_orphans(now)
+    }
+
+    /// Whether the folder could not be listed, so that segments of other processes may be in it.
+    pub(crate) fn lacks_listing(&self) -> bool {
+        self.lacks_listing
     }
 
     /// How many own records are gathered in a segment that is not full, and their bytes.
@@ -266,6 +269,14 @@ impl Spool {
             .segments()
             .filter(|segment| segment.unsettled_own() > 0);
         unsettled.map(Segment::start).min().unwrap_or(self.stored)
+    }
+
+    /// The bytes of the segments in this process's hands, and when the oldest of them was made whose records count.
+    pub(crate) fn size_and_oldest(&self) -> (u64, Option<SystemTime>) {
+        let bytes = self.segments().map(Segment::length).sum();
+        let counted = self.segments().filter(|segment| segment.counted() > 0);
+        let oldest = counted.filter_map(Segment::name).min();
+        (bytes, oldest.and_then(name::made_at))
     }
 
     /// Lets go of all segments. Records whose file was removed are stored again.
@@ -324,8 +335,9 @@ impl Spool {
             returned: SCANNED_FILES,
             wanted: &wanted,
         };
-        let listing = self.disk.list(&self.folder, bounds)?;
-        self.note_orphans(listing, now);
+        let listed = self.disk.list(&self.folder, bounds);
+        self.lacks_listing = is_failure(&listed);
+        self.note_orphans(listed?, now);
         Ok(())
     }
 
@@ -357,35 +369,13 @@ impl Spool {
     }
 }
 
+/// Whether the disk failed. A folder that does not exist holds no segments.
+fn is_failure<T>(outcome: &io::Result<T>) -> bool {
+    (outcome.as_ref()).is_err_and(|error| error.kind() != io::ErrorKind::NotFound)
+}
+
 /// A scan takes so many files at a time, so that a large folder does not keep the worker from its other work.
 const SCANNED_FILES: usize = 1024;
-
-impl Loaded {
-    fn of(contents: &Contents) -> Self {
-        let mut loaded = Self::default();
-        loaded.count(contents);
-        loaded
-    }
-
-    fn count(&mut self, contents: &Contents) {
-        self.missing += contents.missing;
-        self.recovered += contents.recovered;
-        self.segments += 1;
-    }
-
-    fn push(&mut self, record: Encoded, is_expired: bool) {
-        self.bytes += record.json.len();
-        match is_expired {
-            true => self.expired.push(record),
-            false => self.records.push(record),
-        }
-    }
-
-    /// Whether there is anything to count or to deliver.
-    fn is_any(&self) -> bool {
-        self.missing > 0 || !self.records.is_empty() || !self.expired.is_empty()
-    }
-}
 
 #[cfg(test)]
 mod tests;

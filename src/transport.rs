@@ -339,3 +339,16 @@ impl Error for TransportError {
         Some(&*self.cause)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Event, Trubrics};
+
+    #[test]
+    fn the_natural_closure_is_a_transport() {
+        let builder = Trubrics::builder("key").transport(transport_fn(|_| Ok(Response::new(200))));
+        let client = builder.build().expect("valid settings");
+        client.track_sync(Event::new("u", "e")).expect("delivered");
+    }
+}

@@ -3,7 +3,9 @@
 //! It receives on the control channel alone. Callers push records onto the data channel, and wake the worker only when
 //! the queue becomes non-empty and when a batch fills. For a while after that the worker polls the queue instead.
 
+mod ages;
 mod attempts;
+mod call;
 mod consent;
 mod dispatcher;
 mod endpoint_queue;
@@ -12,12 +14,14 @@ mod incoming;
 mod loading;
 mod schedule;
 mod spooler;
+mod vitals;
 
 use std::{cell::Cell, convert::Infallible, io, sync::Arc, time::Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 use log::error;
 
+pub(crate) use self::call::SizeLimits;
 use self::{
     dispatcher::Dispatcher,
     endpoint_queue::EndpointQueue,
@@ -35,6 +39,7 @@ use crate::{
     control::{Control, WorkerHandle},
     drop_reason::DropReason,
     exchange::Exchange,
+    health::Published,
     hooks,
     logging::{TARGET, logging},
     queue::{Queue, WakeLimits},
@@ -52,13 +57,14 @@ pub(crate) struct WorkerParts {
     pub(crate) handle: Arc<WorkerHandle>,
     pub(crate) consent: Arc<ConsentCell>,
     pub(crate) wake_limits: WakeLimits,
+    pub(crate) health: Arc<Published>,
 }
 
 pub(crate) struct Worker {
     parts: WorkerParts,
     settings: WorkerSettings,
     /// The largest body of each endpoint, as the server accepts it.
-    size_limits: [SizeLimit; Endpoint::ALL.len()],
+    size_limits: SizeLimits,
     control: Receiver<Control>,
     incoming: Incoming,
     /// All records from before this many withdrawals of the consent were forgotten.
@@ -274,12 +280,14 @@ impl Worker {
     }
 
     /// Tells the callers' side how far the worker is, and returns where the records are.
-    fn publish_and_view(&self, now: Instant) -> View {
+    fn publish_and_view(&mut self, now: Instant) -> View {
+        // From the moment the worker stops polling, callers wake it again. Earlier records are seen here.
+        let waiting = self.publish(now);
+        self.publish_health(waiting, now);
         let queue = &self.parts.queue;
         let retrying = self.queues.iter().flat_map(EndpointQueue::retrying);
         View {
-            // From the moment the worker stops polling, callers wake it again. Earlier records are seen here.
-            waiting: self.publish(now),
+            waiting,
             waiting_bytes: queue.waiting_bytes(),
             blocked: queue.has_blocked(),
             batched: self.queues.iter().any(EndpointQueue::has_work),

@@ -12,7 +12,9 @@ mod caller;
 mod delivery;
 mod idle;
 mod instructions;
+mod media;
 mod memory;
+mod redaction;
 mod start;
 
 use std::{env, process::ExitCode};
@@ -35,8 +37,10 @@ fn main() -> ExitCode {
     if wanted == ["instructions"] {
         return instructions::check();
     }
-    let sections: [(&str, fn()); 5] = [
+    let sections: [(&str, fn()); 7] = [
         ("caller", caller::run),
+        ("media", media::run),
+        ("redaction", redaction::run),
         ("delivery", delivery::run),
         ("memory", memory::run),
         ("idle", idle::run),

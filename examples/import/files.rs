@@ -2,19 +2,17 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufRead, BufReader, Seek, SeekFrom, Write},
+    io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
-use serde_json::{Value, json};
-use trubrics::{Record, defaults};
-
-use crate::line;
+use serde_json::json;
+use trubrics::defaults;
 
 pub(crate) struct Files {
     pub(crate) input: PathBuf,
     pub(crate) resume_point: ResumePoint,
-    pub(crate) dead_letters: PathBuf,
+    pub(crate) dead_letters: DeadLetters,
 }
 
 impl Files {
@@ -30,19 +28,19 @@ impl Files {
         Self {
             input,
             resume_point: ResumePoint { path, host },
-            dead_letters: with(".dead-letters"),
+            dead_letters: DeadLetters(with(".dead-letters")),
         }
     }
 }
 
-/// How far the import has come: everything before is delivered, or a dead letter.
+/// How far the import has come: each line before it is delivered, or a dead letter.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Point {
     pub(crate) lines: u64,
     pub(crate) bytes: u64,
 }
 
-/// The file that holds the point, and the host that has got what is before it: another one has not.
+/// The file that holds the point, and the host that has the lines before it: another host does not have them.
 pub(crate) struct ResumePoint {
     pub(crate) path: PathBuf,
     host: String,
@@ -83,11 +81,10 @@ impl ResumePoint {
 pub(crate) struct Line {
     pub(crate) number: u64,
     pub(crate) text: Vec<u8>,
-    pub(crate) record: Result<Record, String>,
 }
 
-/// The lines that go out in one batch, and where they end.
-pub(crate) struct Batch {
+/// The lines that one thread delivers at a time, and where they end.
+pub(crate) struct Chunk {
     pub(crate) lines: Vec<Line>,
     pub(crate) end: Point,
 }
@@ -98,7 +95,7 @@ pub(crate) struct Input {
 }
 
 impl Input {
-    /// Keeps the file locked: of two imports at once, both would send everything.
+    /// Keeps the file locked: two imports at once would both send everything.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         file.try_lock()?;
@@ -122,8 +119,8 @@ impl Input {
         Ok(())
     }
 
-    /// The next lines, without blank ones; none at the end.
-    pub(crate) fn next_batch(&mut self) -> io::Result<Option<Batch>> {
+    /// The next lines, as many as a request carries, without blank ones; none at the end.
+    pub(crate) fn next_chunk(&mut self) -> io::Result<Option<Chunk>> {
         let (start, mut lines) = (self.point.bytes, Vec::new());
         while lines.len() < defaults::MAX_BATCH_SIZE {
             let mut text = Vec::new();
@@ -134,39 +131,47 @@ impl Input {
             self.point.bytes += length as u64;
             self.point.lines += 1;
             if !text.trim_ascii().is_empty() {
-                let reason = |error: serde_json::Error| error.to_string().replace("line 1 ", "");
-                let record = line::parse(&text).map_err(reason);
                 let number = self.point.lines;
-                lines.push(Line {
-                    number,
-                    text,
-                    record,
-                });
+                lines.push(Line { number, text });
             }
         }
         let end = self.point;
-        Ok((end.bytes > start).then_some(Batch { lines, end }))
+        Ok((end.bytes > start).then_some(Chunk { lines, end }))
     }
 }
 
-/// Lines that are no event, and records that the server refused; each a line of JSON with its `reason`.
+/// Lines that are not delivered, with the reason: each a line of JSON.
 pub(crate) struct DeadLetters(pub(crate) PathBuf);
 
+/// A line with the reason why it is not delivered.
+pub(crate) struct DeadLetter {
+    pub(crate) line: Line,
+    pub(crate) reason: String,
+}
+
 impl DeadLetters {
-    pub(crate) fn line(&self, number: u64, text: &[u8], reason: &str) -> io::Result<()> {
-        let text = String::from_utf8_lossy(text);
-        self.write(&json!({"line": number, "reason": reason, "text": text.trim_end()}))
-    }
-
-    /// `record` can be mended and imported again.
-    pub(crate) fn record(&self, record: &str, reason: &str) -> io::Result<()> {
-        let record: Value = serde_json::from_str(record)?;
-        self.write(&json!({"reason": reason, "record": record}))
-    }
-
     /// In one piece, so that a kill leaves no half of a line.
-    fn write(&self, letter: &Value) -> io::Result<()> {
-        let mut file = File::options().create(true).append(true).open(&self.0)?;
-        file.write_all(format!("{letter}\n").as_bytes())
+    pub(crate) fn write(&self, letters: &[DeadLetter]) -> io::Result<()> {
+        if letters.is_empty() {
+            return Ok(());
+        }
+        let mut text = String::new();
+        for DeadLetter { line, reason } in letters {
+            let content = String::from_utf8_lossy(&line.text);
+            let letter = json!({"line": line.number, "reason": reason, "text": content.trim_end()});
+            text += &format!("{letter}\n");
+        }
+        let mut options = File::options();
+        let mut file = options.create(true).read(true).append(true).open(&self.0)?;
+        // A full disk may have left half of a line.
+        if file.metadata()?.len() > 0 {
+            let mut last = [0];
+            file.seek(SeekFrom::End(-1))?;
+            file.read_exact(&mut last)?;
+            if last != *b"\n" {
+                text.insert(0, '\n');
+            }
+        }
+        file.write_all(text.as_bytes())
     }
 }

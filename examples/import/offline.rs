@@ -16,18 +16,18 @@ use crate::{Result, files::Files, import};
 const DEAD_LETTERS: usize = 10;
 
 /// Its resume point goes with it: it must not keep a line from a real server.
-pub(crate) fn run(input: Option<PathBuf>) -> Result<()> {
+pub(crate) fn run(input: Option<PathBuf>, threads: usize) -> Result<()> {
     let folder = env::temp_dir().join(format!("trubrics-import-{}", anonymous_id()));
     let mut private = fs::DirBuilder::new();
-    #[cfg(unix)] // Dead letters are nobody else's business.
+    #[cfg(unix)] // Other users do not see the dead letters.
     std::os::unix::fs::DirBuilderExt::mode(&mut private, 0o700);
     private.create(&folder)?;
-    let rehearsed = rehearse(input, &folder);
+    let rehearsed = rehearse(input, &folder, threads);
     fs::remove_dir_all(&folder)?;
     rehearsed
 }
 
-fn rehearse(input: Option<PathBuf>, folder: &Path) -> Result<()> {
+fn rehearse(input: Option<PathBuf>, folder: &Path, threads: usize) -> Result<()> {
     println!("TRUBRICS_API_KEY is not set: a server on this machine gets the events.\n");
     let server = Server::start()?;
     let input = match input {
@@ -42,9 +42,9 @@ fn rehearse(input: Option<PathBuf>, folder: &Path) -> Result<()> {
     };
     let files = Files::new(input, server.url().to_owned(), folder);
     let builder = Trubrics::builder(server.api_key()).host(server.url());
-    import(builder, &files)?;
+    import(builder, &files, threads)?;
 
-    let dead_letters = fs::read_to_string(&files.dead_letters).unwrap_or_default();
+    let dead_letters = fs::read_to_string(&files.dead_letters.0).unwrap_or_default();
     let (events, llm_events) = (server.events(), server.llm_events());
     let arrived = events.iter().take(2).chain(llm_events.iter().take(2));
     show("Dead letters", dead_letters.lines().take(DEAD_LETTERS));

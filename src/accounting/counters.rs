@@ -23,8 +23,8 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    pub(super) fn count_beside_queue(&self) {
-        self.beside_queue.fetch_add(1, Relaxed);
+    pub(super) fn count_beside_queue(&self, records: u64) {
+        self.beside_queue.fetch_add(records, Relaxed);
     }
 
     pub(super) fn count_delivered(&self, records: u64) {
@@ -57,6 +57,10 @@ impl Counters {
 
     pub(super) fn dropped(&self) -> u64 {
         self.dropped.iter().map(|count| count.load(Relaxed)).sum()
+    }
+
+    pub(super) fn dropped_for(&self, reason: DropReason) -> u64 {
+        self.dropped[reason as usize].load(Relaxed)
     }
 
     pub(super) fn stats(&self, accepted: u64, pending: u64) -> Stats {

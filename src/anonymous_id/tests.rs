@@ -1,4 +1,9 @@
-use std::{fs, path::PathBuf, sync::Barrier, thread};
+use std::{
+    fs::{self, OpenOptions},
+    path::PathBuf,
+    sync::Barrier,
+    thread,
+};
 
 use super::*;
 

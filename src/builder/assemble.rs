@@ -16,12 +16,16 @@ use super::{TrubricsBuilder, api_key::check_api_key};
 use crate::{
     accounting::{Accounting, Budget},
     client::{ClientParts, Trubrics},
+    clock,
     consent::{Consent, ConsentCell, WhileUndecided},
     content::ContentRules,
     control::WorkerHandle,
+    environment::{self, Environment},
     error::ConfigError,
     exchange::Exchange,
-    hooks::ClientId,
+    gate::{Gate, state_of},
+    health::Published,
+    hooks::{self, ClientId},
     host::check_host,
     intake::Intake,
     lifecycle::Lifecycle,
@@ -30,6 +34,7 @@ use crate::{
     queue::{Queue, WakeLimits},
     settings::{ContentSettings, QueueSettings, WorkerSettings},
     spool::{Fingerprint, Notice, ProjectFolder, Spool},
+    state::{OffReason, State},
     transport::Transport,
     worker::{Worker, WorkerParts},
 };
@@ -40,8 +45,9 @@ static NEXT_CLIENT: AtomicU32 = AtomicU32::new(0);
 impl TrubricsBuilder {
     /// Checks all settings and starts the worker thread.
     pub(super) fn start(self) -> Result<Trubrics, ConfigError> {
-        let Some((client, worker)) = self.prepare()? else {
-            return Ok(Trubrics::disabled());
+        let (client, worker) = match self.prepare()? {
+            Ok(parts) => parts,
+            Err(state) => return Ok(Trubrics::inactive(state)),
         };
         let (alive, running) = bounded::<Infallible>(0);
         let thread = thread::Builder::new()
@@ -51,8 +57,8 @@ impl TrubricsBuilder {
         Ok(Trubrics::running(client, thread, running))
     }
 
-    /// Checks all settings and makes a client and its worker; none if the client is disabled.
-    pub(crate) fn prepare(mut self) -> Result<Option<(ClientParts, Worker)>, ConfigError> {
+    /// Checks all settings and makes a client and its worker, or the state of a client that has none.
+    pub(crate) fn prepare(mut self) -> Result<Result<(ClientParts, Worker), State>, ConfigError> {
         let api_key = check_api_key(&self.api_key)?;
         let host = check_host(&self.host)?;
         self.check()?;
@@ -68,14 +74,27 @@ impl TrubricsBuilder {
                     .transport(&host, max_concurrent_requests, request_timeout)?
             }
         };
-        if self.respect_opt_out && opt_out::is_asked_for() {
-            self.forget_spool(&api_key, &host, &*transport)?;
-            return Ok(None);
+        match self.state(&environment::of_process) {
+            State::On => self.assemble(api_key, &host, transport).map(Ok),
+            state => {
+                if matches!(state, State::Off(OffReason::Variable(_))) {
+                    self.forget_spool(&api_key, &host, &*transport)?;
+                }
+                Ok(Err(state))
+            }
         }
+    }
+
+    /// The state of the client in this environment.
+    pub(super) fn state(&self, environment: Environment<'_>) -> State {
         if self.disabled {
-            return Ok(None);
+            return State::Off(OffReason::Setting);
         }
-        self.assemble(api_key, &host, transport).map(Some)
+        let opt_out = self.respect_opt_out.then(|| opt_out::variable(environment));
+        match opt_out.flatten() {
+            Some(name) => State::Off(OffReason::Variable(name.into())),
+            None => state_of(&self.gates, environment),
+        }
     }
 
     /// Removes what earlier runs left in the spool: the person at the machine opted out since.
@@ -101,8 +120,10 @@ impl TrubricsBuilder {
         self.queue.check()?;
         self.worker.check()?;
         self.content.check()?;
+        self.guard.check()?;
         self.spool.check()?;
         self.http.check()?;
+        self.gates.iter().try_for_each(Gate::check)?;
         match &self.default_error {
             Some(error) => {
                 let problem = format!("is unusable: {error}");
@@ -110,6 +131,18 @@ impl TrubricsBuilder {
             }
             None => Ok(()),
         }
+    }
+
+    /// Redacts the default properties once, because each record is sent with them as they are.
+    fn redact_defaults(&mut self, client: ClientId) -> Result<(), ConfigError> {
+        let redact = || self.content.properties.apply(self.defaults.json());
+        let problem = "panicked on a default property";
+        let redacted = hooks::redact(client, redact)
+            .ok_or_else(|| ConfigError::new("redact_properties", problem))?;
+        if let Some(json) = redacted {
+            self.defaults.set_values(json);
+        }
+        Ok(())
     }
 
     /// Connects the parts of a client and its worker.
@@ -120,6 +153,7 @@ impl TrubricsBuilder {
         transport: Arc<dyn Transport>,
     ) -> Result<(ClientParts, Worker), ConfigError> {
         let client = ClientId::MIN.saturating_add(NEXT_CLIENT.fetch_add(1, Ordering::Relaxed));
+        self.redact_defaults(client)?;
         // A transport that sends nothing must not take records out of the spool.
         let spool = match transport.is_dry_run() {
             true => None,
@@ -165,16 +199,27 @@ impl TrubricsBuilder {
             handle: Arc::new(WorkerHandle::new(control)),
             consent: consent.clone(),
             wake_limits,
+            health: Arc::new(Published::new(clock::now())),
         };
-        let request_timeout = self.worker.request_timeout;
+        let worker_settings = self.worker.clone();
         let worker = Worker::new(parts.clone(), self.worker, spool, commands, records)
             .map_err(ConfigError::not_started)?;
         let ContentSettings {
             content,
             max_text_bytes,
             send_media,
+            properties,
         } = self.content;
-        let content = ContentRules::new(content, max_text_bytes, send_media, &mut self.defaults);
+        if let Some(rate) = self.guard.shown_rate() {
+            self.defaults.set("sample_rate", &rate);
+        }
+        let content = ContentRules::new(
+            content,
+            max_text_bytes,
+            send_media,
+            properties,
+            &mut self.defaults,
+        );
         let intake = Intake {
             client,
             accounting,
@@ -186,11 +231,13 @@ impl TrubricsBuilder {
             defaults: self.defaults,
             before_send: self.before_send,
             content,
+            guard: self.guard.guard(),
         };
         let client = ClientParts {
             intake,
             exchange: parts.exchange,
-            request_timeout,
+            worker: worker_settings,
+            health: parts.health,
             shutdown_timeout: self.shutdown_timeout,
             project,
         };

@@ -120,6 +120,30 @@ fn a_bad_setting_is_refused_even_for_a_disabled_client() {
 }
 
 #[test]
+fn a_client_is_off_by_the_program_then_the_user_then_its_gates() {
+    let gated = || builder().off_if(Gate::ci()).off_if(Gate::variable("QUIET"));
+    let all = || gated().respect_opt_out(true).disabled(true);
+    let everything = [("DO_NOT_TRACK", "1"), ("QUIET", "1"), ("CI", "1")];
+    let cases: [(_, &[_], _); 7] = [
+        (builder(), &everything, "on"),
+        (all(), &everything, "off: the program disabled the client"),
+        (
+            all().disabled(false),
+            &everything,
+            "off: DO_NOT_TRACK is set",
+        ),
+        (gated(), &everything, "off: this is CI, because CI is set"),
+        (gated(), &everything[..2], "off: QUIET is set"),
+        (gated(), &[("DO_NOT_TRACK", "1")], "on"),
+        (all().disabled(false), &[], "on"),
+    ];
+    for (builder, variables, expected) in cases {
+        let state = builder.state(&crate::environment::of(variables));
+        assert_eq!(state.to_string(), expected, "{variables:?}");
+    }
+}
+
+#[test]
 fn the_error_knows_the_name_of_the_setting() {
     let error = builder().queue_bytes(0).build().expect_err("a bad setting");
     assert_eq!(error.setting(), Some("queue_bytes"));

@@ -10,31 +10,48 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
 
 use crate::{
     accounting::Accounting,
-    batch::write_body,
+    batch::{size_limit::SizeLimit, write_body},
+    clock,
     consent::Consent,
     control::{Control, WorkerHandle},
     deadline::after,
     error::{DeliveryErrorKind, FlushError},
     exchange::{Attempt, Exchange},
+    health::{Health, Published},
     hooks,
     intake::Intake,
     lifecycle::Lifecycle,
-    record::Record,
+    record::{Endpoint, Record},
+    settings::WorkerSettings,
     spool::ProjectFolder,
+    worker::SizeLimits,
 };
 
 /// What a running client is made of.
 pub(crate) struct ClientParts {
     pub(crate) intake: Intake,
     pub(crate) exchange: Arc<Exchange>,
-    pub(crate) request_timeout: Duration,
+    pub(crate) worker: WorkerSettings,
+    pub(crate) health: Arc<Published>,
     pub(crate) shutdown_timeout: Duration,
     /// Where the records of the spool are, if there is one.
     pub(crate) project: Option<ProjectFolder>,
+}
+
+impl ClientParts {
+    /// For how long the oldest pending record has waited, if one is pending.
+    pub(crate) fn oldest_pending(&self) -> Option<Duration> {
+        let (accounting, health) = (&self.intake.accounting, &self.health);
+        let in_memory = accounting.in_memory() > 0;
+        let in_memory = in_memory.then(|| health.oldest_in_memory(clock::now()));
+        let in_spool = accounting.in_spool() > 0;
+        let in_spool = in_spool.then(|| health.oldest_in_spool(clock::system_now()));
+        in_memory.max(in_spool)
+    }
 }
 
 /// The owner of the state that all handles share. Its drop, with the last handle, closes the client.
@@ -47,6 +64,8 @@ struct State {
     thread: Mutex<Option<JoinHandle<()>>>,
     /// Disconnected when the worker has ended, and its thread-locals are dropped.
     running: Receiver<Infallible>,
+    /// The largest bodies that the server accepts from calls of `deliver`, as the last of them left it.
+    size_limits: Mutex<SizeLimits>,
 }
 
 impl Inner {
@@ -55,7 +74,9 @@ impl Inner {
         thread: JoinHandle<()>,
         running: Receiver<Infallible>,
     ) -> Self {
+        let largest = SizeLimit::new(parts.worker.batch.bytes);
         let state = State {
+            size_limits: Mutex::new([largest; Endpoint::ALL.len()]),
             parts,
             thread: Mutex::new(Some(thread)),
             running,
@@ -73,7 +94,15 @@ impl Inner {
         &self.state.parts.intake.accounting
     }
 
-    fn lifecycle(&self) -> &Lifecycle {
+    pub(super) fn parts(&self) -> &ClientParts {
+        &self.state.parts
+    }
+
+    pub(super) fn size_limits(&self) -> &Mutex<SizeLimits> {
+        &self.state.size_limits
+    }
+
+    pub(super) fn lifecycle(&self) -> &Lifecycle {
         &self.state.parts.intake.lifecycle
     }
 
@@ -82,7 +111,7 @@ impl Inner {
     }
 
     /// Whether the caller is a hook, the transport or a thread of this client: it would wait for its own end.
-    fn is_inside(&self) -> bool {
+    pub(super) fn is_inside(&self) -> bool {
         hooks::is_inside(self.state.parts.intake.client)
     }
 
@@ -104,10 +133,10 @@ impl Inner {
             endpoint: encoded.endpoint,
             records: 1,
             body,
-            deadline: after(Instant::now(), self.state.parts.request_timeout),
+            deadline: after(Instant::now(), self.state.parts.worker.request_timeout),
             withdrawals,
         })?;
-        self.accounting().deliver_directly();
+        self.accounting().deliver_directly(1);
         Ok(())
     }
 
@@ -170,6 +199,31 @@ impl Inner {
         } else {
             // There is no caller to return the error to; the drops are logged.
             let _ = self.close(timeout);
+        }
+    }
+
+    /// A forked child takes no lock: another thread of the parent may have held it at the fork.
+    pub(super) fn health(&self) -> Health {
+        let accounting = self.accounting();
+        let (parts, is_forked) = (&self.state.parts, self.lifecycle().is_forked());
+        let last = match is_forked {
+            true => Default::default(),
+            false => parts.exchange.last(),
+        };
+        let (last_failure, last_failure_cause) = last.failure.unzip();
+        Health {
+            disabled: false,
+            worker_alive: !is_forked
+                && self.state.running.try_recv() != Err(TryRecvError::Disconnected),
+            key_refused: accounting.is_key_refused(),
+            pending: accounting.pending(),
+            memory_bytes: accounting.budget().bytes() as u64,
+            oldest_pending: parts.oldest_pending(),
+            in_spool: accounting.in_spool(),
+            spool_bytes: parts.health.spool_bytes(),
+            last_success: last.success,
+            last_failure,
+            last_failure_cause,
         }
     }
 

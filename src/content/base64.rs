@@ -31,10 +31,14 @@ pub(super) fn find(text: &[u8], from: usize) -> Option<Run> {
             at = sample + 1;
             continue;
         }
-        let before = text[at..sample].iter().rev();
-        at = sample - before.take_while(|byte| may_be_in_run(**byte)).count();
+        at = sample - length_at_end(&text[at..sample]);
         while at <= sample {
             let start = next_start(text, at);
+            let short = start + short_line(&text[start..]);
+            if short > start {
+                at = short;
+                continue;
+            }
             let run = Run::at(text, start);
             if run.is_long() && run.looks_like_base64(text) {
                 return Some(run);
@@ -53,7 +57,7 @@ impl Run {
             digits: first.digits,
             padding: first.padding,
         };
-        if !WRAPPED.contains(&first.digits) || first.digits % 4 != 0 {
+        if !WRAPPED.contains(&first.digits) || !first.digits.is_multiple_of(4) {
             return run;
         }
         let mut is_last = first.padding > 0;
@@ -102,18 +106,18 @@ impl Run {
     /// Whether it has capital and small letters, decimal digits, and letters beyond those of hexadecimal numbers. This
     /// much base64 of a file has all of them. Hashes, lines of dashes and stretched words do not.
     fn looks_like_base64(&self, text: &[u8]) -> bool {
+        let run = &text[self.range.clone()];
         let mut found = 0;
-        self.iter(text).any(|digit| {
-            found |= match digit {
-                b'0'..=b'9' => 1,
-                b'a'..=b'f' => 2,
-                b'A'..=b'F' => 4,
-                b'g'..=b'z' => 2 | 8,
-                b'G'..=b'Z' => 4 | 8,
-                _ => 0,
-            };
-            found == 15
-        })
+        let mut is_enough = |kinds: u8| {
+            found |= kinds;
+            found == ALL_KINDS
+        };
+        if run.contains(&b'\\') {
+            return self.iter(text).any(|digit| is_enough(kind(digit)));
+        }
+        // Whole blocks, without stopping early, become vector instructions.
+        let of_block = |block: &[u8]| block.iter().fold(0, |all, byte| all | kind(*byte));
+        run.chunks(BLOCK).any(|block| is_enough(of_block(block)))
     }
 
     /// The digits, without line breaks, escapes and padding.
@@ -138,6 +142,18 @@ impl Run {
             None
         })
     }
+}
+
+const ALL_KINDS: u8 = 15;
+
+/// The kinds that a digit has, of [`ALL_KINDS`]: a decimal digit, a small letter, a capital one, not hexadecimal.
+fn kind(digit: u8) -> u8 {
+    let is_letter = within(digit | 0x20, b'a', 26);
+    let is_small = digit & 0x20 != 0;
+    u8::from(within(digit, b'0', 10))
+        | u8::from(is_letter & is_small) << 1
+        | u8::from(is_letter & !is_small) << 2
+        | u8::from(within(digit | 0x20, b'g', 20)) << 3
 }
 
 /// Digits up to a line break or anything else, and their padding.
@@ -176,33 +192,45 @@ impl Line {
     }
 }
 
+/// The length of a line that is too short to be a run or a line of wrapped digits; zero for any other.
+fn short_line(text: &[u8]) -> usize {
+    let front = &text[..text.len().min(WRAPPED.start)];
+    let length = front.iter().take_while(|byte| is_digit(**byte)).count();
+    match front.get(length) {
+        Some(b'\\') | None => 0,
+        Some(_) => length,
+    }
+}
+
 /// How many digits are at the front without an escape.
 fn plain_digits(text: &[u8]) -> usize {
-    let count = |text: &[u8]| text.iter().take_while(|byte| is_digit(**byte)).count();
-    let front = &text[..text.len().min(BLOCK)];
-    let short = count(front);
-    if short < BLOCK {
-        return short;
-    }
-    // Most runs that are longer are far longer: whole blocks, without stopping early, become vector instructions.
-    let blocks = text.chunks_exact(BLOCK).take_while(|block| {
+    // Whole blocks, without stopping early, become vector instructions.
+    let is_plain = |block: &&[u8]| block.iter().fold(true, |all, byte| all & is_digit(*byte));
+    let blocks = text.chunks_exact(BLOCK).take_while(is_plain).count();
+    let rest = text[blocks * BLOCK..].iter();
+    blocks * BLOCK + rest.take_while(|byte| is_digit(**byte)).count()
+}
+
+/// How many bytes at the end may be in a run.
+fn length_at_end(text: &[u8]) -> usize {
+    let is_plain = |block: &&[u8]| {
         block
             .iter()
-            .fold(true, |all, byte| all & is_digit_of_block(*byte))
-    });
-    let sure = blocks.count() * BLOCK;
-    sure + count(&text[sure..])
+            .fold(true, |all, byte| all & may_be_in_run(*byte))
+    };
+    let blocks = text.rchunks_exact(BLOCK).take_while(is_plain).count();
+    let rest = text[..text.len() - blocks * BLOCK].iter().rev();
+    blocks * BLOCK + rest.take_while(|byte| may_be_in_run(**byte)).count()
 }
 
 const BLOCK: usize = 32;
 
-fn is_digit(byte: u8) -> bool {
-    matches!(byte, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'+' | b'/' | b'-' | b'_')
+fn within(byte: u8, first: u8, count: u8) -> bool {
+    byte.wrapping_sub(first) < count
 }
 
-/// The same without a branch.
-fn is_digit_of_block(byte: u8) -> bool {
-    let within = |byte: u8, first: u8, count: u8| byte.wrapping_sub(first) < count;
+/// Without a branch, so that a block of bytes is looked at as a whole.
+fn is_digit(byte: u8) -> bool {
     // `+,-./` and the decimal digits follow each other.
     within(byte | 0x20, b'a', 26)
         | (within(byte, b'+', 15) & (byte != b',') & (byte != b'.'))
@@ -210,7 +238,7 @@ fn is_digit_of_block(byte: u8) -> bool {
 }
 
 fn may_be_in_run(byte: u8) -> bool {
-    is_digit(byte) || matches!(byte, b'=' | b'\n' | b'\r' | b'\\')
+    is_digit(byte) | (byte == b'=') | (byte == b'\n') | (byte == b'\r') | (byte == b'\\')
 }
 
 /// The six bits of a digit.

@@ -112,7 +112,7 @@ fn find_url(text: &[u8], from: usize) -> Option<Url> {
 /// Where the data URL begins whose media type ends at the mark.
 fn start_of_url(text: &[u8], from: usize, mark: usize) -> Option<usize> {
     let before = &text[from..mark];
-    let of_type = |byte: &&u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-./;=\\^_~".contains(byte);
+    let of_type = |byte: &&u8| matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-'..=b'9' | b';' | b'=' | b'A'..=b'Z' | b'\\' | b'^'..=b'z' | b'~');
     let length = before.iter().rev().take_while(of_type).count();
     let before = &before[..before.len() - length];
     ends_with(before, SCHEME).then(|| from + before.len() - SCHEME.len())
@@ -158,7 +158,8 @@ fn find_mark(text: &[u8], from: usize) -> Option<usize> {
 const BLOCK: usize = 32;
 
 fn position(text: &[u8]) -> Option<usize> {
-    text.windows(MARK.len()).position(|window| window == MARK)
+    let mut places = 0..(text.len() + 1).saturating_sub(MARK.len());
+    places.find(|place| text[*place..].first_chunk() == Some(MARK))
 }
 
 /// The kind of a file by its first bytes.

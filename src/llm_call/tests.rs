@@ -1,9 +1,19 @@
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use serde_json::{Value, json};
 
 use super::*;
-use crate::testing::{API_KEY, Recorder};
+use crate::{
+    record::{Cost, Usage},
+    testing::{API_KEY, Recorder},
+};
+
+mod steps;
+mod streams;
+mod structs;
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -29,8 +39,10 @@ impl Bench {
         LlmCall::start_at(
             &self.client,
             LlmEvent::new("user", "2 + 2?", ""),
+            Event::new("user", ""),
             self.start,
         )
+        .generation_id("g")
     }
 
     fn at(&self, milliseconds: u64) -> Instant {
@@ -61,7 +73,7 @@ fn a_finished_call_has_the_latency_that_the_clock_says() {
         bench.record(),
         json!({
             "user_id": "user", "prompt": "2 + 2?", "generation": "4", "latency": 1.42,
-            "properties": {"outcome": "finished"}
+            "properties": {"outcome": "finished", "$generation_id": "g"}
         })
     );
 }
@@ -91,7 +103,7 @@ fn a_failed_call_has_its_duration_and_its_error_but_no_latency() {
         json!({
             "user_id": "user", "prompt": "2 + 2?", "generation": "",
             "properties": {
-                "outcome": "failed", "error.type": "timeout", "error_message": "no answer",
+                "$generation_id": "g", "outcome": "failed", "error.type": "timeout", "error_message": "no answer",
                 "duration": 0.25
             }
         })
@@ -199,8 +211,9 @@ fn a_panic_in_whatever_a_call_is_given_leaves_exactly_one_record() {
                 .error_type_by(|_| -> &str { panic!("on purpose") })
                 .for_each(drop);
         }),
-        ("a change", |call| {
-            call.stream(["a"]).update(|_| panic!("on purpose"));
+        ("what reads a chunk", |call| {
+            call.stream_by(["a"], |_, _| panic!("on purpose"))
+                .for_each(drop);
         }),
         ("the program", |_call| panic!("on purpose")),
     ];
@@ -226,132 +239,18 @@ fn a_disabled_client_asks_for_nothing() {
     let client = Trubrics::disabled();
     let mut call = client.llm_call(Panicking, Panicking).property(Panicking, 1);
     call.first_token();
+    call.push_text("a");
     let chunks: Vec<_> = call.stream([Panicking]).collect();
     assert_eq!(chunks.len(), 1);
+    let call = client.llm_call(Panicking, Panicking);
+    let chunks = call.stream_by([1], |_, _| panic!("on purpose"));
+    assert_eq!(chunks.collect::<Vec<_>>(), [1]);
+    let call = client.llm_call(Panicking, Panicking);
+    let chunks = call.try_stream_by([Err::<u8, _>(Panicking)], |_, _| panic!("on purpose"));
+    assert_eq!(chunks.count(), 1);
+    client.llm_call(Panicking, Panicking).end();
     client.llm_call(Panicking, Panicking).finish(Panicking);
     client.llm_call(Panicking, Panicking).fail(Panicking);
-}
-
-#[test]
-fn a_scripted_model_is_measured_to_the_millisecond() {
-    let script = [(200, ""), (350, "The "), (500, "answer "), (1250, "is 4.")];
-    let bench = Bench::new();
-    let mut call = bench.call();
-    for (time, chunk) in script {
-        call.chunk_at(chunk, bench.at(time));
-    }
-    call.end_at(Outcome::Finished, bench.at(1300));
-    drop(call);
-    let record = bench.record();
-    assert_eq!(record["generation"], "The answer is 4.");
-    assert_eq!(record["latency"], 1.3);
-    assert_eq!(
-        record["properties"]["gen_ai.response.time_to_first_chunk"],
-        0.35
-    );
-}
-
-#[test]
-fn a_stream_passes_its_chunks_through_and_tracks_the_whole() {
-    let bench = Bench::new();
-    let mut stream = bench.call().stream(["The ", "", "end"]);
-    assert_eq!(stream.size_hint(), (3, Some(3)));
-    assert_eq!(stream.next(), Some("The "));
-    assert_eq!(bench.client.stats().tracked, 0);
-    stream.update(|call| call.finish_reason("stop"));
-    assert_eq!(stream.by_ref().collect::<Vec<_>>(), ["", "end"]);
-    assert_eq!(stream.next(), None);
-    stream.update(|call| call.finish_reason("too late"));
-    drop(stream);
-    let record = bench.record();
-    assert_eq!(record["generation"], "The end");
-    assert_eq!(record["properties"]["outcome"], "finished");
-    assert_eq!(
-        record["properties"]["gen_ai.response.finish_reasons"],
-        json!(["stop"])
-    );
-}
-
-#[test]
-fn a_stream_that_is_not_read_to_its_end_was_interrupted_with_its_text_so_far() {
-    let bench = Bench::new();
-    let mut stream = bench.call().stream(["The ", "end"]);
-    assert_eq!(stream.next(), Some("The "));
-    drop(stream);
-    let record = bench.record();
-    assert_eq!(record["generation"], "The ");
-    assert_eq!(record["properties"]["outcome"], "interrupted");
-}
-
-#[test]
-fn a_stream_whose_change_panics_was_interrupted_with_its_text_so_far() {
-    let bench = Bench::new();
-    catch_unwind(AssertUnwindSafe(|| {
-        let mut stream = bench.call().stream(["The ", "end"]);
-        assert_eq!(stream.next(), Some("The "));
-        stream.update(|_| panic!("on purpose"));
-    }))
-    .expect_err("a panic");
-    let record = bench.record();
-    assert_eq!(record["generation"], "The ");
-    assert_eq!(record["properties"]["outcome"], "interrupted");
-    assert!(record["properties"]["gen_ai.response.time_to_first_chunk"].is_number());
-}
-
-#[test]
-fn a_stream_without_a_chunk_has_no_first_token() {
-    let bench = Bench::new();
-    assert_eq!(bench.call().stream([""; 0]).count(), 0);
-    let record = bench.record();
-    assert_eq!(record["generation"], "");
-    assert!(
-        record["properties"]
-            .get("gen_ai.response.time_to_first_chunk")
-            .is_none()
-    );
-}
-
-#[test]
-fn the_first_error_of_a_stream_fails_the_call_and_all_goes_on() {
-    let bench = Bench::new();
-    let chunks = [Ok("The "), Err("reset"), Ok("end"), Err("again")];
-    let mut stream = bench.call().try_stream(chunks);
-    assert_eq!(stream.size_hint(), (4, Some(4)));
-    assert_eq!(stream.by_ref().collect::<Vec<_>>(), chunks);
-    drop(stream);
-    let record = bench.record();
-    assert_eq!(record["generation"], "The ");
-    assert_eq!(record["properties"]["outcome"], "failed");
-    assert_eq!(record["properties"]["error_message"], "reset");
-}
-
-#[test]
-fn the_class_of_an_error_in_a_stream_is_what_the_caller_says() {
-    let class_of = |error: &&str| format!("class {error}");
-    let bench = Bench::new();
-    let call = bench.call().error_type("of the call");
-    let stream = call
-        .try_stream([Ok("The "), Err("a"), Err("b")])
-        .error_type_by(class_of);
-    assert_eq!(stream.count(), 3);
-    let record = bench.record();
-    assert_eq!(record["properties"]["error.type"], "class a");
-    assert_eq!(record["properties"]["error_message"], "a");
-
-    let bench = Bench::new();
-    let call = bench.call().error_type("of the call");
-    assert_eq!(call.try_stream([Ok("The "), Err("a")]).count(), 2);
-    assert_eq!(bench.record()["properties"]["error.type"], "of the call");
-}
-
-#[test]
-fn chunks_that_are_all_good_finish_the_call() {
-    let bench = Bench::new();
-    let chunks = [Ok::<_, fmt::Error>("The "), Ok("end")];
-    assert_eq!(bench.call().try_stream(chunks).count(), 2);
-    let record = bench.record();
-    assert_eq!(record["generation"], "The end");
-    assert_eq!(record["properties"]["outcome"], "finished");
 }
 
 /// The builder methods in the source of a type: those that take it by value.
@@ -375,13 +274,19 @@ fn every_builder_method_of_an_llm_event_is_there() {
     of_event.extend(builder_methods(include_str!(
         "../record/llm_event/generation.rs"
     )));
-    let of_call = builder_methods(include_str!("../llm_call.rs"));
+    let of_call = builder_methods(include_str!("setters.rs"));
     assert!(of_event.len() > 20, "methods are found: {of_event:?}");
     // A call measures these itself.
     let measured = ["latency", "time_to_first_token", "timestamp"];
     for method in of_event {
         let is_there = of_call.contains(&method);
         assert_eq!(is_there, !measured.contains(&method), "{method}");
+    }
+    // `properties` has no twin, as on the records.
+    for method in of_call.iter().filter(|method| **method != "properties") {
+        let twin = format!("pub fn set_{method}(&mut self,");
+        let source = include_str!("setters.rs");
+        assert!(source.contains(&twin), "{method}");
     }
 }
 

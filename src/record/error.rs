@@ -39,6 +39,14 @@ impl EventError {
         )
     }
 
+    pub(super) fn not_json(error: serde_json::Error) -> Self {
+        let problem = format!("is not JSON: {error}");
+        Self {
+            cause: Some(Arc::new(error)),
+            ..Self::new("record", problem)
+        }
+    }
+
     pub(super) fn not_written(field: String, error: WriteError) -> Self {
         match error {
             WriteError::NotFinite => Self::new(

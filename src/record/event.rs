@@ -76,7 +76,7 @@ impl Event {
     ///
     /// `None` and `()` set no properties. Anything else that is not a JSON object makes the event invalid.
     pub fn properties(mut self, properties: impl Serialize) -> Self {
-        self.properties.set_all(&properties);
+        self.set_properties(&properties);
         self
     }
 
@@ -215,6 +215,10 @@ impl Event {
         self.properties.set(key.as_ref(), &value);
     }
 
+    pub(crate) fn set_properties(&mut self, properties: &impl Serialize) {
+        self.properties.set_all(properties);
+    }
+
     /// Removes a property, whatever it holds, and returns it as [`get_property`](Self::get_property) does.
     pub fn remove_property(&mut self, key: impl AsRef<str>) -> Option<Value> {
         self.properties.remove(key.as_ref())
@@ -227,7 +231,7 @@ impl Event {
         }
     }
 
-    pub(super) fn set_text_property(&mut self, key: &str, text: impl IntoText) {
+    pub(crate) fn set_text_property(&mut self, key: &str, text: impl IntoText) {
         match text.into_text() {
             Some(text) => self.set_property(key, text),
             None => drop(self.remove_property(key)),

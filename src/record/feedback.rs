@@ -7,12 +7,22 @@ use super::{Event, EventError, IntoText, gen_ai};
 /// The name of the event.
 pub(crate) const NAME: &str = "Feedback";
 
+/// The event with the id of the generation that it is about.
+pub(crate) fn about(mut event: Event, generation_id: impl Into<String>) -> Event {
+    let generation_id = generation_id.into();
+    if generation_id.is_empty() {
+        let error = EventError::new("generation_id", "is empty: feedback needs the generation's");
+        event.properties.remember(Err(error));
+    }
+    event.generation_id(generation_id)
+}
+
 impl Event {
     /// Makes an event `Feedback` of a user about a generation, which it names in `$generation_id`.
     ///
     /// The id is that of the [`LlmEvent`](crate::LlmEvent) or of the [call](crate::LlmCall) that made the generation.
-    /// It is all that is needed: the feedback may be given days later, in another process. A comment of the user goes
-    /// into [`text`](Self::text).
+    /// It is all that is needed: the feedback may be given days later, in another process. An empty id makes the event
+    /// invalid. A comment of the user goes into [`text`](Self::text).
     ///
     /// The names `feedback.thumb`, `feedback.score`, `feedback.score_min`, `feedback.score_max` and `feedback.label`
     /// are this crate's.
@@ -29,7 +39,7 @@ impl Event {
     /// # let _ = feedback;
     /// ```
     pub fn feedback(user_id: impl Into<String>, generation_id: impl Into<String>) -> Self {
-        Self::new(user_id, NAME).generation_id(generation_id.into())
+        about(Self::new(user_id, NAME), generation_id)
     }
 
     /// Sets the property `feedback.thumb` to `up`.

@@ -28,6 +28,8 @@ pub(crate) const FINISH_REASONS: &str = "gen_ai.response.finish_reasons";
 pub(crate) const TIME_TO_FIRST_TOKEN: &str = "gen_ai.response.time_to_first_chunk";
 pub(crate) const PROMPT_NAME: &str = "gen_ai.prompt.name";
 pub(crate) const PROMPT_VERSION: &str = "gen_ai.prompt.version";
+pub(crate) const TOOL_NAME: &str = "gen_ai.tool.name";
+pub(crate) const TOOL_CALL_ID: &str = "gen_ai.tool.call.id";
 pub(crate) const TOOL_ARGUMENTS: &str = "gen_ai.tool.call.arguments";
 pub(crate) const TOOL_RESULT: &str = "gen_ai.tool.call.result";
 pub(crate) const ERROR_TYPE: &str = "error.type";
@@ -39,7 +41,7 @@ pub(crate) const OTHER_ERROR: &str = "_OTHER";
 pub(crate) const COST_AMOUNT: &str = "cost.amount";
 /// The ISO 4217 code of the currency of `cost.amount`.
 pub(crate) const COST_CURRENCY: &str = "cost.currency";
-/// In seconds. A call whose generation is not complete has this instead of a latency.
+/// The seconds that a step took, or a call that has no latency because its generation is not complete.
 pub(crate) const DURATION: &str = "duration";
 /// How a call ended: `finished`, `failed` or `interrupted`.
 pub(crate) const OUTCOME: &str = "outcome";
@@ -52,3 +54,7 @@ pub(crate) const FEEDBACK_SCORE: &str = "feedback.score";
 pub(crate) const FEEDBACK_SCORE_MIN: &str = "feedback.score_min";
 pub(crate) const FEEDBACK_SCORE_MAX: &str = "feedback.score_max";
 pub(crate) const FEEDBACK_LABEL: &str = "feedback.label";
+/// The source in which documents were searched.
+pub(crate) const RETRIEVAL_NAME: &str = "retrieval.name";
+/// The number of documents that were found.
+pub(crate) const RETRIEVAL_RESULTS: &str = "retrieval.results";

@@ -13,7 +13,7 @@ pub(super) fn key_bit(key: &[u8]) -> u128 {
 }
 
 /// One past the closing quote of the text that begins at `start`.
-pub(super) fn end_of_text(json: &[u8], start: usize) -> usize {
+pub(crate) fn end_of_text(json: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     while at < json.len() && json[at] != b'"' {
         at += if json[at] == b'\\' { 2 } else { 1 };

@@ -88,6 +88,17 @@ impl PartialEq for Properties {
 }
 
 impl Properties {
+    /// Those of valid JSON, which stays as it is: the inside of an object, without blanks around it.
+    pub(super) fn from_entries(entries: &str) -> Self {
+        let mut json = entries.as_bytes().to_vec();
+        remove_repeated_keys(&mut json, 0);
+        Self {
+            keys: Keys::of(&json),
+            json,
+            error: None,
+        }
+    }
+
     /// Appends one entry, or remembers the error.
     pub(crate) fn set(&mut self, key: &str, value: &impl Serialize) {
         let result = self.insert(key, value);
@@ -215,6 +226,11 @@ impl Properties {
         self.keys.note(key_bit(key.as_bytes()));
     }
 
+    /// Replaces the entries by others of the same keys.
+    pub(crate) fn set_values(&mut self, json: Vec<u8>) {
+        self.json = json;
+    }
+
     /// The value of each key. Of equal keys, the last one counts.
     fn entries(&self) -> HashMap<String, Value> {
         let text = |json: &[u8]| String::from_utf8_lossy(json).into_owned();
@@ -295,8 +311,9 @@ pub(crate) fn read_value(json: &[u8]) -> Value {
     serde_json::from_slice(json).unwrap_or_else(as_text)
 }
 
-fn json_kind(first_byte: u8) -> &'static str {
+pub(super) fn json_kind(first_byte: u8) -> &'static str {
     match first_byte {
+        b'{' => "an object",
         b'[' => "a list",
         b'"' => "a text",
         b't' | b'f' => "a boolean",
@@ -329,17 +346,17 @@ fn without_quotes(key: &[u8]) -> &[u8] {
     key.get(1..key.len().saturating_sub(1)).unwrap_or_default()
 }
 
-struct Entry {
+pub(super) struct Entry {
     /// The key with its quotes.
-    key: Range<usize>,
+    pub(super) key: Range<usize>,
     /// The text after the colon.
-    value: Range<usize>,
+    pub(super) value: Range<usize>,
     whole: Range<usize>,
 }
 
 /// Splits the inside of an object into its entries. A scan for quotes and brackets is enough, because the JSON is
 /// valid. A raw value may have blanks anywhere between them.
-fn split_entries(json: &[u8]) -> impl Iterator<Item = Entry> {
+pub(super) fn split_entries(json: &[u8]) -> impl Iterator<Item = Entry> {
     let mut start = 0;
     std::iter::from_fn(move || {
         if start >= json.len() {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-mod chance;
+pub(crate) mod chance;
 mod errors;
 mod feedback;
 mod generation;

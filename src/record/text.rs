@@ -2,7 +2,7 @@
 //! `serde_json` looks at every byte on its own.
 
 /// Appends the text in quotes, with the escapes that JSON asks for.
-pub(super) fn write_text(json: &mut Vec<u8>, text: &str) {
+pub(crate) fn write_text(json: &mut Vec<u8>, text: &str) {
     json.reserve(text.len() + 2);
     json.push(b'"');
     let mut rest = text.as_bytes();

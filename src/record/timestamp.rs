@@ -112,6 +112,13 @@ impl Timestamp {
     }
 }
 
+/// An instant as text in UTC, to the millisecond. None outside of the years 0 to 9999.
+pub(crate) fn rfc3339(time: SystemTime) -> Option<String> {
+    let mut text = Vec::new();
+    Timestamp::try_from(time).ok()?.write_rfc3339(&mut text);
+    String::from_utf8(text).ok()
+}
+
 /// The present in UTC. A clock outside of the years that `time` knows gives the first or the last instant that it
 /// knows, where `OffsetDateTime::now_utc` would panic.
 pub(crate) fn utc_now() -> OffsetDateTime {

@@ -1,12 +1,19 @@
 //! The records that the worker gets for delivery, and those that it gives back.
 
-use std::{io, num::NonZeroU32};
+use std::{
+    io, mem,
+    num::NonZeroU32,
+    time::{Duration, Instant},
+};
+
+use log::warn;
 
 use super::{
     Loaded, Spool,
     now::Now,
     segment::{Contents, Segment},
 };
+use crate::logging::{TARGET, logging};
 
 /// A load takes segments until it has this many records,
 const LOAD_RECORDS: usize = 1000;
@@ -20,6 +27,9 @@ const LOAD_SEGMENTS: usize = 64;
 /// While the worker has this many unsettled bytes, it gets no more.
 const MAX_LOADED_BYTES: usize = 8 * 1024 * 1024;
 
+/// An own segment that cannot be read is tried again after this.
+const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
 impl Spool {
     /// The next records to deliver: this client's own and those that other processes left by turns. Own records that
     /// are still gathered are among them if `is_due`; others are only loaded if `may_recover`.
@@ -28,6 +38,10 @@ impl Spool {
     pub(crate) fn load(&mut self, is_due: bool, may_recover: bool, now: Now) -> Option<Loaded> {
         if !self.can_load() {
             return None;
+        }
+        if self.read_again_at.is_some_and(|at| at <= now.instant) {
+            self.read_again_at = None;
+            self.take_up_again();
         }
         if self.is_turn_of_orphans
             && may_recover
@@ -77,7 +91,6 @@ impl Spool {
     }
 
     /// Has the segments whose records were put back loaded again, as the first ones.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no record is set aside yet"))]
     pub(crate) fn take_up_again(&mut self) {
         while let Some(segment) = self.put_back.pop_back() {
             self.sealed.push_front(segment);
@@ -90,6 +103,11 @@ impl Spool {
         self.in_delivery.is_older_than(entry, max_age, now)
     }
 
+    /// When own segments are due that could not be read.
+    pub(crate) fn read_again_at(&self) -> Option<Instant> {
+        self.read_again_at
+    }
+
     fn load_own(&mut self, is_due: bool, now: Now) -> Option<Loaded> {
         let mut loaded = Loaded::default();
         while !self.is_enough(&loaded) {
@@ -97,10 +115,27 @@ impl Spool {
             let Some(mut segment) = next.or_else(|| self.active.take_if(|_| is_due)) else {
                 break;
             };
-            let contents = segment.hand_out();
-            self.deliver(segment, contents, &mut loaded, now);
+            match segment.try_hand_out() {
+                Ok(contents) => self.deliver(segment, contents, &mut loaded, now),
+                Err(error) if segment.is_linked() => self.put_unreadable_back(segment, &error, now),
+                Err(_) => {
+                    let contents = segment.hand_out();
+                    self.deliver(segment, contents, &mut loaded, now);
+                }
+            }
         }
         loaded.is_any().then_some(loaded)
+    }
+
+    /// Keeps a segment of this client that cannot be read, and has it tried again soon. Logs the first one.
+    fn put_unreadable_back(&mut self, segment: Segment, error: &io::Error, now: Now) {
+        if !mem::replace(&mut self.has_warned_unreadable, true) {
+            logging(
+                || warn!(target: TARGET, "a file of the spool cannot be read: its records wait ({error})"),
+            );
+        }
+        self.put_back.push_back(segment);
+        self.read_again_at = Some(now.instant + READ_AGAIN_AFTER);
     }
 
     fn load_orphans(&mut self, now: Now) -> Option<Loaded> {
@@ -109,11 +144,6 @@ impl Spool {
         }
         let mut loaded = Loaded::default();
         while !self.is_enough(&loaded) {
-            if let Some(mut segment) = self.active.take_if(|active| active.has_unloaded()) {
-                let contents = segment.hand_out();
-                self.deliver(segment, contents, &mut loaded, now);
-                continue;
-            }
             if self.orphans.needs_listing() && self.list_orphans(now).is_err() {
                 // The next scan tries again.
                 self.orphans.clear();
@@ -122,7 +152,13 @@ impl Spool {
             if let Some((mut segment, contents)) = adopted {
                 segment.note_handed_out(&contents);
                 self.deliver(segment, contents, &mut loaded, now);
-            } else if !self.orphans.needs_listing() {
+            } else if self.orphans.needs_listing() {
+                continue;
+            } else if let Some(mut segment) = self.active.take_if(|active| active.has_unloaded()) {
+                // It was the newest file when this client began to add to it.
+                let contents = segment.hand_out();
+                self.deliver(segment, contents, &mut loaded, now);
+            } else {
                 break;
             }
         }

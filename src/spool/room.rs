@@ -122,7 +122,11 @@ impl Spool {
                 .adopt(&*self.disk, &self.folder, name, self.stored);
             let (segment, _) = adopted?;
             // A damaged number may leave no room for another one.
-            (segment.last_number() < u32::MAX / 2).then_some(segment)
+            let has_room = segment.last_number() < u32::MAX / 2;
+            if has_room {
+                self.last_made = self.last_made.max(name::made_at(name));
+            }
+            has_room.then_some(segment)
         })
     }
 

@@ -8,6 +8,7 @@ mod many;
 mod order;
 mod projects;
 mod put_back;
+mod unreadable;
 
 use std::{
     num::NonZeroU32,

@@ -10,10 +10,12 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 pub(super) use self::exchange::Outcome;
 use super::{ReceivedRequest, Reply, WaitError, endpoint::Endpoint};
+use crate::record::TypedEvent;
 
 /// The default of [`Service::set_body_limit`], in bytes.
 ///
@@ -147,6 +149,47 @@ impl Service {
     /// Returns the [`events`](Self::events) of this user.
     pub fn events_of(&self, user_id: &str) -> Vec<Value> {
         with(self.events(), "user_id", user_id)
+    }
+
+    /// Returns the [`events`](Self::events) of this type, as values.
+    ///
+    /// Properties that are not fields of the type, such as a client's default properties, are ignored as serde does.
+    ///
+    /// # Errors
+    ///
+    /// When the properties of an event of this name cannot be read as the type.
+    ///
+    /// ```
+    /// use serde::{Deserialize, Serialize};
+    /// use trubrics::{Event, Trubrics, TypedEvent, testing::Recorder};
+    ///
+    /// #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    /// struct SignUp {
+    ///     plan: String,
+    /// }
+    ///
+    /// impl TypedEvent for SignUp {
+    ///     const NAME: &'static str = "Sign up";
+    /// }
+    ///
+    /// let recorder = Recorder::new();
+    /// let client = Trubrics::builder("test-key").transport(recorder.clone()).build()?;
+    /// let sign_up = SignUp { plan: "team".into() };
+    /// client.track_sync(Event::of("user_123", &sign_up))?;
+    /// assert_eq!(recorder.events_as::<SignUp>()?, [sign_up]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn events_as<T: TypedEvent + DeserializeOwned>(&self) -> serde_json::Result<Vec<T>> {
+        let read = |mut event: Value| {
+            let properties = match event["properties"].take() {
+                Value::Null => Value::Object(Map::new()),
+                properties => properties,
+            };
+            // A struct without fields is written as null, and so has no properties.
+            serde_json::from_value(properties)
+                .or_else(|error| serde_json::from_value(Value::Null).map_err(|_| error))
+        };
+        self.events_named(T::NAME).into_iter().map(read).collect()
     }
 
     /// Returns the [`llm_events`](Self::llm_events) of this user.

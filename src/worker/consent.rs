@@ -204,5 +204,6 @@ impl Worker {
             spooler.leave(&mut left);
         }
         left.settle(&Outcome::Dropped(reason, None));
+        self.parts.health.set_spool(0, None);
     }
 }

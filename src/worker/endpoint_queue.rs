@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
+use super::ages::Ages;
 use crate::{
     accounting::{Accounting, Unsettled},
     batch::{Batch, BatchLimits, batch_length},
@@ -16,6 +17,7 @@ pub(super) struct EndpointQueue {
     received: u64,
     /// The starts of the batches that are not done, retrying or in flight.
     unsettled: Vec<u64>,
+    ages: Ages,
 }
 
 /// Which batch is attempted next.
@@ -35,12 +37,23 @@ impl EndpointQueue {
             retrying: VecDeque::new(),
             received: 0,
             unsettled: Vec::new(),
+            ages: Ages::default(),
         }
     }
 
     pub(super) fn push(&mut self, record: Encoded) {
         self.received += 1;
         self.waiting.push(record);
+    }
+
+    /// Notes that the records that were pushed since the last call arrived since then.
+    pub(super) fn note_arrival(&mut self, since: Instant) {
+        self.ages.note(self.received, since);
+    }
+
+    /// Since when the oldest record may have waited, if there is one.
+    pub(super) fn oldest(&mut self) -> Option<Instant> {
+        self.ages.oldest(self.settled())
     }
 
     pub(super) fn received(&self) -> u64 {

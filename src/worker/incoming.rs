@@ -1,6 +1,6 @@
 //! The worker's end of the channel of records.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use crossbeam_channel::Receiver;
 
@@ -17,6 +17,8 @@ pub(super) struct Incoming {
     accounting: Arc<Accounting>,
     /// How many records were taken out, ever.
     taken: u64,
+    /// When the worker first saw that records wait which it has not taken.
+    waiting_since: Option<Instant>,
 }
 
 impl Incoming {
@@ -30,12 +32,27 @@ impl Incoming {
             queue,
             accounting,
             taken: 0,
+            waiting_since: None,
         }
     }
 
     /// How many records were taken out, ever.
     pub(super) fn taken(&self) -> u64 {
         self.taken
+    }
+
+    /// Notes that this many records wait. Returns since when the oldest of them may have waited.
+    pub(super) fn note_waiting(&mut self, waiting: u64, now: Instant) -> Option<Instant> {
+        self.waiting_since = match waiting {
+            0 => None,
+            _ => self.waiting_since.or(Some(now)),
+        };
+        self.waiting_since
+    }
+
+    /// Since when the records that are about to be taken may have waited.
+    pub(super) fn take_waiting_since(&mut self) -> Option<Instant> {
+        self.waiting_since.take()
     }
 
     /// Takes out the records that are waiting now, and not those that callers add meanwhile: a fast caller would keep

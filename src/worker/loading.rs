@@ -6,19 +6,21 @@ use super::{
     Worker, attempts::FAILURES_BEFORE_SPLIT, endpoint_queue::EndpointQueue, spooler::Spooler,
 };
 use crate::{
-    accounting::Unsettled, batch::Batch, catch_panic::panic_point, record::Endpoint, spool::Notice,
+    accounting::Unsettled, batch::Batch, catch_panic::panic_point, clock, record::Endpoint,
+    spool::Notice,
 };
 
 impl Worker {
     /// Takes all records that wait in the channel: to the disk if there is a spool, or else to their queue.
     pub(super) fn take(&mut self, now: Instant) {
+        let since = self.incoming.take_waiting_since().unwrap_or(now);
         let taken = self.incoming.take(self.schedule.closing().is_some());
         panic_point();
         self.schedule
             .note_arrivals(taken.len() as u64, self.spooler.is_some(), now);
         match &mut self.spooler {
-            Some(spooler) => spooler.store_or_hold(taken),
-            None => self.enqueue(taken),
+            Some(spooler) => spooler.store_or_hold(taken, since),
+            None => self.enqueue(taken, since),
         }
         self.publish(now);
         if !self.holds_any() {
@@ -37,20 +39,26 @@ impl Worker {
             true => usize::MAX,
             false => self.settings.batch.records,
         };
+        let now = clock::now();
         if let Some(spooler) = &mut self.spooler {
+            let since = spooler.unspooled_since().unwrap_or(now);
             let unspooled = spooler.take_unspooled(limit);
-            self.enqueue(unspooled);
+            self.enqueue(unspooled, since);
         }
     }
 
-    fn enqueue(&mut self, records: Unsettled) {
+    fn enqueue(&mut self, records: Unsettled, since: Instant) {
         self.batched_bytes += records.cost();
-        self.distribute(records);
+        self.distribute(records, since);
     }
 
-    fn distribute(&mut self, mut records: Unsettled) {
+    /// Puts records that have waited since then into their queues.
+    fn distribute(&mut self, mut records: Unsettled, since: Instant) {
         while let Some(record) = records.pop() {
             self.queue(record.endpoint).push(record);
+        }
+        for queue in &mut self.queues {
+            queue.note_arrival(since);
         }
     }
 
@@ -77,7 +85,7 @@ impl Worker {
         }
         let loaded = spooler.load(is_due, may_recover, now);
         panic_point();
-        self.distribute(loaded);
+        self.distribute(loaded, now);
         // Full segments and those of other runs may come first: gathered records stay due until they are loaded.
         if is_due && !self.holds_any() {
             self.flush_requested = false;

@@ -146,7 +146,7 @@ impl Schedule {
         spool: &SpoolView,
         until: &mut Option<Instant>,
     ) -> Option<Step> {
-        let mut is_due = spool.is_due;
+        let mut is_due = spool.is_due(now);
         if view.batched {
             if let Some(step) = self.next_attempt(now, view, until) {
                 return Some(step);
@@ -170,7 +170,7 @@ impl Schedule {
         if spool.is_scan_due(now) {
             return Some(Step::ScanSpool);
         }
-        *until = earliest(*until, spool.next_scan);
+        *until = earliest(*until, earliest(spool.next_scan, spool.read_again_at));
         None
     }
 

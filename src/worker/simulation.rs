@@ -12,7 +12,9 @@ mod random;
 mod server;
 mod traffic;
 
+mod ages;
 mod batches;
+mod disks;
 mod outages;
 mod poison;
 mod restarts;

@@ -29,6 +29,8 @@ pub(super) struct Spooler {
     flush_target: u64,
     /// Records that the disk did not take. They are offered once more before they are sent from memory.
     unspooled: Unsettled,
+    /// Since when the oldest of them may have waited.
+    unspooled_since: Option<Instant>,
     /// When the disk failed last, if the failure was logged and the recovery was not.
     failed_at: Option<Instant>,
     /// When to scan for segments of other runs, and how often that was done since one was found.
@@ -52,7 +54,7 @@ const MAX_SCANS: u32 = 5;
 /// write this long after the last failure.
 const RECOVERY: Duration = Duration::from_secs(1);
 
-/// A client that is delivering scans again after this, and one without consent looks for a grant.
+/// A client that is delivering, or whose last scan failed, scans again after this. One without consent looks for a grant.
 const SCAN_INTERVAL: Duration = Duration::from_secs(60);
 
 impl Spooler {
@@ -64,6 +66,7 @@ impl Spooler {
     ) -> Self {
         Self {
             unspooled: Unsettled::new(accounting.clone()),
+            unspooled_since: None,
             accounting,
             consent,
             spool,
@@ -80,15 +83,22 @@ impl Spooler {
         &self.spool
     }
 
-    /// Stores records, or holds those that the disk does not take.
-    pub(super) fn store_or_hold(&mut self, mut records: Unsettled) {
+    /// Stores records that have waited since then, or holds those that the disk does not take.
+    pub(super) fn store_or_hold(&mut self, mut records: Unsettled, since: Instant) {
         let is_new = !records.is_empty();
         self.store(&mut records);
         if is_new && records.is_empty() {
             // The disk takes records again: earlier ones too.
             self.offer_again();
         }
+        let earlier = self.unspooled_since();
         self.unspooled.append(records);
+        self.unspooled_since = earlier.or(Some(since));
+    }
+
+    /// Since when the oldest record that the disk did not take may have waited, if there is one.
+    pub(super) fn unspooled_since(&self) -> Option<Instant> {
+        self.unspooled_since.filter(|_| !self.unspooled.is_empty())
     }
 
     /// Offers the records that the disk did not take once more, and takes up to this many of the rest.
@@ -178,6 +188,12 @@ impl Spooler {
         if self.next_scan.is_none() && now >= self.last_scan + SCAN_INTERVAL {
             self.next_scan = Some(now);
         }
+        let loaded = self.load_next(is_due, may_recover);
+        self.repeat_failed_scan(now);
+        loaded
+    }
+
+    fn load_next(&mut self, is_due: bool, may_recover: bool) -> Unsettled {
         while let Some(loaded) = self.next(is_due, may_recover) {
             self.count_loaded(&loaded);
             let outcome = Outcome::Dropped(DropReason::Expired, None);
@@ -268,6 +284,7 @@ impl Spooler {
             is_all_on_disk: batched_bytes == 0 && self.unspooled.is_empty(),
             next_scan: self.next_scan,
             full_until: self.spool.full_until(),
+            read_again_at: self.spool.read_again_at(),
         }
     }
 
@@ -284,12 +301,20 @@ impl Spooler {
             return;
         }
         let _ = self.look();
-        // A folder that does not exist holds no segments.
+        // A scan that failed is repeated.
         let _ = self.spool.scan_for_orphans(Now::read());
         self.scans += 1;
         self.last_scan = now;
         let pause = RESCAN_DELAY * 2_u32.pow(self.scans.min(MAX_SCANS) - 1);
         self.next_scan = (self.scans < MAX_SCANS).then(|| now + pause);
+        self.repeat_failed_scan(now);
+    }
+
+    /// Has a client at rest scan again if the disk failed: no later work would have it scan.
+    fn repeat_failed_scan(&mut self, now: Instant) {
+        if self.next_scan.is_none() && self.spool.lacks_listing() {
+            self.next_scan = Some(now + SCAN_INTERVAL);
+        }
     }
 
     /// Drops the records that were evicted to make room.

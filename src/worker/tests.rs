@@ -159,6 +159,26 @@ fn a_panic_with_requests_in_flight_leaves_no_record_pending() {
 }
 
 #[test]
+fn a_panic_in_a_call_leaves_no_record_without_an_outcome() {
+    let client = builder(200).max_batch_size(2).build().expect("valid");
+    for point in 0..MANY {
+        injection::panic_at(point);
+        let records = (0..5).map(|index| Event::new("user", format!("event {index}")));
+        let before = client.stats().delivered;
+        let outcomes = client.deliver(records, LONG);
+        let delivered = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+        assert_eq!(outcomes.len(), 5);
+        assert_eq!(client.stats().delivered - before, delivered as u64);
+        if injection::is_left() {
+            assert!(point > 5, "{point} panic points were reached");
+            assert_eq!(delivered, 5);
+            return;
+        }
+    }
+    unreachable!("no call ends without a panic");
+}
+
+#[test]
 fn a_panic_with_a_spool_leaves_no_record_pending() {
     let folder = env::temp_dir().join(format!("trubrics-panics-{}", process::id()));
     for status in [200, 503] {

@@ -14,6 +14,7 @@ use trubrics::{
     transport_fn,
 };
 
+use crate::child::tell;
 use crate::support::{LONG, NEVER, build};
 
 /// The bodies that were accepted, and how many requests there were.
@@ -76,8 +77,51 @@ fn bodies_that_are_not_sent_in_time_are_sent_in_parts() {
     assert_eq!(seen.accepted("\"prompt\":"), 100);
 }
 
-/// Both endpoints, one of which answers 500.
+#[test]
+fn a_413_on_llm_events_leaves_the_requests_of_events_large() {
+    let seen = Seen::default();
+    // The largest request of events after the first 413, and how many requests of LLM events got a 413.
+    let counts = Arc::new(Mutex::new((0, 0)));
+    let counted = counts.clone();
+    let client = build(impatient(seen.transport(move |url, body| {
+        let mut counted = counted.lock().expect("no panic");
+        if url.ends_with("/publish_events") {
+            if counted.1 > 0 {
+                counted.0 = counted.0.max(body.len());
+            }
+            return Ok(200);
+        }
+        let is_too_large = body.len() > 300_000;
+        counted.1 += usize::from(is_too_large);
+        Ok(if is_too_large { 413 } else { 200 })
+    })));
+    for _ in 0..20 {
+        (0..100).for_each(|_| client.track(LlmEvent::new("user", "prompt", "g".repeat(10_000))));
+        (0..100).for_each(|_| client.track(Event::new("user", "e").text("t".repeat(5_000))));
+        client.flush(LONG).expect("delivered");
+    }
+    assert_eq!(client.stats().delivered, 4_000);
+    let (largest, refused) = *counts.lock().expect("no panic");
+    tell(&format!(
+        "{largest} bytes in the largest request of events, {refused} requests of LLM events with 413"
+    ));
+    assert!(largest > 300_000, "{largest} bytes");
+    assert!(refused <= 9, "{refused} of LLM events with 413");
+}
+
+/// Both endpoints, one of which answers 500, with one connection and with several.
 fn endpoint_that_fails(failing: &'static str, track_bad: fn(&Trubrics), track_good: fn(&Trubrics)) {
+    for connections in [1, 4] {
+        endpoint_that_fails_with(connections, failing, track_bad, track_good);
+    }
+}
+
+fn endpoint_that_fails_with(
+    connections: usize,
+    failing: &'static str,
+    track_bad: fn(&Trubrics),
+    track_good: fn(&Trubrics),
+) {
     let seen = Seen::default();
     let failures = Seen::default();
     let failed = failures.clone();
@@ -92,6 +136,7 @@ fn endpoint_that_fails(failing: &'static str, track_bad: fn(&Trubrics), track_go
         Trubrics::builder("key")
             .transport(transport)
             .flush_interval(NEVER)
+            .max_concurrent_requests(connections)
             .initial_backoff(Duration::from_millis(1))
             .max_backoff(NEVER),
     );

@@ -80,6 +80,37 @@ fn a_flush_ends_with_the_close_that_overtakes_it() {
 }
 
 #[test]
+fn two_flushes_at_once_both_speak_of_a_drop_in_their_time() {
+    let (gate, transport) = Gate::new();
+    let builder = Trubrics::builder(API_KEY).transport(transport);
+    let client = builder.flush_batch_size(1).build().unwrap();
+    client.track(event());
+    gate.next_request();
+    let (sign, begun) = bounded(2);
+    thread::scope(|scope| {
+        let flush = |timeout| {
+            let (client, sign) = (client.clone(), sign.clone());
+            scope.spawn(move || {
+                sign.send(()).unwrap();
+                client.flush(timeout)
+            })
+        };
+        let flushes = [flush(LONG), flush(LONG / 2)];
+        (0..2).for_each(|_| begun.recv().unwrap());
+        // Both count from their beginning, which is right after the sign.
+        thread::park_timeout(Duration::from_millis(100));
+        gate.answer(401);
+        for flush in flushes {
+            let error = flush.join().unwrap().unwrap_err();
+            assert_eq!((error.pending(), error.dropped()), (0, 1));
+        }
+    });
+    client.flush(LONG).expect("no drop since this call");
+    let error = client.close(LONG).unwrap_err();
+    assert_eq!((error.pending(), error.dropped()), (0, 1));
+}
+
+#[test]
 fn without_end_is_long_enough_for_a_healthy_server() {
     let server = Server::start().unwrap();
     let client = default_client_of(&server).build().unwrap();

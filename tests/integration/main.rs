@@ -17,6 +17,8 @@ mod cli_tool;
 mod content;
 /// Flush, close and drop return in time, whatever state the network is in.
 mod deadlines;
+/// Many records on the calling thread, with the outcome of each.
+mod deliver;
 /// A spool on a disk that is full, read-only, without locks, or out of descriptors.
 #[cfg(target_os = "linux")]
 mod disks;
@@ -24,10 +26,16 @@ mod disks;
 mod early_answers;
 /// Failures that pass, and records that are refused.
 mod faults;
+/// Why a client is off, and the facts of the process.
+mod gates;
 /// The client of the process.
 mod global;
+/// Limits of event names, and samples of users.
+mod guard;
 /// The program that the guide builds.
 mod guide;
+/// What a client says of its health.
+mod health;
 /// `before_send` and `on_drop`.
 mod hooks;
 /// How often the worker wakes.
@@ -42,6 +50,8 @@ mod kills;
 mod leftovers;
 /// Calls to a model, on a real clock.
 mod llm_calls;
+/// What the page on measuring an AI feature promises.
+mod measuring_ai;
 /// Images and files in texts.
 mod media;
 /// What a client that cannot deliver costs.
@@ -64,6 +74,8 @@ mod racing_close;
 mod readme;
 /// The recipes of the documentation, each a program of its own.
 mod recipes;
+/// What a client hides in properties and in texts.
+mod redaction;
 /// Without threads or descriptors a client waits; and it leaves none of its own behind.
 #[cfg(target_os = "linux")]
 mod scarcity;

@@ -24,6 +24,20 @@ use crate::support::{LONG, assert_settled, default_client_of};
 const NOWHERE: &str = "http://127.0.0.1:9";
 
 #[test]
+fn a_client_may_be_used_where_panics_are_caught() {
+    let server = Server::start().unwrap();
+    let client = default_client_of(&server).build().unwrap();
+    let event = Event::new("u", "e");
+    // Compiles without `AssertUnwindSafe`.
+    let flushed = catch_unwind(|| {
+        client.track(event.clone());
+        client.flush(LONG)
+    });
+    flushed.expect("no panic").expect("delivered");
+    assert_eq!(server.accepted(), 1);
+}
+
+#[test]
 fn a_panic_in_before_send_costs_that_record() {
     let server = Server::start().unwrap();
     let client = default_client_of(&server)

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use trubrics::{DropReason, Event, Overflow, Trubrics};
+use trubrics::{DropReason, Event, Overflow, Response, Trubrics, transport_fn};
 
 use crate::support::{Folder, Gate, LONG, NEVER, assert_balanced, build, client_of, server};
 
@@ -225,9 +225,54 @@ fn records_are_sent_while_callers_track_without_pause() {
                 }
             });
         }
-        let arrived = server.wait_for(5_000, LONG);
+        // Several requests: each had to come between two writes to the disk, which are long while callers track.
+        let arrived = server.wait_for(500, LONG);
         is_enough.store(true, SeqCst);
         arrived.map(|_| ()).expect("records arrive meanwhile");
     });
     let _ = client.close(Duration::ZERO);
+}
+
+#[test]
+fn a_flush_beside_callers_without_pause_delivers_what_was_tracked_before() {
+    let folder = Folder::new();
+    let (tell, arrived) = mpsc::channel();
+    let transport = transport_fn(move |request| {
+        let body = String::from_utf8_lossy(request.body());
+        for event in body.split("before ").skip(1) {
+            let _ = tell.send(event.split('"').next().map(str::to_owned));
+        }
+        Ok(Response::new(200))
+    });
+    let client = build(
+        Trubrics::builder("key")
+            .transport(transport)
+            .overflow(Overflow::Block)
+            .queue_capacity(1_000)
+            .spool(&folder.0)
+            .spool_max_bytes(1_000_000),
+    );
+    let is_over = AtomicBool::new(false);
+    let flushed: Vec<_> = thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !is_over.load(SeqCst) {
+                    client.track(Event::new("u", "e"));
+                }
+            });
+        }
+        let flush = |number| {
+            client.track(Event::new("u", format!("before {number}")));
+            (client.flush(LONG), arrived.try_iter().last().flatten())
+        };
+        let flushed = (0..3).map(flush).collect();
+        is_over.store(true, SeqCst);
+        flushed
+    });
+    let _ = client.close(Duration::ZERO);
+    for (number, (flushed, last)) in flushed.into_iter().enumerate() {
+        flushed.expect("all before it are delivered");
+        assert_eq!(last, Some(number.to_string()));
+    }
+    assert_eq!(client.stats().dropped, 0, "{:?}", client.stats());
 }

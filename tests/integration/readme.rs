@@ -1,12 +1,19 @@
 //! What the README says of settings, beside the constants that they are, and where its links lead.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use trubrics::{Overflow, defaults};
+
+use crate::support::files_in;
 
 const README: &str = include_str!("../../README.md");
 const BUILDER: &str = concat!(
     include_str!("../../src/builder.rs"),
+    include_str!("../../src/builder/guard.rs"),
     include_str!("../../src/builder/http.rs")
 );
 
@@ -81,6 +88,40 @@ fn the_readme_has_every_setting_of_the_builder() {
 fn the_readme_asks_for_the_rust_that_the_package_declares() {
     let version = env!("CARGO_PKG_RUST_VERSION");
     assert!(README.contains(&format!("Rust {version} or later")));
+}
+
+/// Packaging strips the dev-dependency that switches `testing` on.
+#[test]
+fn examples_that_use_the_test_server_say_that_they_need_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let needs = |name: &str| {
+        let section = manifest
+            .split("[[example]]")
+            .find(|section| section.contains(&format!("name = \"{name}\"\n")));
+        section.is_some_and(|section| section.contains("required-features = [\"testing\"]"))
+    };
+    let mut found = 0;
+    for entry in fs::read_dir(root.join("examples")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let files = if path.is_dir() {
+            files_in(&path)
+        } else {
+            vec![path.clone()]
+        };
+        let uses = |file: &PathBuf| {
+            let code = fs::read_to_string(file).unwrap();
+            code.lines()
+                .any(|line| !line.trim().starts_with("//") && line.contains("testing"))
+        };
+        if files.iter().any(uses) {
+            assert!(needs(name), "{name} does not say that it needs `testing`");
+            found += 1;
+        }
+    }
+    assert!(found > 5, "examples are found: {found}");
+    assert!(README.contains("`cargo install trubrics --example watch --features testing`"));
 }
 
 /// The anchor that a heading gets where Markdown is shown.

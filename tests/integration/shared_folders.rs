@@ -9,6 +9,7 @@ use std::{
 
 use trubrics::{DebugTransport, Event, Trubrics, testing::Server};
 
+use crate::child::tell;
 use crate::support::{Folder, LONG, build, client_of, server};
 
 /// A run that stores one record and delivers nothing.
@@ -127,6 +128,7 @@ fn many_runs_leave_few_files_that_go_out_in_few_requests() {
     let before = server.requests().len();
     let recovered = deliver(&server, &folder);
     let requests = server.requests().len() - before;
+    tell(&format!("{recovered} runs: {requests} requests"));
     assert!(requests <= 8, "{requests}");
     assert_eq!((recovered, server.accepted()), (400, 400));
 }
@@ -145,6 +147,9 @@ fn many_small_files_go_out_in_few_requests() {
     let before = server.requests().len();
     let recovered = deliver(&server, &folder);
     let requests = server.requests().len() - before;
+    tell(&format!(
+        "{recovered} records of 1,000 files: {requests} requests"
+    ));
     assert_eq!((recovered, server.accepted()), (1_000, 1_000));
     assert!(requests <= 40, "{requests}");
     assert!(folder.files().is_empty());
@@ -157,7 +162,9 @@ fn shortest_close(server: &Server, folder: &Path) -> Duration {
         client.track(Event::new("u", "own"));
         let start = Instant::now();
         client.close(Duration::ZERO).expect("it is on disk");
-        start.elapsed()
+        let took = start.elapsed();
+        assert_eq!(client.stats().left_in_spool, 1);
+        took
     };
     (0..10).map(close).min().expect("some")
 }
@@ -169,12 +176,25 @@ fn a_close_without_time_is_quick_whatever_the_folder_holds() {
     leave_one(&server, &folder, "left");
     let project = project_folder(&folder);
     let first = folder.0.join(folder.files().remove(0));
-    for number in 0..20_000 {
-        std::fs::copy(&first, project.join(segment_name(number))).expect("a copy");
+    let segment = std::fs::read(first).expect("a segment");
+    for number in 0..100_000 {
+        std::fs::write(project.join(segment_name(number)), &segment).expect("a copy");
         File::create(folder.0.join(format!("{number}.txt"))).expect("a file");
     }
     let shortest = shortest_close(&server, &folder.0);
+    tell(&format!(
+        "100,000 segments beside 100,000 other files: closed without time in {shortest:?}"
+    ));
     assert!(shortest < Duration::from_millis(50), "{shortest:?}");
+
+    let client = build(client_of(&server).spool(&folder.0));
+    client.track(Event::new("u", "own"));
+    let (time, start) = (Duration::from_millis(700), Instant::now());
+    let _ = client.close(time);
+    let took = start.elapsed();
+    tell(&format!("closed within 700 ms in {took:?}"));
+    assert!(took < time * 2, "{took:?}");
+    assert_eq!(client.stats().dropped, 0);
 }
 
 #[cfg(target_os = "linux")]

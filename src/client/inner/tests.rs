@@ -172,20 +172,27 @@ thread_local! {
 }
 
 #[test]
-fn close_waits_for_thread_locals_only_until_its_deadline() {
-    let (release, released) = bounded::<()>(0);
-    let transport = transport_fn(move |_| {
-        SLOW.with(|slow| slow.0.replace(Some(released.clone())));
-        Ok(Response::new(200))
-    });
-    let client = Trubrics::builder("key").transport(transport).build();
-    let client = client.expect("a client");
-    client.track(Event::new("user", "Sign up"));
-    client.flush(LONG).expect("delivered");
-    let started = Instant::now();
-    client.close(LONG / 100).expect("delivered");
-    assert!(started.elapsed() < LONG / 2);
-    drop(release);
+fn close_and_drop_wait_for_thread_locals_only_until_their_deadline() {
+    let ends: [fn(Trubrics); 2] = [
+        |client| client.close(LONG / 100).expect("delivered"),
+        |client| drop(client),
+    ];
+    for end in ends {
+        let (release, released) = bounded::<()>(0);
+        let transport = transport_fn(move |_| {
+            SLOW.with(|slow| slow.0.replace(Some(released.clone())));
+            Ok(Response::new(200))
+        });
+        let builder = Trubrics::builder("key").transport(transport);
+        let client = builder.shutdown_timeout(LONG / 100).build();
+        let client = client.expect("a client");
+        client.track(Event::new("user", "Sign up"));
+        client.flush(LONG).expect("delivered");
+        let started = Instant::now();
+        end(client);
+        assert!(started.elapsed() < LONG / 2);
+        drop(release);
+    }
 }
 
 /// A cause of an error whose drop waits until the test lets it go on, and panics then.
@@ -239,20 +246,66 @@ fn the_drop_of_a_transport_error_delays_no_caller_and_costs_no_record() {
     client.close(Duration::ZERO).expect_err("no server");
 }
 
-#[test]
-fn close_delivers_to_a_server_that_appears_before_its_deadline() {
+/// Whether all records reach a server that appears 600 ms before the deadline of the call that ends with them.
+fn reach_a_server_that_appears(end: fn(Trubrics, Duration)) -> bool {
+    let time = Duration::from_secs(2);
     let appears_at = Instant::now() + Duration::from_millis(1_400);
-    let transport = transport_fn(move |_| match Instant::now() < appears_at {
+    let (sender, arrived) = unbounded();
+    let transport = transport_fn(move |request| match Instant::now() < appears_at {
         true => Err(TransportError::new("no server")),
-        false => Ok(Response::new(200)),
+        false => {
+            let body = String::from_utf8_lossy(request.body());
+            let _ = sender.send(body.matches("Sign up").count());
+            Ok(Response::new(200))
+        }
     });
-    let client = Trubrics::builder("key").transport(transport).build();
+    let builder = Trubrics::builder("key").transport(transport);
+    let client = builder.shutdown_timeout(time).build();
     let client = client.expect("a client");
     for _ in 0..50 {
         client.track(Event::new("user", "Sign up"));
     }
-    client.close(Duration::from_secs(2)).expect("delivered");
-    assert_eq!(client.stats().delivered, 50);
+    end(client, time);
+    arrived.try_iter().sum::<usize>() == 50
+}
+
+#[test]
+fn close_flush_and_drop_deliver_to_a_server_that_appears_before_their_deadline() {
+    let ends: [fn(Trubrics, Duration); 3] = [
+        |client, time| client.close(time).expect("delivered"),
+        |client, time| client.flush(time).expect("delivered"),
+        |client, _| drop(client),
+    ];
+    let threads = ends.map(|end| thread::spawn(move || reach_a_server_that_appears(end)));
+    assert_eq!(
+        threads.map(|thread| thread.join().expect("no panic")),
+        [true; 3]
+    );
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "the figures, for those who want them")]
+fn a_loop_of_flushes_in_an_outage_costs_few_calls_and_requests() {
+    let (began, requests) = unbounded();
+    let transport = transport_fn(move |_| {
+        let _ = began.send(());
+        Err(TransportError::new("no server"))
+    });
+    let client = Trubrics::builder("key").transport(transport).build();
+    let client = client.expect("a client");
+    client.track(Event::new("user", "Sign up"));
+    let (started, mut calls) = (Instant::now(), 0);
+    while started.elapsed() < Duration::from_secs(1) {
+        client.flush(LONG / 200).expect_err("no server");
+        calls += 1;
+    }
+    let requests = requests.len();
+    println!("{calls} flushes of 100 ms and {requests} requests in a second");
+    assert!(
+        calls <= 10 && requests <= 10,
+        "{calls} calls, {requests} requests"
+    );
+    let _ = client.close(Duration::ZERO);
 }
 
 #[test]

@@ -138,9 +138,19 @@ fn the_size_is_that_of_the_decoded_data() {
 }
 
 #[test]
-fn a_byte_is_a_digit_by_itself_and_in_a_block() {
+fn the_bytes_with_a_value_are_the_digits() {
     for byte in 0..=255 {
-        assert_eq!(is_digit(byte), is_digit_of_block(byte), "{byte}");
-        assert_eq!(is_digit(byte), value(byte).is_some(), "{byte}");
+        let is_digit_by_range = u8::is_ascii_alphanumeric(&byte) || b"+/-_".contains(&byte);
+        assert_eq!(is_digit(byte), is_digit_by_range, "{byte}");
+        assert_eq!(value(byte).is_some(), is_digit_by_range, "{byte}");
+        let kinds = [
+            byte.is_ascii_digit(),
+            byte.is_ascii_lowercase(),
+            byte.is_ascii_uppercase(),
+            byte.is_ascii_alphabetic() && !byte.is_ascii_hexdigit(),
+        ];
+        for (bit, expected) in kinds.into_iter().enumerate() {
+            assert_eq!(kind(byte) >> bit & 1 == 1, expected, "{byte}");
+        }
     }
 }

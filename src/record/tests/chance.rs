@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use super::*;
 
 /// JSON values of every kind; floats only where the text of a number is exact.
-fn any_json() -> impl Strategy<Value = Value> {
+pub(crate) fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),

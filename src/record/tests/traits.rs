@@ -57,7 +57,9 @@ fn records_and_what_makes_them_go_anywhere() {
     goes_anywhere::<crate::Content>();
     goes_anywhere::<crate::Redaction>();
     goes_anywhere::<crate::Scope>();
+    goes_anywhere::<crate::ServerSentEvents<std::io::Empty>>();
     goes_anywhere::<crate::LlmCall>();
+    goes_anywhere::<crate::Step>();
     goes_anywhere::<crate::LlmStream<std::vec::IntoIter<String>>>();
     goes_anywhere::<crate::LlmTryStream<std::vec::IntoIter<Result<String, String>>>>();
     goes_anywhere::<crate::ClientGuard>();

@@ -181,7 +181,7 @@ impl MemoryDisk {
         Some(state.nodes[*node].bytes.clone())
     }
 
-    pub(in crate::spool) fn names(&self) -> Vec<PathBuf> {
+    pub(crate) fn names(&self) -> Vec<PathBuf> {
         self.state().names.keys().cloned().collect()
     }
 

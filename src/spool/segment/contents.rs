@@ -51,31 +51,36 @@ impl Contents {
 
 impl Segment {
     /// Closes the segment for writing, and hands out every record that is not settled. Records that are missing count
-    /// as settled from here on.
+    /// as settled from here on, and all are missing if the file cannot be read.
     pub(in crate::spool) fn hand_out(&mut self) -> Contents {
+        self.try_hand_out().unwrap_or_else(|_| {
+            let missing = self.counted();
+            self.unsettled_own = 0;
+            if !self.has_unloaded {
+                self.unsettled_inherited = 0;
+            }
+            Contents {
+                missing,
+                is_unreadable: true,
+                ..Contents::default()
+            }
+        })
+    }
+
+    /// Does the same, unless the file has to be read and cannot be. Its records then stay as they are.
+    pub(in crate::spool) fn try_hand_out(&mut self) -> io::Result<Contents> {
         let written = mem::take(&mut self.written);
         if !written.is_empty() && !self.has_unloaded {
-            return self.contents_in_memory(written);
+            return Ok(self.contents_in_memory(written));
         }
         match self.read() {
             Ok(contents) => {
                 self.note_handed_out(&contents);
-                contents
+                Ok(contents)
             }
             // The inherited records stay for another process.
-            Err(_) if !written.is_empty() => self.contents_in_memory(written),
-            Err(_) => {
-                let missing = self.counted();
-                self.unsettled_own = 0;
-                if !self.has_unloaded {
-                    self.unsettled_inherited = 0;
-                }
-                Contents {
-                    missing,
-                    is_unreadable: true,
-                    ..Contents::default()
-                }
-            }
+            Err(_) if !written.is_empty() => Ok(self.contents_in_memory(written)),
+            Err(error) => Err(error),
         }
     }
 

@@ -48,7 +48,7 @@ pub(in crate::spool) fn is_temp(name: &str) -> bool {
 }
 
 /// When the segment of this name was made; none if it is not the name of a segment.
-fn made_at(name: &str) -> Option<SystemTime> {
+pub(in crate::spool) fn made_at(name: &str) -> Option<SystemTime> {
     let (time, id) = name.strip_suffix(SUFFIX)?.split_once('-')?;
     let is_id = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     let is_time = time.len() >= 14 && time.bytes().all(|byte| byte.is_ascii_digit());

@@ -93,7 +93,7 @@ fn a_wall_clock_that_is_set_does_not_expire_own_records() {
 }
 
 #[test]
-fn records_stored_before_the_clock_was_right_do_not_expire() {
+fn what_is_stored_once_the_clock_is_right_expires_for_no_other_process() {
     let disk = MemoryDisk::default();
     let mut spool = spool(&disk, settings());
     let wrong = at_by_a_clock_that_is(at(0), |_| UNIX_EPOCH + 2 * 365 * DAY);

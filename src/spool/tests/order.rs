@@ -335,3 +335,30 @@ fn segments_keep_their_order_when_the_clock_is_set_back() {
     assert_eq!(spool.leave(at(20)).records, 3);
     assert_eq!(deliver_all(&disk), ["a0", "a1", "a2"]);
 }
+
+#[test]
+fn a_run_that_adds_to_a_file_keeps_its_order_when_the_clock_is_set_back() {
+    let disk = MemoryDisk::default();
+    leave_behind(&disk, "x", 1, at(10));
+    let mut spool = spool(&disk, settings());
+    store(&mut spool, &mut records("a", 0..1), at(0)).expect("the disk works");
+    assert_eq!(disk.names().len(), 1, "to the same file");
+    assert!(spool.load(true, false, at(0)).is_some());
+    store(&mut spool, &mut records("a", 1..2), at(0)).expect("the disk works");
+    assert_eq!(spool.leave(at(0)).records, 3);
+    assert_eq!(deliver_all(&disk), ["x0", "a0", "a1"]);
+}
+
+#[test]
+fn the_file_that_a_run_adds_to_is_recovered_after_older_ones() {
+    let disk = MemoryDisk::default();
+    for (number, prefix) in ["x", "y"].into_iter().enumerate() {
+        leave_behind(&disk, prefix, 1, at(number as u64));
+    }
+    let mut spool = spool(&disk, settings());
+    store(&mut spool, &mut records("a", 0..1), at(2)).expect("the disk works");
+    assert_eq!(disk.names().len(), 2, "to the newest file");
+    spool.scan_for_orphans(at(20)).expect("the disk works");
+    let loaded = spool.load(false, true, at(20)).expect("three records");
+    assert_eq!(texts(&loaded.records), ["x0", "y0", "a0"]);
+}

@@ -135,6 +135,25 @@ fn segments_of_no_use_do_not_count() {
 }
 
 #[test]
+fn segments_that_cannot_be_read_do_not_count() {
+    for operation in [Operation::Adopt, Operation::Read] {
+        let disk = MemoryDisk::default();
+        leave_behind(&disk, "x", 60, at(0));
+        let path = disk.names().remove(0);
+        let before = disk.bytes(&path);
+        disk.refuse(Some(operation));
+        let mut spool = spool(&disk, settings());
+        for number in 0..60 {
+            let mut one = records("a", number..number + 1);
+            store(&mut spool, &mut one, at(1)).expect("there is room");
+        }
+        let evicted = spool.take_evicted();
+        assert!(evicted.iter().all(|loaded| loaded.recovered == 0));
+        assert_eq!(disk.bytes(&path), before);
+    }
+}
+
+#[test]
 fn a_fresh_file_that_is_gone_is_a_disk_that_fails() {
     let disk = MemoryDisk::default();
     disk.say_unlinked();

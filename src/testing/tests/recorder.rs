@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    Event, LlmEvent, Trubrics,
+    Event, LlmEvent, Trubrics, TypedEvent,
     testing::{API_KEY, Recorder, Reply},
 };
 
@@ -183,4 +183,54 @@ fn the_latency_of_a_recorder_counts_for_the_time_out() {
         .expect("good settings");
     client.track_sync(Event::new("u", "e")).expect_err("late");
     assert_eq!(recorder.accepted(), 1);
+}
+
+#[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+struct SignedOut;
+
+impl TypedEvent for SignedOut {
+    const NAME: &'static str = "Signed out";
+}
+
+#[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+struct SignUp {
+    plan: Option<String>,
+    seats: u32,
+}
+
+impl TypedEvent for SignUp {
+    const NAME: &'static str = "Sign up";
+}
+
+#[test]
+fn typed_events_are_read_back_as_the_values_that_were_tracked() {
+    let recorder = Recorder::new();
+    let client = Trubrics::builder(API_KEY)
+        .transport(recorder.clone())
+        .default_property("release", "1.2")
+        .build()
+        .expect("good settings");
+    let sign_up = SignUp {
+        plan: None,
+        seats: 3,
+    };
+    let user = client.for_user("a").property("language", "de");
+    user.track(user.event_of(&sign_up));
+    client.track(Event::of("b", &SignedOut));
+    client.flush(LONG).expect("delivered");
+    assert_eq!(
+        recorder.events_as::<SignUp>().expect("as tracked"),
+        [sign_up]
+    );
+    assert_eq!(
+        recorder.events_as::<SignedOut>().expect("as tracked"),
+        [SignedOut]
+    );
+    assert_eq!(recorder.events_of("a")[0]["properties"]["language"], "de");
+
+    client
+        .track_sync(Event::new("a", "Sign up").property("seats", "many"))
+        .expect("delivered");
+    let error = recorder.events_as::<SignUp>().expect_err("of another type");
+    assert!(error.to_string().contains("expected u32"), "{error}");
 }

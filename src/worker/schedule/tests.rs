@@ -51,6 +51,7 @@ const SPOOLING: View = View {
         is_all_on_disk: false,
         next_scan: None,
         full_until: None,
+        read_again_at: None,
     }),
     ..NOTHING
 };

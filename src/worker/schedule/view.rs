@@ -39,6 +39,8 @@ pub(crate) struct SpoolView {
     pub(crate) next_scan: Option<Instant>,
     /// The spool is full and keeps its records: it is offered no more of them before this.
     pub(crate) full_until: Option<Instant>,
+    /// When this client's records are due whose file could not be read.
+    pub(crate) read_again_at: Option<Instant>,
 }
 
 /// The next thing to do.
@@ -69,6 +71,11 @@ impl View {
 }
 
 impl SpoolView {
+    /// Whether this client's records are due, however few are gathered.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.is_due || self.read_again_at.is_some_and(|at| at <= now)
+    }
+
     pub(super) fn is_scan_due(&self, now: Instant) -> bool {
         self.next_scan.is_some_and(|next| next <= now)
     }

@@ -229,6 +229,11 @@ impl Simulation {
         self.drops.lock().expect("no panic").clone()
     }
 
+    /// The age of the oldest record, as a health check shows it.
+    pub(super) fn oldest_pending(&self) -> Option<Duration> {
+        self.client.parts.oldest_pending()
+    }
+
     pub(super) fn stats(&self) -> Stats {
         self.client.parts.intake.accounting.stats()
     }

@@ -12,13 +12,16 @@ use crate::support::{LONG, server};
 /// How many lines the long tests import, unless `TRUBRICS_IMPORT_LINES` says otherwise; the README has the command.
 const LINES: usize = 2_000;
 
+/// How many threads the example uses if it is not told.
+const THREADS: usize = 4;
+
 fn line_count() -> usize {
     env::var("TRUBRICS_IMPORT_LINES").map_or(LINES, |lines| lines.parse().expect("a number"))
 }
 
 #[test]
 #[expect(clippy::print_stdout, reason = "the figures, for whoever wants them")]
-fn an_import_that_is_killed_goes_on_where_it_was_and_doubles_at_most_one_batch() {
+fn a_killed_import_goes_on_and_doubles_at_most_a_request_a_thread() {
     let count = line_count();
     // Each hundredth is no event, and each hundredth is refused.
     let text = |number| match number % 100 {
@@ -67,13 +70,12 @@ fn an_import_that_is_killed_goes_on_where_it_was_and_doubles_at_most_one_batch()
         }
         let doubles = server.accepted() - arrivals.len();
         println!("seed {seed}: killed at {moment} of {count}, {doubles} doubles\n{printed}");
-        assert!(doubles <= defaults::MAX_BATCH_SIZE, "{doubles} doubles");
+        let bound = THREADS * defaults::MAX_BATCH_SIZE;
+        assert!(doubles <= bound, "{doubles} doubles");
 
         let letters = import.dead_letters();
-        let mut distinct: Vec<_> = letters
-            .iter()
-            .map(|letter| format!("{} {}", letter["line"], letter["record"]))
-            .collect();
+        let line = |letter: &Value| letter["line"].as_u64();
+        let mut distinct: Vec<_> = letters.iter().map(line).collect();
         distinct.sort_unstable();
         distinct.dedup();
         assert_eq!(distinct.len(), 2 * count / 100, "each one is written down");
@@ -122,4 +124,29 @@ fn an_import_delivers_every_line_once() {
         "{printed}ureq alone: {rate:.0} a second, in {} requests",
         requests.len()
     );
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "the figures, for those who want them")]
+fn four_threads_import_in_much_less_time_than_one() {
+    let count = line_count();
+    let mut times = Vec::new();
+    for threads in ["1", "4"] {
+        let import = Import::of(&lines(count));
+        let server = server();
+        server.set_latency(Duration::from_millis(20));
+        let printed = import.run_with(&server, &["--threads", threads]);
+        assert_eq!(server.accepted(), count);
+        let requests = server.requests().len();
+        let time = printed
+            .split(" in ")
+            .nth(1)
+            .and_then(|rest| rest.split_once(" s,"));
+        let (time, _) = time.expect("a time");
+        println!("threads: {threads}, requests: {requests}\n{printed}");
+        times.push(time.parse::<f64>().expect("seconds"));
+    }
+    let part = times[1] / times[0];
+    println!("four threads take {:.1} % of the time of one", 100.0 * part);
+    assert!(part < 0.7, "{times:?}");
 }

@@ -20,6 +20,8 @@ pub(super) fn program_that_forks() {
                 .track_sync(Event::new("user_123", "On the parent's connection"))
                 .expect_err("not here");
             assert_eq!(error.to_string(), "the client is closed");
+            let outcomes = client.deliver([Event::new("user_123", "Of the parent")], LONG);
+            assert!(outcomes[0].as_ref().is_err_and(|error| error.is_closed()));
             client = from_env();
             assert!(started.elapsed() < Duration::from_secs(10), "it waited");
             client.track(Event::new("user_123", "In the child"));

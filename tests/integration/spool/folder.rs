@@ -8,6 +8,7 @@ use std::{
 use trubrics::Event;
 
 use super::{assert_balanced_with_spool, indexes, offline};
+use crate::child;
 use crate::support::{Folder, Gate, LONG, NEVER, build, client_of, server};
 
 #[test]
@@ -170,4 +171,35 @@ fn a_folder_that_is_removed_in_the_middle_of_a_delivery_doubles_none() {
     let next = build(client_of(&server).spool(&folder.0));
     next.close(LONG).expect("delivered");
     assert_eq!(indexes(&server), (count..20).collect::<Vec<_>>());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_forked_child_that_lives_on_keeps_no_record_of_its_parent() {
+    use std::{io::Read, os::unix::net::UnixStream};
+
+    let test = "a_forked_child_that_lives_on_keeps_no_record_of_its_parent";
+    if !child::is_this(module_path!(), test) {
+        return;
+    }
+    let (server, folder) = (server(), Folder::new());
+    let client = build(offline(&server, &folder.0));
+    client.track(Event::new("u", "of the parent"));
+    let _ = client.flush(Duration::from_millis(100));
+    let (ours, mut theirs) = UnixStream::pair().expect("a pair");
+    match fork::fork().expect("a child") {
+        fork::Fork::Child => {
+            drop(ours);
+            let _ = theirs.read(&mut [0]);
+            std::process::exit(0);
+        }
+        fork::Fork::Parent(child) => {
+            client.close(Duration::ZERO).expect("it is on disk");
+            let next = build(client_of(&server).spool(&folder.0));
+            next.close(LONG).expect("delivered");
+            assert_eq!((next.stats().recovered, server.accepted()), (1, 1));
+            drop(ours);
+            fork::waitpid(child).expect("its end");
+        }
+    }
 }

@@ -59,9 +59,9 @@ impl Weather {
         }
     }
 
-    /// Whether one request follows the other. What several clients deliver from one folder need not keep its order.
+    /// Whether one request follows the other. The clients that deliver from one folder follow each other too.
     pub(super) fn keeps_order(&self) -> bool {
-        self.connections == 1 && self.spool.is_none()
+        self.connections == 1
     }
 
     pub(super) fn settings(

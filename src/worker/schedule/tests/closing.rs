@@ -106,11 +106,13 @@ fn closing_delivers_what_is_on_disk_and_looks_for_more_until_the_deadline() {
     let unknown = SpoolView {
         next_scan: Some(start),
         full_until: None,
+        read_again_at: None,
         ..SpoolView::default()
     };
     let looked = SpoolView {
         next_scan: Some(start + 5 * SECOND),
         full_until: None,
+        read_again_at: None,
         ..SpoolView::default()
     };
     let on_disk = |spool| View {

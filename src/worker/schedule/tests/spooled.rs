@@ -34,6 +34,7 @@ fn records_go_to_the_disk_before_anything_else_is_done() {
         is_all_on_disk: true,
         next_scan: Some(now),
         full_until: None,
+        read_again_at: None,
     };
     for (batched, in_flight) in [(false, false), (true, false), (false, true), (true, true)] {
         let view = View {
@@ -110,6 +111,7 @@ fn nothing_is_loaded_or_looked_for_while_something_is_in_hand_or_in_flight() {
         is_all_on_disk: true,
         next_scan: Some(now),
         full_until: None,
+        read_again_at: None,
     };
     let batched = View {
         batched: true,
@@ -154,6 +156,7 @@ fn it_looks_around_when_it_is_time_and_not_before() {
             has_orphans,
             next_scan: Some(at),
             full_until: None,
+            read_again_at: None,
             ..SpoolView::default()
         })
     };

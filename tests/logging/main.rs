@@ -1,9 +1,11 @@
 //! What is logged, and what never is. A binary of its own, since a program has one logger.
 #![cfg(feature = "http")]
 
+mod outages;
+
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
@@ -184,7 +186,8 @@ fn a_refused_key_is_one_error_and_not_one_for_each_batch() {
     server.script([Reply::status(401)]);
     client.track(Event::new("u", "e"));
     client.flush(LONG).expect_err("dropped");
-    client.close(LONG).expect_err("four were dropped");
+    let error = client.close(LONG).expect_err("four were dropped");
+    assert_eq!(error.dropped(), 4);
     assert_eq!(
         ours(Level::Error),
         [
@@ -193,6 +196,33 @@ fn a_refused_key_is_one_error_and_not_one_for_each_batch() {
         ]
     );
     assert_eq!(ours(Level::Warn), ["records dropped in all: 4"]);
+}
+
+#[test]
+fn a_limit_is_logged_once_and_hides_no_other_drop() {
+    let _turn = fresh_log();
+    let server = Server::start().expect("a free port");
+    let client = client_of(&server)
+        .at_most("e", 1, LONG)
+        .sample(0.5)
+        .build()
+        .expect("good settings");
+    // These two are on either side of the sample.
+    for _ in 0..10 {
+        client.track(Event::new("a", "e"));
+        client.track(Event::new("ada@example.com", "e"));
+    }
+    client.track(Event::new("ada@example.com", ""));
+    client.close(LONG).expect_err("ten were dropped");
+    assert_eq!(
+        ours(Level::Warn),
+        [
+            "dropping records: more events of its name came than at_most allows",
+            "dropping records: the record was invalid",
+            "records dropped in all: 1",
+            "records dropped by at_most in all: 9",
+        ]
+    );
 }
 
 /// A client whose logger tracks with it, if it is there.
@@ -243,62 +273,4 @@ fn each_request_is_one_line_for_who_debugs() {
             "{line}"
         );
     }
-}
-
-#[test]
-fn an_outage_is_logged_with_its_cause_and_so_is_its_end() {
-    let _turn = fresh_log();
-    let server = Server::start().expect("a free port");
-    server.set_unavailable(true);
-    let client = client_of(&server)
-        .max_backoff(Duration::from_millis(100))
-        .build()
-        .expect("good settings");
-    client.track(Event::new("u", "e"));
-    let is_over = || client.flush(Duration::from_secs(1)).is_ok();
-    let begins = "nothing was delivered for ";
-    // An outage is noticeable after five seconds.
-    for _ in 0..30 {
-        if ours(Level::Warn)
-            .iter()
-            .any(|line| line.starts_with(begins))
-        {
-            break;
-        }
-        assert!(!is_over());
-    }
-    server.set_unavailable(false);
-    client.close(LONG).expect("delivered");
-    let lines = ours(Level::Warn);
-    assert_eq!(lines.len(), 2, "{lines:?}");
-    assert!(lines[0].starts_with(begins), "{lines:?}");
-    assert!(
-        lines[0].ends_with(" s (status 503); records waiting: 1"),
-        "{lines:?}"
-    );
-    assert!(
-        lines[1].starts_with("records are delivered again after "),
-        "{lines:?}"
-    );
-}
-
-#[test]
-fn the_warning_of_a_drop_has_the_cause() {
-    let _turn = fresh_log();
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let host = format!("http://{}", closed.local_addr().expect("an address"));
-    drop(closed);
-    let client = Trubrics::builder("key")
-        .host(host)
-        .give_up_after(Duration::ZERO)
-        .build()
-        .expect("good settings");
-    client.track(Event::new("u", "e"));
-    let _ = client.close(LONG);
-    let lines = ours(Level::Warn);
-    assert!(
-        lines[0].starts_with("dropping records: the server could not be reached for too long (")
-            && lines[0].contains("refused"),
-        "{lines:?}"
-    );
 }

@@ -1,0 +1,139 @@
+//! Numbers of payment cards: 13 to 19 digits, in groups or not, whose first digits a card network uses and whose last
+//! digit is right (ISO/IEC 7812, the Luhn check).
+
+use std::ops::Range;
+
+use super::scan::{byte_at, byte_before, is_word, next, run_end};
+
+const MOST_DIGITS: usize = 19;
+
+/// The card numbers in the text, in order.
+pub(super) fn find(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(start) = next(text, at, |byte| byte.is_ascii_digit()) {
+        let end = run_end(text, start, |byte| byte.is_ascii_digit());
+        at = end;
+        if let Some(card_end) = card_end(text, start, end) {
+            found.push(start..card_end);
+            at = card_end;
+        }
+    }
+    found
+}
+
+/// The end of the longest card number that begins with the group of digits `start..end`.
+fn card_end(text: &str, start: usize, end: usize) -> Option<usize> {
+    if end - start > MOST_DIGITS || !may_start(text, start) {
+        return None;
+    }
+    let mut digits = Digits::default();
+    digits.add(&text[start..end]);
+    let mut longest = None;
+    let (mut group, mut end) = (start..end, end);
+    let separator = separator_at(text, end);
+    loop {
+        if digits.is_card() && may_end(text, end) {
+            longest = Some(end);
+        }
+        // Only the last group may be short: single digits in a row are a list of numbers.
+        let Some(separator) = separator.filter(|_| group.len() >= 4) else {
+            return longest;
+        };
+        if !text[end..].starts_with(separator) {
+            return longest;
+        }
+        let next_start = end + separator.len();
+        let next_end = run_end(text, next_start, |byte| byte.is_ascii_digit());
+        if next_start == next_end || digits.count + (next_end - next_start) > MOST_DIGITS {
+            return longest;
+        }
+        group = next_start..next_end;
+        digits.add(&text[group.clone()]);
+        end = next_end;
+    }
+}
+
+/// The separator between two groups of digits, if one is here.
+fn separator_at(text: &str, at: usize) -> Option<&'static str> {
+    [" ", "-", "\u{A0}"]
+        .into_iter()
+        .find(|separator| text[at..].starts_with(separator))
+}
+
+/// Not in a longer word, the decimals of a number, or a telephone number.
+fn may_start(text: &str, start: usize) -> bool {
+    match byte_before(text, start) {
+        None => true,
+        Some(b'.' | b',') => {
+            let before = start
+                .checked_sub(2)
+                .and_then(|before| byte_at(text, before));
+            !before.is_some_and(|byte| byte.is_ascii_digit())
+        }
+        Some(byte) => !is_word(byte) && byte != b'+',
+    }
+}
+
+fn may_end(text: &str, end: usize) -> bool {
+    let after = || byte_at(text, end + 1);
+    match byte_at(text, end) {
+        None => true,
+        Some(b'.' | b',') => !after().is_some_and(|byte| byte.is_ascii_digit()),
+        Some(b'-') => !after().is_some_and(is_word),
+        Some(byte) => !is_word(byte),
+    }
+}
+
+/// At most [`MOST_DIGITS`] digits.
+#[derive(Default)]
+struct Digits {
+    values: [u8; MOST_DIGITS],
+    count: usize,
+}
+
+impl Digits {
+    fn add(&mut self, digits: &str) {
+        for (value, digit) in self.values[self.count..].iter_mut().zip(digits.bytes()) {
+            *value = digit - b'0';
+            self.count += 1;
+        }
+    }
+
+    fn is_card(&self) -> bool {
+        self.is_of_network() && self.is_luhn()
+    }
+
+    /// Whether a card network uses numbers of this length that begin so.
+    fn is_of_network(&self) -> bool {
+        let first_four = self.values[..4]
+            .iter()
+            .fold(0, |number, digit| number * 10 + u16::from(*digit));
+        match first_four {
+            4000..=4999 => matches!(self.count, 13 | 16 | 19), // Visa
+            5100..=5599 | 2221..=2720 => self.count == 16,     // Mastercard
+            3400..=3499 | 3700..=3799 => self.count == 15,     // American Express
+            3000..=3059 | 3090..=3099 | 3600..=3699 | 3800..=3999 => {
+                (14..=19).contains(&self.count) // Diners Club
+            }
+            3528..=3589 => (16..=19).contains(&self.count), // JCB
+            6000..=6999 => (16..=19).contains(&self.count), // Discover, UnionPay, RuPay, Maestro
+            5000..=5099 | 5600..=5899 => (13..=19).contains(&self.count), // Maestro
+            2200..=2204 => (16..=19).contains(&self.count), // Mir
+            _ => false,
+        }
+    }
+
+    fn is_luhn(&self) -> bool {
+        let sum: u32 = self.values[..self.count]
+            .iter()
+            .rev()
+            .enumerate()
+            .map(|(place, digit)| {
+                let value = u32::from(*digit) << (place % 2);
+                if value > 9 { value - 9 } else { value }
+            })
+            .sum();
+        sum.is_multiple_of(10)
+    }
+}

@@ -1,0 +1,92 @@
+//! Secrets in URLs: the password of `user:password@host`, and values of a query or a fragment.
+
+use std::ops::Range;
+
+use super::{
+    keys::{is_last_of, is_secret},
+    scan::{Ahead, byte_at, byte_before, is_mark_at, is_mixed, next, run_start},
+};
+
+/// Keys that are secret in a URL, beside those that are secret anywhere.
+const URL_KEYS: [&str; 4] = ["sig", "signature", "auth", "pass"];
+
+/// Keys that are secret in a URL if their value looks random.
+const RANDOM_KEYS: [&str; 4] = ["key", "code", "sid", "ticket"];
+
+/// The shortest value that can look random.
+const RANDOM_LENGTH: usize = 16;
+
+/// The secrets in the text, in order.
+pub(super) fn find(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut value_end = Ahead::new(ends_value);
+    let mut authority_end = Ahead::new(ends_authority);
+    let mut at = 0;
+    while let Some(trigger) = next(text, at, |byte| matches!(byte, b':' | b'=')) {
+        let secret = if text[trigger..].starts_with("://") {
+            let start = trigger + 3;
+            in_user(text, start, authority_end.find(text, start))
+        } else if byte_at(text, trigger) == Some(b'=') {
+            let start = trigger + 1;
+            in_parameter(text, at, trigger, value_end.find(text, start))
+        } else {
+            None
+        };
+        at = trigger + 1;
+        if let Some(secret) = secret {
+            at = secret.end;
+            found.push(secret);
+        }
+    }
+    found
+}
+
+/// The secret in front of the host: a password, or a random name, which is then an access token.
+fn in_user(text: &str, start: usize, end: usize) -> Option<Range<usize>> {
+    let user_end = run_start(text, start, end, |byte| byte != b'@');
+    let user = text[start..user_end].strip_suffix('@')?;
+    let secret = match user.find(':') {
+        Some(colon) => start + colon + 1..start + user.len(),
+        None if is_random(user) => start..start + user.len(),
+        None => return None,
+    };
+    let is_shown = !secret.is_empty() && !is_mark_at(text, secret.start);
+    is_shown.then_some(secret)
+}
+
+/// The value of `?key=value` or `&key=value`, if the key is secret; `equals` is the position of the `=`.
+fn in_parameter(text: &str, floor: usize, equals: usize, end: usize) -> Option<Range<usize>> {
+    let is_key = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.[]%$".contains(&byte);
+    let key_start = run_start(text, floor, equals, is_key);
+    let is_parameter = match byte_before(text, key_start) {
+        Some(b'?' | b'&' | b'#') => true,
+        Some(b';') => text[..key_start].ends_with("&amp;"),
+        _ => false,
+    };
+    if !is_parameter {
+        return None;
+    }
+    let value = text[equals + 1..end].trim_end_matches(['.', ',', '!', ':']);
+    if value.is_empty() || is_mark_at(text, equals + 1) {
+        return None;
+    }
+    let key = &text[key_start..equals];
+    let is_one_of = |keys: &[&str]| keys.iter().any(|secret| is_last_of(key, secret));
+    let is_secret =
+        is_secret(key) || is_one_of(&URL_KEYS) || (is_one_of(&RANDOM_KEYS) && is_random(value));
+    is_secret.then_some(equals + 1..equals + 1 + value.len())
+}
+
+fn is_random(value: &str) -> bool {
+    value.len() >= RANDOM_LENGTH && is_mixed(value)
+}
+
+fn ends_value(text: &str, at: usize) -> bool {
+    let byte = text.as_bytes()[at];
+    byte <= b' ' || b"&#\"'<>`()[]{}|\\;".contains(&byte)
+}
+
+fn ends_authority(text: &str, at: usize) -> bool {
+    let byte = text.as_bytes()[at];
+    byte <= b' ' || b"/?#\"'<>`\\".contains(&byte)
+}

@@ -1,0 +1,43 @@
+//! Files of this client that cannot be read for a while.
+
+use super::*;
+use crate::spool::disk::double::Operation;
+
+/// A spool with a file that is closed for writing, and another one. Nothing can be read.
+fn unreadable(disk: &MemoryDisk) -> Spool {
+    let mut spool = spool(disk, settings());
+    store(&mut spool, &mut records("a", 0..12), at(0)).expect("the disk works");
+    assert_eq!(disk.names().len(), 2);
+    disk.refuse(Some(Operation::Read));
+    spool
+}
+
+#[test]
+fn own_records_that_cannot_be_read_are_loaded_later() {
+    let disk = MemoryDisk::default();
+    let mut spool = unreadable(&disk);
+    let rest = spool.load(true, true, at(0)).expect("those in memory");
+    assert_eq!((text(&rest.records[0]), rest.missing), ("a10".into(), 0));
+    assert!(spool.load(true, true, at(0)).is_none());
+    assert!(!spool.has_sealed(), "not at once");
+    assert_eq!(spool.settled(), 0);
+    assert_eq!(spool.read_again_at(), Some(at(1).instant));
+
+    assert!(spool.load(true, true, at(1)).is_none());
+    assert_eq!(spool.read_again_at(), Some(at(2).instant));
+    disk.refuse(None);
+    let loaded = spool.load(false, true, at(2)).expect("it can be read");
+    assert_eq!(texts(&loaded.records), texts(&records("a", 0..10)));
+    assert_eq!((loaded.recovered, loaded.missing), (0, 0));
+    assert_eq!(spool.read_again_at(), None);
+}
+
+#[test]
+fn own_records_that_cannot_be_read_are_left_in_the_folder() {
+    let disk = MemoryDisk::default();
+    let mut spool = unreadable(&disk);
+    spool.load(true, true, at(0)).expect("those in memory");
+    assert_eq!(spool.leave(at(0)).records, 12);
+    disk.refuse(None);
+    assert_eq!(deliver_all(&disk), texts(&records("a", 0..12)));
+}

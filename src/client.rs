@@ -136,8 +136,8 @@ impl Trubrics {
     ///
     /// # Errors
     ///
-    /// When the record is invalid, refused or [left out](DeliveryError::left_out), the server does not answer, or the
-    /// client is closed; [`is_transient`](DeliveryError::is_transient) says whether to try again. The record is then
+    /// When the record is invalid, refused or [left out](DeliveryError::left_out), the server does not answer, the
+    /// consent is not granted, or the client is closed; [`is_transient`](DeliveryError::is_transient) says whether to try again. The record is then
     /// not counted in [`stats`](Self::stats). If there was no answer, the server may still have the record.
     pub fn track_sync(&self, record: impl Into<Record>) -> Result<(), DeliveryError> {
         match &self.inner {
@@ -175,13 +175,16 @@ impl Trubrics {
     /// # Errors
     ///
     /// Each record has its own: it is invalid, a hook refused it, or the server did, with its status and words. The
-    /// other records are delivered. Three events end the call, and leave the other records unsent:
+    /// other records are delivered. Four events end the call, and leave the other records unsent:
     /// - The time is over: they are [not reached](DeliveryError::is_not_reached).
     /// - The server refuses the key: the records of that request have its status, and later ones are not reached.
+    /// - The consent is withdrawn, by this process or another one: they [lack consent](DeliveryError::lacks_consent). A
+    ///   request in flight is broken off. The server may have its records.
     /// - Another thread closes the client: they are [closed](DeliveryError::is_closed). A request in flight goes on for
     ///   as long as the close allows.
     ///
-    /// In a forked process all records are closed. A call from a hook or a transport gives each record an error
+    /// While the consent is undecided or withdrawn, all records lack it, and neither a hook nor the sample sees them. In
+    /// a forked process all records are closed. A call from a hook or a transport gives each record an error
     /// [at once](DeliveryError::is_in_hook). A [disabled](Self::is_disabled) client sends nothing, and succeeds.
     /// Delivered records are counted in [`stats`](Self::stats). Records with an error are not: they are the caller's.
     ///

@@ -68,7 +68,7 @@ pub(crate) use self::{
     forget::Notice,
     loaded::Loaded,
     now::Now,
-    project_folder::ProjectFolder,
+    project_folder::{Period, ProjectFolder},
     settings::{SpoolSettings, WhenFull},
 };
 use crate::record::Encoded;

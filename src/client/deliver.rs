@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::inner::Inner;
+use super::inner::{Agreement, Inner};
 use crate::{
     accounting::{Accounting, CallOutcomes, Outcome},
     clock,
@@ -32,6 +32,9 @@ impl Inner {
         if self.is_inside() {
             return records.map(|_| Err(DeliveryErrorKind::InHook)).collect();
         }
+        let Some(agreement) = self.agreement() else {
+            return records.map(|_| Err(DeliveryErrorKind::NoConsent)).collect();
+        };
         let mut to_send = Vec::new();
         let prepare = |record| {
             self.intake()
@@ -40,15 +43,20 @@ impl Inner {
         };
         let mut delivered: Vec<_> = records.map(prepare).collect();
         if !to_send.is_empty() {
-            let sent = self.send(to_send, deadline);
+            let sent = self.send(to_send, &agreement, deadline);
             let prepared = delivered.iter_mut().filter(|prepared| prepared.is_ok());
             prepared.zip(sent).for_each(|(slot, sent)| *slot = sent);
         }
         delivered
     }
 
-    /// Sends records, and returns the outcome of each.
-    fn send(&self, records: Vec<Encoded>, deadline: Instant) -> Vec<Delivered> {
+    /// Sends records while the agreement holds, and returns the outcome of each.
+    fn send(
+        &self,
+        records: Vec<Encoded>,
+        agreement: &Agreement<'_>,
+        deadline: Instant,
+    ) -> Vec<Delivered> {
         let parts = self.parts();
         let outcomes = CallOutcomes::new(parts.intake.accounting.clone(), &records);
         let outcomes = Arc::new(outcomes);
@@ -65,7 +73,10 @@ impl Inner {
                 .unwrap_or_else(PoisonError::into_inner);
             let limits = worker
                 .with_size_limits(limits)
-                .run_call(self.lifecycle().closed(), || !outcomes.is_key_refused());
+                .with_records_after(agreement.withdrawals())
+                .run_call(self.lifecycle().closed(), || {
+                    !outcomes.is_key_refused() && agreement.holds()
+                });
             *self
                 .size_limits()
                 .lock()
@@ -74,7 +85,9 @@ impl Inner {
         let is_key_refused = outcomes.is_key_refused();
         let is_closed = self.lifecycle().is_closing() && !is_key_refused;
         let cause = last_failure.last_failure();
+        let has_consent = agreement.holds();
         let not_reached = || match is_closed {
+            _ if !has_consent => DeliveryErrorKind::NoConsent,
             true => DeliveryErrorKind::Closed,
             false => DeliveryErrorKind::NotReached {
                 is_key_refused,

@@ -12,6 +12,7 @@ use std::{
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
 
+pub(super) use self::consent::Agreement;
 use crate::{
     accounting::Accounting,
     batch::{size_limit::SizeLimit, write_body},
@@ -120,24 +121,30 @@ impl Inner {
         if self.lifecycle().is_forked() {
             return Err(DeliveryErrorKind::Closed);
         }
-        let withdrawals = self.intake().consent.withdrawals();
+        let agreement = self.agreement().ok_or(DeliveryErrorKind::NoConsent)?;
         let encoded = self.state.parts.intake.prepare(record)?;
-        let noted = |project: &ProjectFolder| project.consent().ok();
-        let is_granted = |project| noted(project) == Some(Consent::Granted);
-        if !self.state.parts.project.as_ref().is_none_or(is_granted) {
+        if !agreement.holds() {
             return Err(DeliveryErrorKind::NoConsent);
         }
         let mut body = Vec::new();
         write_body([&encoded].into_iter(), &mut body);
-        self.state.parts.exchange.attempt_once(&Attempt {
+        let attempted = self.state.parts.exchange.attempt_once(&Attempt {
             endpoint: encoded.endpoint,
             records: 1,
             body,
             deadline: after(Instant::now(), self.state.parts.worker.request_timeout),
-            withdrawals,
-        })?;
-        self.accounting().deliver_directly(1);
-        Ok(())
+            withdrawals: agreement.withdrawals(),
+        });
+        match attempted {
+            Ok(()) => {
+                self.accounting().deliver_directly(1);
+                Ok(())
+            }
+            Err(DeliveryErrorKind::NoAnswer(_)) if !agreement.holds() => {
+                Err(DeliveryErrorKind::NoConsent)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     pub(super) fn flush(&self, timeout: Duration) -> Result<(), FlushError> {

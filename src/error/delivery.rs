@@ -62,7 +62,9 @@ impl DeliveryError {
         }
     }
 
-    /// Whether the consent is undecided or was withdrawn.
+    /// Whether the consent is undecided or was withdrawn, by this process or another one, or cannot be read from the
+    /// spool. If it was withdrawn during the call, the record may have been sent without an answer, so the server may
+    /// have it.
     pub fn lacks_consent(&self) -> bool {
         matches!(self.kind, DeliveryErrorKind::NoConsent)
     }

@@ -8,6 +8,7 @@ use std::{
 use super::{
     SpoolSettings,
     disk::{Disk, FileSystem, ListBounds},
+    epoch::Epoch,
     fingerprint::Fingerprint,
     forget::remove_all,
     note::Note,
@@ -17,6 +18,10 @@ use crate::consent::Consent;
 
 /// The folder of a project.
 pub(crate) struct ProjectFolder(PathBuf);
+
+/// The time between two changes of what is noted. Each has its own value.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) struct Period(Option<Epoch>);
 
 impl ProjectFolder {
     pub(crate) fn of(settings: &SpoolSettings) -> Self {
@@ -28,12 +33,21 @@ impl ProjectFolder {
     /// # Errors
     ///
     /// When that cannot be read. Nothing may be sent then.
-    pub(crate) fn consent(&self) -> io::Result<Consent> {
+    fn consent(&self) -> io::Result<Consent> {
         let note = Note::read(&FileSystem::default(), &self.0)?;
         Ok(match note.is_some_and(|note| note.is_withdrawn) {
             true => Consent::Withdrawn,
             false => Consent::Granted,
         })
+    }
+
+    /// The present period, if the consent is granted in it; none if that cannot be read.
+    pub(crate) fn granted_period(&self) -> Option<Period> {
+        match Note::read(&FileSystem::default(), &self.0) {
+            Ok(Some(note)) => (!note.is_withdrawn).then_some(Period(Some(note.epoch))),
+            Ok(None) => Some(Period(None)),
+            Err(_) => None,
+        }
     }
 
     /// Notes that the consent was withdrawn, and removes all records.

@@ -3,7 +3,12 @@
 //! So a call delivers by the same rules as the thread of the client: batches, splits, retries, back-off, and a last
 //! attempt as late as it can succeed.
 
-use std::{convert::Infallible, io, sync::Arc, time::Instant};
+use std::{
+    convert::Infallible,
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError, unbounded};
 
@@ -31,6 +36,9 @@ const WAKE_LIMITS: WakeLimits = WakeLimits {
     bytes: 1,
     records_while_polling: 1,
 };
+
+/// While a call waits, it looks this often for a withdrawal of the consent.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 impl Worker {
     /// A worker that has these records to deliver by the deadline, one request at a time.
@@ -72,6 +80,12 @@ impl Worker {
         self
     }
 
+    /// All records were taken after this many withdrawals of the consent.
+    pub(crate) fn with_records_after(mut self, withdrawals: u64) -> Self {
+        self.forgotten = withdrawals;
+        self
+    }
+
     /// Works until all records are settled, the deadline has come, `closed` is disconnected, or `may_go_on` is false.
     /// Returns the size limits as they are then.
     pub(crate) fn run_call(
@@ -95,6 +109,7 @@ impl Worker {
             match self.step() {
                 Ahead::Work => {}
                 Ahead::Wait(Some(until)) => {
+                    let until = until.min(clock::now() + LOOK_INTERVAL);
                     if closed.recv_deadline(until) != Err(RecvTimeoutError::Timeout) {
                         return;
                     }

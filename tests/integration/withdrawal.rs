@@ -1,5 +1,6 @@
 //! Consent: a withdrawal in each state of a client, seen by a server.
 
+mod deliveries;
 mod processes;
 
 use std::{

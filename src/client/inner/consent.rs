@@ -7,13 +7,65 @@ use std::{
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
-use super::Inner;
-use crate::{control::Control, spool::ProjectFolder};
+use super::{ClientParts, Inner};
+use crate::{
+    control::Control,
+    spool::{Period, ProjectFolder},
+};
 
 /// How long a withdrawal and a grant may take.
 const LIMIT: Duration = Duration::from_secs(5);
 
+/// The consent to the requests of one call on the caller's thread. A withdrawal ends it, even if a grant follows.
+pub(in crate::client) struct Agreement<'a> {
+    parts: &'a ClientParts,
+    withdrawals: u64,
+    /// None without a spool.
+    period: Option<Period>,
+}
+
+impl<'a> Agreement<'a> {
+    /// The agreement as it is now, if there is consent. Without consent, this does not touch the disk.
+    fn of(parts: &'a ClientParts) -> Option<Self> {
+        let consent = &parts.intake.consent;
+        let withdrawals = consent.withdrawals();
+        if !consent.permits(withdrawals) {
+            return None;
+        }
+        let period = match &parts.project {
+            Some(project) => Some(project.granted_period()?),
+            None => None,
+        };
+        Some(Self {
+            parts,
+            withdrawals,
+            period,
+        })
+    }
+
+    /// How often the consent was withdrawn before the agreement.
+    pub(in crate::client) fn withdrawals(&self) -> u64 {
+        self.withdrawals
+    }
+
+    /// Whether no process has withdrawn the consent since; false if that cannot be read.
+    pub(in crate::client) fn holds(&self) -> bool {
+        let is_same = |project: &ProjectFolder| {
+            project
+                .granted_period()
+                .is_some_and(|period| Some(period) == self.period)
+        };
+        self.parts.intake.consent.permits(self.withdrawals)
+            && self.parts.project.as_ref().is_none_or(is_same)
+    }
+}
+
 impl Inner {
+    /// The consent to what the caller is about to send, if there is one.
+    pub(in crate::client) fn agreement(&self) -> Option<Agreement<'_>> {
+        Agreement::of(&self.state.parts)
+    }
+
     pub(in crate::client) fn withdraw(&self) -> io::Result<()> {
         let deadline = Instant::now() + LIMIT;
         // First of all, because nothing may be taken or sent from here on, whatever fails.

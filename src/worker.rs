@@ -247,7 +247,7 @@ impl Worker {
             Control::Completed(completed) => self.complete(completed),
             Control::Withdraw(done) => {
                 // A caller whose time is over does not wait for the answer.
-                let _ = done.send(self.catch_up());
+                let _ = done.send(self.withdraw());
             }
             Control::Grant { withdrawals, done } => {
                 let _ = done.send(self.grant(withdrawals));

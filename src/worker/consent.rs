@@ -23,7 +23,7 @@ impl Worker {
 
     /// Forgets records after a withdrawal. Returns the next step if none may be delivered.
     pub(super) fn await_consent(&mut self, now: Instant) -> Option<Ahead> {
-        self.log_forgotten();
+        self.log_forgotten(None);
         if self.has_consent() {
             return None;
         }
@@ -42,7 +42,7 @@ impl Worker {
         if let Ok(Notice::Granted) = spooler.look() {
             // The look counts as a withdrawal of its own.
             let withdrawals = self.forgotten + 1;
-            self.log_forgotten();
+            self.log_forgotten(Some(withdrawals));
             self.take_records_again(withdrawals);
         }
         Some(Ahead::Work)
@@ -64,25 +64,30 @@ impl Worker {
         }
     }
 
-    /// Forgets all records from before the last withdrawal.
+    /// Forgets all records from before the last withdrawal, after one of this client.
     ///
     /// # Errors
     ///
     /// When the disk fails, now or when they were forgotten.
-    pub(super) fn catch_up(&mut self) -> io::Result<()> {
+    pub(super) fn withdraw(&mut self) -> io::Result<()> {
+        self.catch_up(None)
+    }
+
+    /// Forgets all records from before the last withdrawal. A grant is noted that follows `granted_after` withdrawals.
+    fn catch_up(&mut self, granted_after: Option<u64>) -> io::Result<()> {
         let is_up_to_date = self.parts.consent.withdrawals() == self.forgotten;
         match is_up_to_date && !self.has_leftovers {
             true => Ok(()),
-            false => self.forget(),
+            false => self.forget(granted_after),
         }
     }
 
     /// As [`catch_up`](Self::catch_up), where no caller waits for the error of the disk.
-    fn log_forgotten(&mut self) {
+    fn log_forgotten(&mut self, granted_after: Option<u64>) {
         if self.parts.consent.withdrawals() == self.forgotten {
             return;
         }
-        if let Err(error) = self.forget() {
+        if let Err(error) = self.forget(granted_after) {
             logging(
                 || warn!(target: TARGET, "the spool cannot be emptied after a withdrawal: {error}"),
             );
@@ -92,17 +97,21 @@ impl Worker {
     /// Grants the consent, unless it was withdrawn again after this many withdrawals.
     pub(super) fn grant(&mut self, mut withdrawals: u64) -> io::Result<()> {
         let is_undecided = self.parts.consent.get() == Consent::Undecided;
+        let mut granted_after = None;
         if let (false, Some(spooler)) = (is_undecided, &mut self.spooler) {
             // Each change counts as a withdrawal of its own.
             match spooler.look() {
                 Ok(Notice::Same) => {}
-                Ok(_) => withdrawals += 1,
+                Ok(notice) => {
+                    withdrawals += 1;
+                    granted_after = (notice == Notice::Granted).then_some(withdrawals);
+                }
                 // It is written anew below.
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => {}
                 Err(error) => return Err(error),
             }
         }
-        self.catch_up()?;
+        self.catch_up(granted_after)?;
         if let Some(spooler) = &mut self.spooler
             && self.parts.consent.withdrawals() == withdrawals
             && spooler.note_grant()?
@@ -110,7 +119,7 @@ impl Worker {
         {
             self.parts.consent.withdraw_earlier();
             withdrawals += 1;
-            self.catch_up()?;
+            self.catch_up(Some(withdrawals))?;
         }
         self.take_records_again(withdrawals);
         Ok(())
@@ -124,11 +133,12 @@ impl Worker {
     }
 
     /// Drops all records, in memory and on disk. The queue is paused meanwhile, so that a record is either among them
-    /// or was taken after them.
-    fn forget(&mut self) -> io::Result<()> {
+    /// or was taken after them. A withdrawal is noted, but not over the grant that follows `granted_after` of them.
+    fn forget(&mut self, granted_after: Option<u64>) -> io::Result<()> {
         let withdrawals = self.parts.consent.withdrawals();
         self.parts.queue.pause();
-        let is_withdrawn = self.parts.consent.get() == Consent::Withdrawn;
+        let is_withdrawn =
+            self.parts.consent.get() == Consent::Withdrawn && granted_after != Some(withdrawals);
         let noted = match &mut self.spooler {
             // Before anything else: no process delivers the records from here on, even if this one is killed.
             Some(spooler) if is_withdrawn => spooler.note_withdrawal(),
@@ -193,7 +203,7 @@ impl Worker {
                 let outcome = Outcome::Dropped(DropReason::Undecided, None);
                 return self.incoming.take(true).settle(&outcome);
             }
-            _ => return self.log_forgotten(),
+            _ => return self.log_forgotten(None),
         }
         self.take(clock::now());
         let mut left = Unsettled::new(self.parts.accounting.clone());

@@ -306,4 +306,7 @@ fn run_elsewhere(
         // Those of one round, in which the client noticed it.
         assert!(late.count() <= 20, "{context}");
     }
+    simulation.kill_and_restart();
+    let consent = simulation.consent();
+    assert_eq!(consent, Consent::Granted, "{context}: it stays noted");
 }

@@ -215,6 +215,20 @@ fn a_withdrawn_folder_stays_withdrawn_for_later_runs_until_a_grant() {
 }
 
 #[test]
+fn a_grant_of_a_client_is_noted_for_later_runs() {
+    let (server, folder) = (server(), Folder::new());
+    let client = build(client_of(&server).spool(&folder.0));
+    for is_granted_elsewhere in [false, true] {
+        client.withdraw().expect("the disk works");
+        if is_granted_elsewhere {
+            trubrics::grant_in(&folder.0).expect("the disk works");
+        }
+        client.grant().expect("the disk works");
+        assert_eq!(deliver(&server, &folder), Consent::Granted);
+    }
+}
+
+#[test]
 fn a_folder_that_is_not_there_is_not_an_error_and_is_not_made() {
     let folder = Folder::new();
     trubrics::withdraw_in(&folder.0).expect("nothing to do");

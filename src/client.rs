@@ -70,8 +70,8 @@ impl Trubrics {
         self.inner.is_err()
     }
 
-    /// Says whether this client sends, and why not. It is as it was when the client was built, also after
-    /// [`close`](Self::close).
+    /// Says whether this client sends, and why not; takes no lock. For a client that is off by its settings, that does
+    /// not change. For any other, it follows the [`consent`](Self::consent), also after [`close`](Self::close).
     ///
     /// ```
     /// use trubrics::{OffReason, State, Trubrics};
@@ -86,7 +86,11 @@ impl Trubrics {
     /// ```
     pub fn state(&self) -> State {
         match &self.inner {
-            Ok(_) => State::On,
+            Ok(inner) => match inner.intake().consent.get() {
+                Consent::Granted => State::On,
+                Consent::Undecided => State::Undecided,
+                Consent::Withdrawn => State::Off(OffReason::Withdrawn),
+            },
             Err(state) => State::clone(state),
         }
     }
@@ -311,10 +315,12 @@ impl Trubrics {
     }
 
     /// Whether the consent is granted, undecided or withdrawn; takes no lock. A [disabled](Self::disabled) client takes
-    /// no records, and this returns [`Consent::Withdrawn`].
+    /// no records, and this returns [`Consent::Withdrawn`], or [`Consent::Undecided`] if its [`state`](Self::state) is
+    /// that.
     pub fn consent(&self) -> Consent {
         match &self.inner {
             Ok(inner) => inner.intake().consent.get(),
+            Err(state) if **state == State::Undecided => Consent::Undecided,
             Err(_) => Consent::Withdrawn,
         }
     }

@@ -49,6 +49,7 @@ impl Gate {
     /// Off where this environment variable of the program's own is set: with any value but an empty one, `0` and
     /// `false`, as [`respect_opt_out`](crate::TrubricsBuilder::respect_opt_out) reads `DO_NOT_TRACK`.
     ///
+    /// As there, the records that wait in the [`spool`](crate::TrubricsBuilder::spool) are removed.
     /// [`build`](crate::TrubricsBuilder::build) fails if no variable can have the name, because it is empty or has a
     /// `=` or a NUL.
     ///
@@ -91,7 +92,10 @@ impl Gate {
     /// client does nothing either, and its state is [`Undecided`](State::Undecided).
     ///
     /// [`build`](crate::TrubricsBuilder::build) reads the file; see [`StoredChoice`]. A choice that is made later is
-    /// for the next client.
+    /// for the next client. With the choice off, the records that wait in the
+    /// [`spool`](crate::TrubricsBuilder::spool) are removed. For a client that keeps records in memory until its user
+    /// has chosen, set [`consent`](crate::TrubricsBuilder::consent) instead, as [`privacy`](crate::_docs::privacy)
+    /// shows.
     ///
     /// ```
     /// use trubrics::{Choice, Gate, State, StoredChoice, Trubrics};
@@ -120,6 +124,14 @@ impl Gate {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether the person at the machine does not want to be tracked, by this gate alone.
+    pub(crate) fn opts_out(&self, environment: Environment<'_>) -> bool {
+        matches!(
+            self.state(environment),
+            State::Off(OffReason::Variable(_) | OffReason::Choice(_))
+        )
     }
 
     /// The state of a client with this gate alone.

@@ -11,9 +11,10 @@ use crate::stored_choice::MadeChoice;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum State {
-    /// The client sends what it tracks.
+    /// The client sends what it tracks: the consent is [granted](crate::Consent::Granted).
     On,
-    /// The user has not chosen yet, so nothing is sent.
+    /// The user has not chosen yet, so nothing is sent: by [`Gate::choice`](crate::Gate::choice), or because the
+    /// consent is [undecided](crate::Consent::Undecided).
     Undecided,
     /// Nothing is sent, for this reason.
     Off(OffReason),
@@ -39,7 +40,7 @@ pub enum OffReason {
     /// The user's choice cannot be read, for the reason that this error's text gives; from
     /// [`Gate::choice`](crate::Gate::choice).
     UnreadableChoice(String),
-    /// Consent was withdrawn.
+    /// The consent was withdrawn, by this process or another one: see [`withdraw`](crate::Trubrics::withdraw).
     Withdrawn,
 }
 

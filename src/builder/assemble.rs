@@ -77,7 +77,7 @@ impl TrubricsBuilder {
         match self.state(&environment::of_process) {
             State::On => self.assemble(api_key, &host, transport).map(Ok),
             state => {
-                if matches!(state, State::Off(OffReason::Variable(_))) {
+                if self.is_opted_out(&environment::of_process) {
                     self.forget_spool(&api_key, &host, &*transport)?;
                 }
                 Ok(Err(state))
@@ -95,6 +95,13 @@ impl TrubricsBuilder {
             Some(name) => State::Off(OffReason::Variable(name.into())),
             None => state_of(&self.gates, environment),
         }
+    }
+
+    /// Whether a variable or the stored choice says that the person at the machine does not want to be tracked, also if
+    /// the client is off for another reason.
+    fn is_opted_out(&self, environment: Environment<'_>) -> bool {
+        self.respect_opt_out && opt_out::variable(environment).is_some()
+            || self.gates.iter().any(|gate| gate.opts_out(environment))
     }
 
     /// Removes what earlier runs left in the spool: the person at the machine opted out since.

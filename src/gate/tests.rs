@@ -53,6 +53,22 @@ fn a_gate_for_a_condition_has_the_reason_of_the_program() {
 }
 
 #[test]
+fn a_variable_and_a_choice_are_the_users_no_and_other_gates_are_not() {
+    let opts_out = |gate: &Gate| gate.opts_out(&of(&[("QUIET", "1"), ("CI", "1")]));
+    let path = file();
+    let stored = StoredChoice::in_file(&path);
+    let choice = Gate::choice(&stored);
+    assert!(opts_out(&Gate::variable("QUIET")) && !opts_out(&Gate::variable("LOUD")));
+    assert!(!opts_out(&Gate::ci()) && !opts_out(&Gate::when(true, "a test")));
+    assert!(!opts_out(&choice), "undecided");
+    stored.set(Choice::Off, "1").expect("stored");
+    assert!(opts_out(&choice));
+    fs::write(&path, "something else").expect("written");
+    assert!(!opts_out(&choice), "unreadable");
+    fs::remove_dir_all(path.parent().expect("a folder")).expect("removed");
+}
+
+#[test]
 fn a_gate_for_a_choice_follows_the_file() {
     let path = file();
     let stored = StoredChoice::in_file(&path);

@@ -2,6 +2,7 @@
 
 mod deliveries;
 mod processes;
+mod states;
 
 use std::{
     fs,

@@ -1,0 +1,108 @@
+//! Consent beside the other settings that keep a client from sending, and what a client says of itself.
+
+use trubrics::{Choice, Gate, OffReason, Redaction, State, StoredChoice, grant_in, withdraw_in};
+
+use super::*;
+
+#[test]
+fn the_state_of_a_running_client_follows_the_consent() {
+    let (server, folder) = (server(), Folder::new());
+    let builder = client_of(&server).spool(&folder.0);
+    let client = build(builder.consent(Consent::Undecided));
+    assert_eq!(client.state(), State::Undecided);
+    assert!(!client.is_disabled());
+    client.grant().expect("the disk works");
+    assert_eq!(client.state(), State::On);
+    client.withdraw().expect("the disk works");
+    assert_eq!(client.state(), State::Off(OffReason::Withdrawn));
+    assert_eq!(client.state().to_string(), "off: consent was withdrawn");
+    grant_in(&folder.0).expect("the disk works");
+    client.grant().expect("the disk works");
+    withdraw_in(&folder.0).expect("the disk works");
+    client.track(event("before"));
+    // The worker notices it before the record is stored.
+    let flushed = client.flush(LONG);
+    let context = format!("{flushed:?}, {:?}", client.stats());
+    assert_eq!(
+        client.state(),
+        State::Off(OffReason::Withdrawn),
+        "{context}"
+    );
+    let _ = client.close(LONG);
+    assert_eq!(client.state(), State::Off(OffReason::Withdrawn));
+    assert!(server.requests().is_empty());
+}
+
+/// Leaves a record of this server's project in the folder.
+fn leave(server: &Server, folder: &Folder) {
+    let client = build(client_of(server).spool(&folder.0));
+    client.track(event("left"));
+    client.close(Duration::ZERO).expect("on disk");
+    assert_eq!(folder.records(), 1);
+}
+
+#[test]
+fn a_choice_that_is_off_forgets_the_spool_and_other_gates_do_not() {
+    let (server, folder, choices) = (server(), Folder::new(), Folder::new());
+    leave(&server, &folder);
+    let stored = StoredChoice::in_file(choices.0.join("telemetry"));
+    let builder = || {
+        let builder = client_of(&server).spool(&folder.0);
+        builder.off_if(Gate::when(true, "a test"))
+    };
+    let with_choice = || builder().off_if(Gate::choice(&stored));
+    for settings in [builder(), with_choice(), builder().disabled(true)] {
+        assert!(build(settings).is_disabled());
+        assert_eq!(folder.records(), 1);
+    }
+    stored.set(Choice::Off, "1").expect("stored");
+    let client = build(with_choice());
+    assert_eq!(client.state(), State::Off(OffReason::Condition("a test")));
+    assert_eq!(folder.records(), 0);
+    let later = build(client_of(&server).spool(&folder.0));
+    assert_eq!(later.state(), State::On, "no withdrawal is noted");
+}
+
+#[test]
+fn an_undecided_choice_makes_a_client_that_no_grant_starts() {
+    let folder = Folder::new();
+    let stored = StoredChoice::in_file(folder.0.join("telemetry"));
+    let client = build(client_of(&server()).off_if(Gate::choice(&stored)));
+    client.grant().expect("nothing is done");
+    assert_eq!(client.state(), State::Undecided);
+    assert_eq!(client.consent(), Consent::Undecided);
+    client.track(event("ignored"));
+    client.close(LONG).expect("nothing waits");
+}
+
+#[test]
+fn without_consent_no_limit_counts_and_no_rule_sees_a_record() {
+    let server = server();
+    let builder = client_of(&server)
+        .consent(Consent::Undecided)
+        .while_undecided(WhileUndecided::Drop)
+        .at_most("limited", 1, NEVER)
+        .sample(0.0);
+    let client = build(builder.clone());
+    client.track(event("limited"));
+    assert_eq!(client.stats().dropped_for(DropReason::Undecided), 1);
+    assert!(
+        client
+            .try_track(event("limited"))
+            .expect_err("refused")
+            .lacks_consent()
+    );
+    let outcomes = client.deliver([event("limited")], LONG);
+    let error = outcomes[0].as_ref().expect_err("refused");
+    assert!(error.lacks_consent() && error.left_out().is_none());
+
+    let client = build(builder.sample(1.0).redact_properties(Redaction::all()));
+    (0..3).for_each(|_| client.track(event("limited")));
+    client.grant().expect("no disk");
+    (0..2).for_each(|_| client.track(event("limited").property("mail", "a@example.com")));
+    client.flush(LONG).expect("delivered");
+    assert_eq!(client.stats().dropped_for(DropReason::RateLimited), 1);
+    let sent = server.events_named("limited");
+    assert_eq!(sent.len(), 1, "the limit is that of the granted ones");
+    assert!(!sent[0].to_string().contains("example.com"), "{}", sent[0]);
+}

@@ -13,8 +13,9 @@ use crate::{error::DeliveryError, record::rfc3339};
 
 /// How a client is at this moment, for a status command or a health check; from [`health`](crate::Trubrics::health).
 ///
-/// [`Stats`](crate::Stats) counts what became of all records. `Display` is one line. Neither `Display` nor `Debug`
-/// shows the key, a record or a user.
+/// [`Stats`](crate::Stats) counts what became of all records, and [`state`](crate::Trubrics::state) says whether the
+/// consent is there. Records that wait for it are pending, and a withdrawal leaves none. `Display` is one line. Neither
+/// `Display` nor `Debug` shows the key, a record or a user.
 ///
 /// A handler for `/healthz` decides itself what is healthy:
 ///

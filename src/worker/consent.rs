@@ -27,6 +27,8 @@ impl Worker {
         if self.has_consent() {
             return None;
         }
+        let waiting = self.publish(now);
+        self.publish_health(waiting, now);
         self.answer_flushes(now);
         if self.schedule.closing().is_some() {
             return Some(Ahead::End);
@@ -151,6 +153,9 @@ impl Worker {
         };
         self.forgotten = withdrawals;
         self.has_leftovers = forgotten.is_err();
+        let now = clock::now();
+        let waiting = self.publish(now);
+        self.publish_health(waiting, now);
         if self.parts.consent.get() == Consent::Granted {
             self.take_records_again(withdrawals);
         }
@@ -173,9 +178,7 @@ impl Worker {
         self.batched_bytes = 0;
         self.flush_requested = false;
         self.failed_at = None;
-        let now = clock::now();
-        self.schedule.note_drained(now);
-        self.publish(now);
+        self.schedule.note_drained(clock::now());
         panic_point();
     }
 

@@ -76,6 +76,44 @@ fn an_undecided_choice_makes_a_client_that_no_grant_starts() {
 }
 
 #[test]
+fn the_health_of_an_undecided_client_shows_what_waits() {
+    let client = build(client_of(&server()).consent(Consent::Undecided));
+    client.track(event("waits"));
+    let start = Instant::now();
+    let has_age = || {
+        let health = client.health();
+        assert!(health.worker_alive && health.pending == 1 && health.memory_bytes > 0);
+        health.oldest_pending > Some(Duration::ZERO)
+    };
+    while !has_age() {
+        assert!(start.elapsed() < LONG, "the worker does not note its age");
+        thread::yield_now();
+    }
+    client.withdraw().expect("no disk");
+    let health = client.health();
+    assert_eq!((health.pending, health.memory_bytes), (0, 0));
+    assert_eq!(health.oldest_pending, None);
+}
+
+#[test]
+fn the_health_of_a_withdrawn_client_shows_an_empty_spool() {
+    let (server, folder) = (server(), Folder::new());
+    server.set_unavailable(true);
+    let client = build(client_of(&server).spool(&folder.0));
+    for _ in 0..10 {
+        client.track(event("waits"));
+    }
+    let _ = client.flush(Duration::from_millis(100));
+    let health = client.health();
+    assert!(health.in_spool == 10 && health.spool_bytes > 0, "{health}");
+    client.withdraw().expect("the disk works");
+    let health = client.health();
+    assert_eq!((health.pending, health.in_spool), (0, 0));
+    assert_eq!((health.spool_bytes, health.oldest_pending), (0, None));
+    assert!(health.worker_alive && health.last_failure.is_some());
+}
+
+#[test]
 fn without_consent_no_limit_counts_and_no_rule_sees_a_record() {
     let server = server();
     let builder = client_of(&server)

@@ -141,8 +141,9 @@ impl Trubrics {
     /// # Errors
     ///
     /// When the record is invalid, refused or [left out](DeliveryError::left_out), the server does not answer, the
-    /// consent is not granted, or the client is closed; [`is_transient`](DeliveryError::is_transient) says whether to try again. The record is then
-    /// not counted in [`stats`](Self::stats). If there was no answer, the server may still have the record.
+    /// consent is not granted, or the client is closed; [`is_transient`](DeliveryError::is_transient) says whether to
+    /// try again. The record is then not counted in [`stats`](Self::stats). If there was no answer, the server may have
+    /// the record.
     pub fn track_sync(&self, record: impl Into<Record>) -> Result<(), DeliveryError> {
         match &self.inner {
             Ok(inner) => inner.track_sync(record.into()).map_err(DeliveryError::new),
@@ -187,8 +188,8 @@ impl Trubrics {
     /// - Another thread closes the client: they are [closed](DeliveryError::is_closed). A request in flight goes on for
     ///   as long as the close allows.
     ///
-    /// While the consent is undecided or withdrawn, all records lack it, and neither a hook nor the sample sees them. In
-    /// a forked process all records are closed. A call from a hook or a transport gives each record an error
+    /// While the consent is undecided or withdrawn, all records lack it, and no hook sees them. In a forked process all
+    /// records are closed. A call from a hook or a transport gives each record an error
     /// [at once](DeliveryError::is_in_hook). A [disabled](Self::is_disabled) client sends nothing, and succeeds.
     /// Delivered records are counted in [`stats`](Self::stats). Records with an error are not: they are the caller's.
     ///

@@ -103,6 +103,7 @@ impl Spool {
         self.orphans.clear();
         self.orphans.forget_skipped();
         self.full_since = None;
+        self.read_again_at = None;
         result.and(remove_all(&*self.disk, &self.folder, &mut each))
     }
 }

@@ -54,7 +54,8 @@ const MAX_SCANS: u32 = 5;
 /// write this long after the last failure.
 const RECOVERY: Duration = Duration::from_secs(1);
 
-/// A client that is delivering, or whose last scan failed, scans again after this. One without consent looks for a grant.
+/// A client that is delivering, or whose last scan failed, scans again after this. One without consent then looks for a
+/// grant.
 const SCAN_INTERVAL: Duration = Duration::from_secs(60);
 
 impl Spooler {

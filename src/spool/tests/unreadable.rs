@@ -33,6 +33,18 @@ fn own_records_that_cannot_be_read_are_loaded_later() {
 }
 
 #[test]
+fn forgotten_records_that_cannot_be_read_are_not_due_again() {
+    let disk = MemoryDisk::default();
+    let mut spool = unreadable(&disk);
+    spool.load(true, true, at(0)).expect("those in memory");
+    spool.note_withdrawal().expect("the disk works");
+    spool.forget(|_| ()).expect("the disk works");
+    assert_eq!(spool.read_again_at(), None);
+    assert_eq!(spool.size_and_oldest(), (0, None));
+    assert_eq!(disk.names(), [folder().join("consent")]);
+}
+
+#[test]
 fn own_records_that_cannot_be_read_are_left_in_the_folder() {
     let disk = MemoryDisk::default();
     let mut spool = unreadable(&disk);

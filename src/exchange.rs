@@ -2,6 +2,7 @@
 
 use std::{
     io::ErrorKind,
+    mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Instant, SystemTime},
 };
@@ -194,6 +195,14 @@ impl Exchange {
 
     fn last_slot(&self) -> MutexGuard<'_, Last> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let last = mem::take(&mut *self.last_slot());
+        // The error of the program's transport may panic when it is dropped.
+        let _ = catch_panic(|| drop(last));
     }
 }
 

@@ -455,8 +455,8 @@ impl TrubricsBuilder {
     /// no place in the queue, and survive the end of the process, but not that of the machine: see
     /// [`spool_sync`](Self::spool_sync). Several processes and projects may share a folder; each record is delivered by
     /// one process of its project. A process that is killed, or closed, after the server took a batch and before that
-    /// is written down, doubles that one batch. The order of records holds within a segment of the spool only.
-    /// [`durability`](crate::_docs::durability) says all of it on a page.
+    /// is written down, doubles that one batch. Own records keep their order, and so do those of earlier runs; there is
+    /// no order between the two. [`durability`](crate::_docs::durability) says all of it on a page.
     ///
     /// A transport that sends nothing, such as [`DebugTransport`](crate::DebugTransport), does not use the folder.
     ///

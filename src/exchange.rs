@@ -2,6 +2,7 @@
 
 use std::{
     io::ErrorKind,
+    mem,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
@@ -265,6 +266,14 @@ impl Requests {
         self.under_way
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let last = mem::take(&mut *self.last_slot());
+        // The error of the program's transport may panic when it is dropped.
+        let _ = catch_panic(|| drop(last));
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Why [`track_sync`](crate::Trubrics::track_sync) or [`deliver`](crate::Trubrics::deliver) did not deliver a record,
-/// or why the last request before a [`FlushError`] failed.
+/// or why the last request before a [`FlushError`](crate::FlushError) failed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct DeliveryError {
@@ -94,8 +94,8 @@ impl DeliveryError {
     }
 
     /// Why the client itself did not send the record, although it is valid:
-    /// [`DropReason::Sampled`](crate::DropReason::Sampled) or
-    /// [`DropReason::RateLimited`](crate::DropReason::RateLimited).
+    /// [`DropReason::Sampled`] or
+    /// [`DropReason::RateLimited`].
     pub fn left_out(&self) -> Option<DropReason> {
         match self.kind {
             DeliveryErrorKind::LeftOut(reason) => Some(reason),

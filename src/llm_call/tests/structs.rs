@@ -338,8 +338,14 @@ fn expected(chunks: &[Chunk], ending: Ending) -> Value {
         match chunk {
             Chunk::Text(text) => generation.push_str(text),
             Chunk::End(usage, reason) => {
-                set("gen_ai.usage.input_tokens", usage.input_tokens.into());
-                set("gen_ai.usage.output_tokens", usage.output_tokens.into());
+                set(
+                    "gen_ai.usage.input_tokens",
+                    serde_json::json!(usage.input_tokens),
+                );
+                set(
+                    "gen_ai.usage.output_tokens",
+                    serde_json::json!(usage.output_tokens),
+                );
                 set("gen_ai.response.finish_reasons", json!([reason]));
             }
             _ => {}

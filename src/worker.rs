@@ -192,6 +192,7 @@ impl Worker {
             self.handle(control);
         }
         let now = clock::now();
+        let next_look = self.look_in_flight(now);
         if let Some(ahead) = self.await_consent(now) {
             return ahead;
         }
@@ -207,7 +208,9 @@ impl Worker {
                 .for_each(|spooler| spooler.scan(now)),
             Step::Attempt => self.attempt(now),
             Step::GiveUp => self.give_up(now),
-            Step::Wait(until) => return Ahead::Wait(until),
+            Step::Wait(until) => {
+                return Ahead::Wait([until, next_look].into_iter().flatten().min());
+            }
             Step::Abandon | Step::End => return Ahead::End,
         }
         Ahead::Work

@@ -104,7 +104,7 @@ impl ProjectFolder {
 ///
 /// Removes the records of these projects from the disk, also those of running processes. A running client notices it
 /// before its next request and its next write: it forgets all records, and its [`consent`](crate::Trubrics::consent) is
-/// withdrawn. Only a request that is in flight may still arrive. A later client starts with the consent withdrawn,
+/// withdrawn. It breaks off a request in flight within about 100 ms. A later client starts with the consent withdrawn,
 /// until [`grant_in`] or [`grant`](crate::Trubrics::grant).
 ///
 /// A project is known once it has a subfolder, which the first record makes. Nothing is written where there is none,

@@ -1,6 +1,9 @@
 //! What the worker does without consent: it forgets all records after a withdrawal, and waits for a grant.
 
-use std::{io, time::Instant};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use log::warn;
 
@@ -15,7 +18,23 @@ use crate::{
     spool::Notice,
 };
 
+/// How often the worker looks for a withdrawal of another process while a request is in flight, to break it off.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
 impl Worker {
+    /// Looks for a withdrawal of another process if it is time. Returns when to look again.
+    pub(super) fn look_in_flight(&mut self, now: Instant) -> Option<Instant> {
+        let spooler = self.spooler.as_mut()?;
+        if self.dispatcher.is_idle() {
+            return None;
+        }
+        if now >= spooler.looked_at() + LOOK_INTERVAL {
+            // If it cannot be read, the request goes on, and the next one is not made.
+            let _ = spooler.look();
+        }
+        Some(spooler.looked_at() + LOOK_INTERVAL)
+    }
+
     /// Whether records may be taken, and all that have to be forgotten are.
     pub(super) fn has_consent(&self) -> bool {
         self.parts.consent.permits(self.forgotten)

@@ -140,6 +140,10 @@ impl Spooler {
         notice
     }
 
+    pub(super) fn looked_at(&self) -> Instant {
+        self.looked_at
+    }
+
     /// When to look for a grant of another process.
     pub(super) fn next_look(&self) -> Instant {
         self.looked_at + SCAN_INTERVAL

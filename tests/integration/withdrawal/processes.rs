@@ -2,9 +2,12 @@
 
 use std::{
     env,
-    io::{BufRead, BufReader, Write},
+    io::{self, BufRead, BufReader, Write},
+    net::TcpListener,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
+
+use trubrics::testing::API_KEY;
 
 use super::*;
 use crate::{chance::Chance, child};
@@ -70,15 +73,13 @@ impl Process {
 
 fn wait_for_order() {
     let mut line = String::new();
-    std::io::stdin()
-        .read_line(&mut line)
-        .expect("the parent lives");
+    io::stdin().read_line(&mut line).expect("the parent lives");
 }
 
 /// The client of a process; none in the test that is only the other end.
 fn client_of_process() -> Option<Trubrics> {
     let (folder, host) = (env::var_os(FOLDER)?, env::var(HOST).ok()?);
-    let builder = Trubrics::builder(trubrics::testing::API_KEY).host(host);
+    let builder = Trubrics::builder(API_KEY).host(host);
     let builder = builder.flush_interval(NEVER).spool(folder);
     Some(build(builder.max_backoff(Duration::from_millis(250))))
 }
@@ -151,6 +152,25 @@ fn a_process_with_records_notices_the_withdrawal_of_another() {
 }
 
 /// The other end of the next test.
+#[test]
+fn a_withdrawal_elsewhere_breaks_off_a_request_in_flight() {
+    let server = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let host = format!("http://{}", server.local_addr().expect("an address"));
+    let folder = Folder::new();
+    let builder = Trubrics::builder(API_KEY).host(host).spool(&folder.0);
+    let client = build(builder.request_timeout(LONG * 4));
+    client.track(event("before"));
+    client.flush(Duration::ZERO).expect("it does not wait");
+    let (mut request, _) = server.accept().expect("a request");
+    request.set_read_timeout(Some(LONG)).expect("a socket");
+    trubrics::withdraw_in(&folder.0).expect("the disk works");
+    // Without an answer, the connection stays until the request is broken off.
+    io::copy(&mut request, &mut io::sink()).expect("the end of the connection");
+    client.close(LONG).expect_err("the record is dropped");
+    assert_eq!(client.stats().dropped_for(DropReason::Withdrawn), 1);
+    assert_eq!(client.consent(), Consent::Withdrawn);
+}
+
 #[test]
 fn a_process_that_withdraws() {
     if let Some(folder) = env::var_os(FOLDER) {
@@ -297,7 +317,7 @@ fn a_withdrawal_after_the_close_empties_the_folder() {
 #[test]
 fn a_process_that_builds_a_client() {
     if let (Some(folder), Ok(host)) = (env::var_os(FOLDER), env::var(HOST)) {
-        let builder = Trubrics::builder(trubrics::testing::API_KEY).host(host);
+        let builder = Trubrics::builder(API_KEY).host(host);
         let client = build(builder.spool(folder).respect_opt_out(true));
         say(&client.is_disabled().to_string());
     }

@@ -22,6 +22,7 @@ enum Condition {
     Variable(Cow<'static, str>),
     When(bool, &'static str),
     Choice(StoredChoice),
+    ChoiceOrNotice(StoredChoice),
 }
 
 impl Gate {
@@ -116,6 +117,36 @@ impl Gate {
         Self(Condition::Choice(stored.clone()))
     }
 
+    /// As [`choice`](Self::choice), but on for a user who has seen the program's notice and has not chosen.
+    ///
+    /// It is for a program that says on its first run what it records, and goes on unless its user objects. Until
+    /// [`note_shown`](StoredChoice::note_shown), the client does nothing, and its state is
+    /// [`Undecided`](State::Undecided). A program that shows the notice after it has built the client sends nothing in
+    /// that run.
+    ///
+    /// ```
+    /// use trubrics::{Choice, Gate, State, StoredChoice, Trubrics};
+    ///
+    /// # let folder = std::env::temp_dir().join(trubrics::anonymous_id());
+    /// let stored = StoredChoice::in_file(folder.join("telemetry"));
+    /// let settings = Trubrics::builder("key")
+    /// #   .transport(trubrics::transport_fn(|_| Ok(trubrics::Response::new(200))))
+    ///     .off_if(Gate::choice_or_notice(&stored));
+    /// assert_eq!(settings.clone().build()?.state(), State::Undecided);
+    ///
+    /// eprintln!("This tool counts which commands are used. `tool telemetry off` ends that.");
+    /// stored.note_shown()?;
+    /// assert_eq!(settings.clone().build()?.state(), State::On);
+    ///
+    /// stored.set(Choice::Off, "1.4.2")?;
+    /// assert!(matches!(settings.build()?.state(), State::Off(_)));
+    /// # std::fs::remove_dir_all(folder)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn choice_or_notice(stored: &StoredChoice) -> Self {
+        Self(Condition::ChoiceOrNotice(stored.clone()))
+    }
+
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         match &self.0 {
             Condition::Variable(name) if name.is_empty() || name.contains(['=', '\0']) => {
@@ -147,6 +178,10 @@ impl Gate {
             Condition::When(true, reason) => State::Off(OffReason::Condition(reason)),
             Condition::Variable(_) | Condition::When(false, _) => State::On,
             Condition::Choice(stored) => state_by(stored),
+            Condition::ChoiceOrNotice(stored) => match state_by(stored) {
+                State::Undecided if stored.notice_was_shown().is_ok_and(|shown| shown) => State::On,
+                state => state,
+            },
         }
     }
 }

@@ -13,7 +13,8 @@ use crate::stored_choice::MadeChoice;
 pub enum State {
     /// The client sends what it tracks: the consent is [granted](crate::Consent::Granted).
     On,
-    /// The user has not chosen yet, so nothing is sent: by [`Gate::choice`](crate::Gate::choice), or because the
+    /// The user has not chosen yet, so nothing is sent: by [`Gate::choice`](crate::Gate::choice) or
+    /// [`Gate::choice_or_notice`](crate::Gate::choice_or_notice), or because the
     /// consent is [undecided](crate::Consent::Undecided).
     Undecided,
     /// Nothing is sent, for this reason.

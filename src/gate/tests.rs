@@ -93,6 +93,31 @@ fn a_gate_for_a_choice_follows_the_file() {
     fs::remove_dir_all(path.parent().expect("a folder")).expect("removed");
 }
 
+#[test]
+fn a_user_who_saw_the_notice_is_in_until_a_choice_says_otherwise() {
+    let path = file();
+    let stored = StoredChoice::in_file(&path);
+    let gate = Gate::choice_or_notice(&stored);
+    let state = || gate.state(&of(NONE));
+    assert_eq!(state(), State::Undecided, "no file");
+    stored.note_shown().expect("stored");
+    assert_eq!(state(), State::On, "the notice was shown");
+    stored.set(Choice::Off, "1").expect("stored");
+    assert!(matches!(state(), State::Off(OffReason::Choice(_))));
+    assert!(gate.opts_out(&of(NONE)));
+    stored.set(Choice::Undecided, "1").expect("stored");
+    assert_eq!(state(), State::On, "the choice was taken back");
+    fs::remove_file(&path).expect("removed");
+    stored.set(Choice::On, "1").expect("stored");
+    assert_eq!(state(), State::On, "without a notice");
+    fs::write(&path, "something else").expect("written");
+    assert!(matches!(
+        state(),
+        State::Off(OffReason::UnreadableChoice(_))
+    ));
+    fs::remove_dir_all(path.parent().expect("a folder")).expect("removed");
+}
+
 #[cfg(unix)]
 #[test]
 fn the_state_is_one_line_whatever_the_path_of_the_choice() {

@@ -3,6 +3,9 @@
 #[doc = include_str!("_docs/architecture.md")]
 pub mod architecture {}
 
+#[doc = include_str!("_docs/command_line_tools.md")]
+pub mod command_line_tools {}
+
 #[doc = include_str!("_docs/durability.md")]
 pub mod durability {}
 

@@ -3,6 +3,7 @@
 mod api_key;
 mod assemble;
 mod guard;
+mod hand_off;
 
 #[cfg(feature = "http")]
 mod http;
@@ -25,8 +26,8 @@ use crate::{
     record::{EventError, Properties, Record},
     redaction::Redaction,
     settings::{
-        ConsentSettings, ContentSettings, GuardSettings, HttpOptions, QueueSettings, SpoolOptions,
-        WorkerSettings,
+        ConsentSettings, ContentSettings, GuardSettings, HandOffSettings, HttpOptions,
+        QueueSettings, SpoolOptions, WorkerSettings,
     },
     transport::Transport,
 };
@@ -56,6 +57,7 @@ pub struct TrubricsBuilder {
     content: ContentSettings,
     guard: GuardSettings,
     spool: SpoolOptions,
+    hand_off: HandOffSettings,
     consent: ConsentSettings,
     http: HttpOptions,
     transport: Option<Arc<dyn Transport>>,
@@ -83,6 +85,7 @@ impl TrubricsBuilder {
             content: ContentSettings::default(),
             guard: GuardSettings::default(),
             spool: SpoolOptions::default(),
+            hand_off: HandOffSettings::default(),
             consent: ConsentSettings::default(),
             http: HttpOptions::default(),
             transport: None,
@@ -623,6 +626,7 @@ impl fmt::Debug for TrubricsBuilder {
             .field("content", &self.content)
             .field("guard", &self.guard)
             .field("spool", &self.spool)
+            .field("hand_off", &self.hand_off)
             .field("consent", &self.consent)
             .field("http", &self.http)
             .field("shutdown_timeout", &self.shutdown_timeout)

@@ -49,3 +49,6 @@ pub const SPOOL_MAX_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Older records tell little about the users of today.
 pub const SPOOL_MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Runs of a tool that follow each other this closely share a process that delivers.
+pub const HAND_OFF_INTERVAL: Duration = Duration::from_secs(10);

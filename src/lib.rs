@@ -79,6 +79,7 @@ mod content;
 mod control;
 mod exchange;
 mod guard;
+mod hand_off;
 mod host;
 #[cfg(feature = "http")]
 mod http;

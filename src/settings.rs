@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 mod guard;
+mod hand_off;
 #[cfg_attr(not(feature = "http"), path = "settings/no_http.rs")]
 mod http;
 
@@ -13,6 +14,7 @@ use std::{
 use self::check::{at_least, more_than_zero, within};
 pub(crate) use self::{
     guard::{GuardSettings, NameLimitSettings},
+    hand_off::{Duty, HandOffSettings},
     http::HttpOptions,
 };
 use crate::{
@@ -45,6 +47,7 @@ pub(crate) struct WorkerSettings {
     pub(crate) give_up_after: Duration,
     pub(crate) initial_backoff: Duration,
     pub(crate) max_backoff: Duration,
+    pub(crate) duty: Duty,
 }
 
 /// Whether records may be taken, and what becomes of them until that is decided.
@@ -122,6 +125,7 @@ impl Default for WorkerSettings {
             give_up_after: defaults::GIVE_UP_AFTER,
             initial_backoff: defaults::INITIAL_BACKOFF,
             max_backoff: defaults::MAX_BACKOFF,
+            duty: Duty::default(),
         }
     }
 }
@@ -137,6 +141,7 @@ impl WorkerSettings {
             give_up_after: _,
             initial_backoff,
             max_backoff,
+            duty: _,
         } = self;
         within("flush_batch_size", *flush_batch_size, 1, MAX_BATCH_SIZE)?;
         within("max_batch_size", batch.records, 1, MAX_BATCH_SIZE)?;

@@ -44,7 +44,7 @@ use crate::{
     logging::{TARGET, logging},
     queue::{Queue, WakeLimits},
     record::{Encoded, Endpoint},
-    settings::WorkerSettings,
+    settings::{Duty, WorkerSettings},
     spool::Spool,
 };
 
@@ -116,14 +116,16 @@ impl Worker {
         );
         // Records must get to the disk while a request is in flight, so another thread makes it.
         let exchange = parts.exchange.clone();
+        let makes_requests = settings.duty != Duty::Store;
         let dispatcher = match (settings.max_concurrent_requests, &spool) {
             (1, None) => Dispatcher::on_worker(exchange),
+            (_, _) if !makes_requests => Dispatcher::on_worker(exchange),
             (requests, _) => Dispatcher::on_threads(exchange, &parts.handle, requests)?,
         };
         let accounting = || parts.accounting.clone();
         let spooler = spool.map(|spool| {
             let consent = parts.consent.clone();
-            Spooler::new(accounting(), consent, spool, clock::now())
+            Spooler::new(accounting(), consent, spool, settings.duty, clock::now())
         });
         let (seed, _) = uuid::Uuid::new_v4().as_u64_pair();
         Ok(Self {
@@ -233,7 +235,7 @@ impl Worker {
                     if self.has_consent() {
                         self.request_flush();
                     }
-                    let received = self.progress(EndpointQueue::received, Spool::stored);
+                    let received = self.progress(EndpointQueue::received, Spooler::received);
                     self.flush_waiters.add(requests, received);
                 }
             }
@@ -261,6 +263,9 @@ impl Worker {
     /// A caller wants all records delivered.
     fn request_flush(&mut self) {
         self.take(clock::now());
+        if let (Duty::Store, Some(spooler)) = (self.settings.duty, &mut self.spooler) {
+            return spooler.offer_again();
+        }
         self.flush_requested = true;
         self.take_unspooled();
         self.spooler.iter_mut().for_each(Spooler::set_flush_target);
@@ -271,14 +276,11 @@ impl Worker {
     fn progress(
         &self,
         queue: impl Fn(&EndpointQueue) -> u64,
-        spool: impl Fn(&Spool) -> u64,
+        spooler: impl Fn(&Spooler) -> u64,
     ) -> Progress {
         Progress {
             queues: self.queues.each_ref().map(queue),
-            stored: self
-                .spooler
-                .as_ref()
-                .map_or(0, |spooler| spool(spooler.spool())),
+            stored: self.spooler.as_ref().map_or(0, spooler),
         }
     }
 
@@ -341,7 +343,7 @@ impl Worker {
 
     fn answer_flushes(&mut self, now: Instant) {
         if !self.flush_waiters.is_empty() {
-            let settled = self.progress(EndpointQueue::settled, Spool::settled);
+            let settled = self.progress(EndpointQueue::settled, Spooler::settled);
             self.flush_waiters.answer(&settled, now);
         }
         let deadline = self.flush_waiters.earliest_deadline();

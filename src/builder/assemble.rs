@@ -32,10 +32,10 @@ use crate::{
     logging::{TARGET, logging},
     opt_out,
     queue::{Queue, WakeLimits},
-    settings::{ContentSettings, QueueSettings, WorkerSettings},
+    settings::{ContentSettings, Duty, QueueSettings, WorkerSettings},
     spool::{Fingerprint, Notice, ProjectFolder, Spool},
     state::{OffReason, State},
-    transport::Transport,
+    transport::{Transport, TransportError, transport_fn},
     worker::{Worker, WorkerParts},
 };
 
@@ -62,8 +62,15 @@ impl TrubricsBuilder {
         let api_key = check_api_key(&self.api_key)?;
         let host = check_host(&self.host)?;
         self.check()?;
+        if self.hand_off.arguments.is_some() && self.worker.duty == Duty::All {
+            self.worker.duty = Duty::Store;
+        }
         let transport = match self.transport.take() {
             Some(transport) => transport,
+            None if self.worker.duty == Duty::Store => Arc::new(transport_fn(|_| {
+                let problem = "hand_off leaves all requests to another process";
+                Err(TransportError::new(problem))
+            })),
             None => {
                 let WorkerSettings {
                     max_concurrent_requests,
@@ -129,6 +136,8 @@ impl TrubricsBuilder {
         self.content.check()?;
         self.guard.check()?;
         self.spool.check()?;
+        self.hand_off
+            .check(self.spool.folder.as_deref(), self.queue.overflow)?;
         self.http.check()?;
         self.gates.iter().try_for_each(Gate::check)?;
         match &self.default_error {
@@ -169,6 +178,9 @@ impl TrubricsBuilder {
                 self.spool.for_project(project, self.queue.overflow)?
             }
         };
+        if spool.is_none() {
+            self.worker.duty = Duty::All;
+        }
         let project = spool.as_ref().map(ProjectFolder::of);
         let mut spool = spool.map(Spool::new);
         let mut consent = self.consent.consent;
@@ -208,6 +220,7 @@ impl TrubricsBuilder {
             wake_limits,
             health: Arc::new(Published::new(clock::now())),
         };
+        let hand_off = self.hand_off.of_client(self.worker.duty);
         let worker_settings = self.worker.clone();
         let worker = Worker::new(parts.clone(), self.worker, spool, commands, records)
             .map_err(ConfigError::not_started)?;
@@ -247,6 +260,7 @@ impl TrubricsBuilder {
             health: parts.health,
             shutdown_timeout: self.shutdown_timeout,
             project,
+            hand_off,
         };
         Ok((client, worker))
     }

@@ -22,6 +22,7 @@ use crate::{
     deadline::after,
     error::{DeliveryErrorKind, FlushError},
     exchange::{Attempt, Exchange},
+    hand_off::HandOff,
     health::{Health, Published},
     hooks,
     intake::Intake,
@@ -41,6 +42,8 @@ pub(crate) struct ClientParts {
     pub(crate) shutdown_timeout: Duration,
     /// Where the records of the spool are, if there is one.
     pub(crate) project: Option<ProjectFolder>,
+    /// How another process is started that delivers, if one does.
+    pub(crate) hand_off: Option<HandOff>,
 }
 
 impl ClientParts {
@@ -190,8 +193,8 @@ impl Inner {
         } else {
             times.deadline
         };
-        if self.has_ended(deadline) {
-            self.join();
+        if self.has_ended(deadline) && self.join() {
+            self.hand_off();
         }
         self.outcome(false, 0)
     }
@@ -247,16 +250,25 @@ impl Inner {
         self.state.running.recv_deadline(deadline) == Err(RecvTimeoutError::Disconnected)
     }
 
-    fn join(&self) {
+    /// Joins the worker's thread, unless another close has done so.
+    fn join(&self) -> bool {
         let thread = self
             .state
             .thread
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        if let Some(thread) = thread {
-            // The worker catches its panics itself, and reports them.
-            let _ = thread.join();
+        // The worker catches its panics itself, and reports them.
+        thread.map(JoinHandle::join).is_some()
+    }
+
+    /// Has another process deliver the records that this one left on disk.
+    fn hand_off(&self) {
+        let parts = &self.state.parts;
+        if let (Some(hand_off), Some(project)) = (&parts.hand_off, &parts.project)
+            && parts.intake.consent.get() == Consent::Granted
+        {
+            hand_off.start(project);
         }
     }
 

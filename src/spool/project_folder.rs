@@ -28,6 +28,23 @@ impl ProjectFolder {
         Self(settings.folder.join(settings.project.to_string()))
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Whether there are segments, which may have records to deliver.
+    pub(crate) fn has_segments(&self) -> io::Result<bool> {
+        let bounds = ListBounds {
+            read: usize::MAX,
+            returned: 1,
+            wanted: &name::is_segment,
+        };
+        match FileSystem::default().list(&self.0, bounds) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            listed => Ok(!listed?.names.is_empty()),
+        }
+    }
+
     /// Whether records may be sent: withdrawn, or granted.
     ///
     /// # Errors
@@ -74,15 +91,9 @@ impl ProjectFolder {
 
     /// Removes all records, also from the memory of other processes. Later ones are taken.
     pub(crate) fn forget(&self) -> io::Result<()> {
-        let bounds = ListBounds {
-            read: usize::MAX,
-            returned: 1,
-            wanted: &name::is_segment,
-        };
-        let noted = match FileSystem::default().list(&self.0, bounds) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Ok(listing) if listing.names.is_empty() => return Ok(()),
-            Ok(_)
+        let noted = match self.has_segments() {
+            Ok(false) => return Ok(()),
+            Ok(true)
                 if self
                     .consent()
                     .is_ok_and(|consent| consent == Consent::Withdrawn) =>

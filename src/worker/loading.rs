@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     accounting::Unsettled, batch::Batch, catch_panic::panic_point, clock, record::Endpoint,
-    spool::Notice,
+    settings::Duty, spool::Notice,
 };
 
 impl Worker {
@@ -64,6 +64,9 @@ impl Worker {
 
     /// Queues the next records of the spool.
     pub(super) fn load(&mut self, is_due: bool, now: Instant) {
+        if let (Duty::Store, Some(spooler)) = (self.settings.duty, &mut self.spooler) {
+            return spooler.offer_again();
+        }
         if is_due {
             self.take_unspooled();
             if self.queues.iter().any(EndpointQueue::has_work) && self.resting_until(now).is_none()

@@ -74,6 +74,7 @@ impl Schedule {
         }
         let step = match &view.spool {
             None => self.next_in_memory(now, &view, &mut until),
+            Some(spool) if spool.stores_only => self.next_stored(now, spool, &mut until),
             Some(spool) => self.next_spooled(now, &view, spool, &mut until),
         };
         step.unwrap_or(match takes {
@@ -115,7 +116,9 @@ impl Schedule {
             return Some(Step::End);
         }
         let has_failed = self.gate.backoff_until.is_some();
-        let is_hopeless = self.is_refused_until(deadline) || spool.is_all_on_disk && has_failed;
+        let is_hopeless = self.is_refused_until(deadline)
+            || spool.is_all_on_disk && has_failed
+            || spool.stores_only;
         (now >= deadline || !view.in_flight && is_hopeless).then_some(Step::Abandon)
     }
 
@@ -171,6 +174,26 @@ impl Schedule {
             return Some(Step::ScanSpool);
         }
         *until = earliest(*until, earliest(spool.next_scan, spool.read_again_at));
+        None
+    }
+
+    /// Offers the disk those records again that it did not take, from time to time.
+    fn next_stored(
+        &mut self,
+        now: Instant,
+        spool: &SpoolView,
+        until: &mut Option<Instant>,
+    ) -> Option<Step> {
+        if spool.is_all_on_disk {
+            self.since = None;
+            return None;
+        }
+        let due = after(*self.since.get_or_insert(now), self.flush_interval);
+        if now >= due {
+            self.since = Some(now);
+            return Some(Step::Load { is_due: true });
+        }
+        *until = earliest(*until, Some(due));
         None
     }
 

@@ -18,6 +18,7 @@ use crate::{
     drop_reason::DropReason,
     logging::{TARGET, logging},
     record::Encoded,
+    settings::Duty,
     spool::{Loaded, Notice, Now, Spool},
 };
 
@@ -25,6 +26,7 @@ pub(super) struct Spooler {
     accounting: Arc<Accounting>,
     consent: Arc<ConsentCell>,
     spool: Spool,
+    duty: Duty,
     /// A flush waits for this many of the records that this client stored, counted from the first one.
     flush_target: u64,
     /// Records that the disk did not take. They are offered once more before they are sent from memory.
@@ -63,6 +65,7 @@ impl Spooler {
         accounting: Arc<Accounting>,
         consent: Arc<ConsentCell>,
         spool: Spool,
+        duty: Duty,
         now: Instant,
     ) -> Self {
         Self {
@@ -71,6 +74,7 @@ impl Spooler {
             accounting,
             consent,
             spool,
+            duty,
             flush_target: 0,
             failed_at: None,
             next_scan: Some(now + FIRST_SCAN_DELAY),
@@ -108,7 +112,7 @@ impl Spooler {
         self.unspooled.take_first(limit)
     }
 
-    fn offer_again(&mut self) {
+    pub(super) fn offer_again(&mut self) {
         let mut records = self.unspooled.take();
         self.store(&mut records);
         self.unspooled = records;
@@ -181,6 +185,22 @@ impl Spooler {
         self.settle_evicted();
         // A withdrawal during the write did not find these records.
         let _ = self.look();
+    }
+
+    /// How many records a flush waits for, counted from the first one.
+    pub(super) fn received(&self) -> u64 {
+        match self.duty {
+            Duty::Store => self.spool.stored() + self.unspooled.len() as u64,
+            _ => self.spool.stored(),
+        }
+    }
+
+    /// How many of them need no waiting: they are delivered or dropped, or on disk if this process does not deliver.
+    pub(super) fn settled(&self) -> u64 {
+        match self.duty {
+            Duty::Store => self.spool.stored(),
+            _ => self.spool.settled(),
+        }
     }
 
     /// A flush waits for all records stored so far.
@@ -286,6 +306,7 @@ impl Spooler {
             held_bytes,
             is_due: self.spool.has_sealed() || flush_requested && held > 0,
             has_orphans: self.spool.has_orphans(),
+            stores_only: self.duty == Duty::Store,
             is_all_on_disk: batched_bytes == 0 && self.unspooled.is_empty(),
             next_scan: self.next_scan,
             full_until: self.spool.full_until(),
@@ -310,8 +331,13 @@ impl Spooler {
         let _ = self.spool.scan_for_orphans(Now::read());
         self.scans += 1;
         self.last_scan = now;
-        let pause = RESCAN_DELAY * 2_u32.pow(self.scans.min(MAX_SCANS) - 1);
-        self.next_scan = (self.scans < MAX_SCANS).then(|| now + pause);
+        self.next_scan = match self.duty {
+            Duty::Deliver => Some(now + RESCAN_DELAY),
+            _ => {
+                let pause = RESCAN_DELAY * 2_u32.pow(self.scans.min(MAX_SCANS) - 1);
+                (self.scans < MAX_SCANS).then(|| now + pause)
+            }
+        };
         self.repeat_failed_scan(now);
     }
 

@@ -34,6 +34,8 @@ mod global;
 mod guard;
 /// The program that the guide builds.
 mod guide;
+/// A process that stores its records, and the one that it starts to deliver them.
+mod hand_off;
 /// What a client says of its health.
 mod health;
 /// `before_send` and `on_drop`.

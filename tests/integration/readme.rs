@@ -50,6 +50,7 @@ fn the_readme_has_every_default_as_its_constant_is() {
         ("shutdown_timeout", time(defaults::SHUTDOWN_TIMEOUT)),
         ("spool_max_bytes", mebibytes(defaults::SPOOL_MAX_BYTES)),
         ("spool_max_age", time(defaults::SPOOL_MAX_AGE)),
+        ("hand_off_interval", time(defaults::HAND_OFF_INTERVAL)),
     ];
     for (setting, default) in &defaults {
         let row = format!("| `{setting}` | {default} |");

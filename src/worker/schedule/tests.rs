@@ -4,6 +4,7 @@ mod back_off;
 mod closing;
 mod due;
 mod spooled;
+mod stored;
 
 const INTERVAL: Duration = Duration::from_secs(10);
 const SECOND: Duration = Duration::from_secs(1);
@@ -48,6 +49,7 @@ const SPOOLING: View = View {
         held_bytes: 0,
         is_due: false,
         has_orphans: false,
+        stores_only: false,
         is_all_on_disk: false,
         next_scan: None,
         full_until: None,

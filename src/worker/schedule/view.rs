@@ -33,6 +33,8 @@ pub(crate) struct SpoolView {
     pub(crate) is_due: bool,
     /// Other runs left segments.
     pub(crate) has_orphans: bool,
+    /// Another process delivers: this one loads no record, and scans for none.
+    pub(crate) stores_only: bool,
     /// The client holds no record in memory alone: all are safe on disk.
     pub(crate) is_all_on_disk: bool,
     /// When to scan for more of them.

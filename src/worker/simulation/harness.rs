@@ -274,7 +274,13 @@ impl Client {
                 intake.queue.pause();
             }
             let consent = intake.consent.clone();
-            Spooler::new(intake.accounting.clone(), consent, spool, clock::now())
+            Spooler::new(
+                intake.accounting.clone(),
+                consent,
+                spool,
+                crate::settings::Duty::All,
+                clock::now(),
+            )
         });
         Self {
             worker: Some(worker),

@@ -6,7 +6,7 @@ use std::{
     io,
     net::TcpListener,
     path::PathBuf,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
     thread,
     time::{Duration, Instant, SystemTime},
 };
@@ -22,7 +22,14 @@ struct Tool {
 }
 
 impl Tool {
+    /// A tool whose user has seen the notice.
     fn at(host: &str) -> Self {
+        let tool = Self::new(host);
+        assert!(tool.run_with(&["telemetry", "on"]).status.success());
+        tool
+    }
+
+    fn new(host: &str) -> Self {
         Self {
             home: Folder::new(),
             host: host.to_owned(),
@@ -35,50 +42,59 @@ impl Tool {
         command
     }
 
-    /// Without a word of what to do.
+    /// Without a word of what to do, and without the variables of a system for CI that runs this test.
     fn bare(&self) -> Command {
         let mut command = example("cli_tool");
-        for home in ["XDG_STATE_HOME", "LOCALAPPDATA", "HOME"] {
-            command.env(home, &self.home.0);
+        command.env_clear();
+        for system in ["PATH", "SYSTEMROOT"] {
+            command.envs(env::var_os(system).map(|value| (system, value)));
         }
-        for opt_out in ["DO_NOT_TRACK", "CLI_TOOL_NO_TELEMETRY"] {
-            command.env_remove(opt_out);
+        for home in ["XDG_STATE_HOME", "APPDATA", "LOCALAPPDATA", "HOME"] {
+            command.env(home, &self.home.0);
         }
         command.env("TRUBRICS_HOST", &self.host);
         command.env("TRUBRICS_API_KEY", API_KEY);
         command
     }
 
-    fn run(&self) {
-        assert_greets(&self.command().output().expect("a run"));
+    fn run_with(&self, words: &[&str]) -> Output {
+        self.bare().args(words).output().expect("a run")
     }
 
-    fn telemetry(&self) -> PathBuf {
-        if cfg!(target_os = "macos") {
-            let support = self.home.0.join("Library/Application Support");
-            return support.join("cli_tool/telemetry");
-        }
-        self.home.0.join("cli_tool/telemetry")
+    fn run(&self) {
+        assert_greets(&self.command().output().expect("a run"));
     }
 
     fn waiting(&self) -> usize {
         self.home.records()
     }
 
-    /// Something was delivered just now: the next run will not.
+    /// The file that says when a process was started that delivers.
+    fn stamp(&self) -> Option<PathBuf> {
+        let mut files = self.home.files().into_iter();
+        let stamp = files.find(|file| file.ends_with("hand-off"));
+        stamp.map(|file| self.home.0.join(file))
+    }
+
+    /// A process that delivers was started just now: the next run starts none.
     fn rest(&self) {
-        fs::create_dir_all(self.telemetry()).expect("a folder");
-        self.stamp(SystemTime::now());
+        let mut run = self.command();
+        // A process with this variable starts none, and leaves the folder in which the stamp is.
+        assert_greets(&run.env("TRUBRICS_HAND_OFF", "1").output().expect("a run"));
+        let mut files = self.home.files().into_iter();
+        let segment = files.find(|file| file.ends_with(".trubrics"));
+        let segment = self.home.0.join(segment.expect("a segment"));
+        let stamp = segment.with_file_name("hand-off");
+        fs::remove_file(segment).expect("removed");
+        File::create(stamp).expect("a file");
     }
 
-    /// Nothing was delivered for a long time: the next run will.
+    /// No process was started for a long time: the next run starts one.
     fn wake(&self) {
-        self.stamp(SystemTime::UNIX_EPOCH);
-    }
-
-    fn stamp(&self, time: SystemTime) {
-        let stamp = File::create(self.telemetry().join("last-delivery")).expect("a file");
-        stamp.set_modified(time).expect("a time");
+        if let Some(stamp) = self.stamp() {
+            let stamp = File::options().write(true).open(stamp).expect("a file");
+            stamp.set_modified(SystemTime::UNIX_EPOCH).expect("a time");
+        }
     }
 }
 
@@ -171,25 +187,112 @@ fn first_runs_at_once_are_one_user() {
 fn who_opts_out_is_not_tracked_and_what_waits_is_forgotten() {
     let server = server();
     let tool = Tool::at(server.url());
-    for variable in ["DO_NOT_TRACK", "CLI_TOOL_NO_TELEMETRY"] {
+    tool.rest();
+    for variable in ["DO_NOT_TRACK", "CLI_TOOL_NO_TELEMETRY", "TRUBRICS_DISABLED"] {
         for yes in ["1", "true", "yes please"] {
-            tool.rest();
             tool.run();
             assert_eq!(tool.waiting(), 1);
-            tool.wake();
             let output = tool.command().env(variable, yes).output().expect("a run");
             assert_greets(&output);
             assert_eq!(tool.waiting(), 0);
         }
         for no in ["", "0", "false", " FALSE "] {
-            tool.rest();
+            let before = tool.waiting();
             let output = tool.command().env(variable, no).output().expect("a run");
             assert_greets(&output);
-            assert_eq!(tool.waiting(), 1);
-            fs::remove_dir_all(tool.telemetry()).expect("removed");
+            assert_eq!(tool.waiting(), before + 1);
         }
+        assert_greets(&tool.command().env(variable, "1").output().expect("a run"));
     }
     assert!(server.requests().is_empty());
+}
+
+#[test]
+fn a_user_switches_telemetry_off_and_on_and_sees_the_state() {
+    let server = server();
+    let tool = Tool::new(server.url());
+    let said = |word, variable: Option<&str>| {
+        let mut command = tool.bare();
+        command
+            .args(["telemetry", word])
+            .envs(variable.map(|name| (name, "1")));
+        let output = command.output().expect("a run");
+        assert!(output.status.success() && output.stderr.is_empty());
+        String::from_utf8(output.stdout)
+            .expect("text")
+            .trim()
+            .to_owned()
+    };
+    assert_eq!(said("status", None), "telemetry is undecided");
+    tool.run();
+    assert_eq!(tool.waiting(), 0, "nothing is counted before the notice");
+    assert_eq!(said("on", None), "telemetry is on");
+    tool.rest();
+    tool.run();
+    assert_eq!(tool.waiting(), 1);
+    let in_ci = said("status", Some("GITHUB_ACTIONS"));
+    assert_eq!(
+        in_ci,
+        "telemetry is off: this is CI, because GITHUB_ACTIONS is set"
+    );
+    assert_eq!(tool.waiting(), 1, "a run in CI says nothing about the user");
+    let opted_out = said("on", Some("DO_NOT_TRACK"));
+    assert_eq!(opted_out, "telemetry is off: DO_NOT_TRACK is set");
+    tool.run();
+    assert_eq!(tool.waiting(), 1);
+    let off = said("off", None);
+    assert!(
+        off.starts_with("telemetry is off: the stored choice is off, since "),
+        "{off}"
+    );
+    assert_eq!(tool.waiting(), 0, "the stored events are deleted");
+    tool.wake();
+    tool.run();
+    assert_eq!((tool.waiting(), said("status", None)), (0, off));
+    assert_eq!(said("on", None), "telemetry is on");
+    assert!(
+        server.requests().is_empty(),
+        "no event says that the user opted out"
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_notice_is_shown_once_in_a_terminal_before_anything_is_counted() {
+    let server = server();
+    let tool = Tool::new(server.url());
+    tool.run();
+    assert!(
+        tool.home.files().is_empty(),
+        "nothing is shown without a terminal"
+    );
+    let in_terminal = || {
+        let tool_in_terminal = tool.command();
+        let program = tool_in_terminal.get_program().to_str().expect("a path");
+        let mut script = Command::new("script");
+        script
+            .args(["-qec", &format!("{program} greet"), "/dev/null"])
+            .env_clear();
+        script.envs(
+            tool_in_terminal
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+        let output = script.stdin(Stdio::null()).output().ok()?;
+        Some(String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let Some(first) = in_terminal() else {
+        // Without the program `script`, there is no terminal.
+        return;
+    };
+    assert!(
+        first.contains("Hello!") && first.contains("`cli_tool telemetry off`"),
+        "{first}"
+    );
+    assert_eq!(tool.waiting(), 0);
+    let second = in_terminal().expect("a terminal");
+    assert_eq!(second.trim(), "Hello!");
+    server.wait_for(1, LONG).expect("the second run");
 }
 
 #[test]
@@ -197,7 +300,11 @@ fn what_would_be_sent_can_be_seen_and_is_not_sent() {
     let server = server();
     let tool = Tool::at(server.url());
     let output = tool.command().arg("--print-telemetry").output();
-    let keyless = tool.command().env_remove("TRUBRICS_API_KEY").output();
+    let mut keyless = tool.command();
+    let keyless = keyless
+        .arg("--print-telemetry")
+        .env_remove("TRUBRICS_API_KEY")
+        .output();
     for output in [output, keyless].map(|output| output.expect("a run")) {
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let record = said.lines().last().expect("a record");
@@ -223,12 +330,17 @@ fn a_run_that_is_asked_for_nothing_prints_the_usage_and_is_not_tracked() {
         let said = [stdout, stderr].map(|bytes| String::from_utf8(bytes).expect("text"));
         (status.code(), said)
     };
-    let usage = || "usage: cli_tool greet [--print-telemetry]\n".to_owned();
-    let nothing = String::new;
-    assert_eq!(run(&[]), (Some(2), [nothing(), usage()]));
-    assert_eq!(run(&["nonsense"]), (Some(2), [nothing(), usage()]));
-    assert_eq!(run(&["--help"]), (Some(0), [usage(), nothing()]));
-    assert_eq!(run(&["greet", "--help"]), (Some(0), [usage(), nothing()]));
+    let usage =
+        || "usage: cli_tool greet [--print-telemetry] | telemetry on|off|status\n".to_owned();
+    for words in [
+        &[][..],
+        &["nonsense"],
+        &["telemetry"],
+        &["telemetry", "maybe"],
+        &["--help"],
+    ] {
+        assert_eq!(run(words), (Some(2), [String::new(), usage()]));
+    }
     assert_eq!(tool.waiting(), 0);
     assert!(server.requests().is_empty());
 }
@@ -236,7 +348,7 @@ fn a_run_that_is_asked_for_nothing_prints_the_usage_and_is_not_tracked() {
 #[test]
 fn an_empty_host_is_none() {
     let tool = Tool::at("");
-    tool.rest(); // and so nothing is sent
+    tool.rest(); // so nothing is sent
     tool.run();
     assert_eq!(tool.waiting(), 1);
 }
@@ -248,22 +360,20 @@ fn a_black_hole_costs_a_run_next_to_nothing() {
     let black_hole = TcpListener::bind("127.0.0.1:0").expect("a port");
     let host = format!("http://{}", black_hole.local_addr().expect("an address"));
     let tool = Tool::at(&host);
-    let timed = |mut command: Command| {
+    let timed = |mut command: Command, code| {
         let start = Instant::now();
-        assert_greets(&command.output().expect("a run"));
-        start.elapsed()
-    };
-    let without = || {
-        let mut command = tool.command();
-        command.env("DO_NOT_TRACK", "1");
-        command
+        let output = command.output().expect("a run");
+        let time = start.elapsed();
+        assert_eq!(output.status.code(), Some(code));
+        time
     };
     let mut times = [Vec::new(), Vec::new(), Vec::new()];
     for _ in 0..20 {
-        times[0].push(timed(without()));
-        times[1].push(timed(tool.command()));
+        // The usage is printed without a look at telemetry.
+        times[0].push(timed(tool.bare(), 2));
+        times[1].push(timed(tool.command(), 0));
         tool.wake();
-        times[2].push(timed(tool.command()));
+        times[2].push(timed(tool.command(), 0));
     }
     let [without, with, delivering] = times.map(|mut times| {
         times.sort_unstable();
@@ -274,7 +384,7 @@ fn a_black_hole_costs_a_run_next_to_nothing() {
          run starts a delivery"
     );
     let bound = if env::var_os("TRUBRICS_MEASURE").is_some() {
-        Duration::from_millis(10)
+        Duration::from_millis(2)
     } else {
         // A machine that is busy with other tests; a wait for the network would be seconds.
         Duration::from_millis(500)

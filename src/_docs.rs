@@ -1,55 +1,67 @@
-//! Pages to read: from the first event to what survives a power cut.
+//! The documentation as a book: from the first event to the faults that a record survives.
+//!
+//! | Page | It answers |
+//! |---|---|
+//! | [`start`] | How do I track my first event, and then a whole program? |
+//! | [`measuring_ai`] | Which records does an AI feature need? |
+//! | [`command_line_tools`] | How does a tool count its runs without a wait? |
+//! | [`services`] | How does a service use one client, and see that it is well? |
+//! | [`settings`] | Which settings and features are there? |
+//! | [`privacy`] | What leaves the machine, and what does a withdrawal forget? |
+//! | [`redaction`] | What do the presets hide, and what do they miss? |
+//! | [`delivery`] | What does each fault cost, and what is on disk when? |
+//! | [`mod@testing`] | How do I test what my program tracks? |
+//! | [`moving`] | How do I move from Python or JavaScript? |
+//! | [`recipes`] | What do I do before my program ends? |
+//! | [`performance`] | What does it cost? |
+//! | [`architecture`] | How is the crate built? |
 
-#[doc = include_str!("_docs/architecture.md")]
-pub mod architecture {}
-
-#[doc = include_str!("_docs/command_line_tools.md")]
-pub mod command_line_tools {}
-
-#[doc = include_str!("_docs/durability.md")]
-pub mod durability {}
-
-#[doc = include_str!("_docs/guide.md")]
-#[cfg_attr(
-    feature = "testing",
-    doc = "
-
-[`testing`]: crate::testing
-[`testing::Recorder`]: crate::testing::Recorder
-[`testing::Server`]: crate::testing::Server"
-)]
-#[cfg_attr(
-    not(feature = "testing"),
-    doc = "
-
-[`testing`]: https://docs.rs/trubrics/latest/trubrics/testing/
-[`testing::Recorder`]: https://docs.rs/trubrics/latest/trubrics/testing/struct.Recorder.html
-[`testing::Server`]: https://docs.rs/trubrics/latest/trubrics/testing/struct.Server.html"
-)]
-#[cfg_attr(
-    feature = "http",
-    doc = "
-
-[`proxy`]: crate::TrubricsBuilder::proxy
-[`root_certificates`]: crate::TrubricsBuilder::root_certificates"
-)]
-#[cfg_attr(
-    not(feature = "http"),
-    doc = "
-
-[`proxy`]: https://docs.rs/trubrics/latest/trubrics/struct.TrubricsBuilder.html#method.proxy
-[`root_certificates`]: https://docs.rs/trubrics/latest/trubrics/struct.TrubricsBuilder.html#method.root_certificates"
-)]
-pub mod guide {}
+#[doc = include_str!("_docs/start.md")]
+pub mod start {}
 
 #[doc = include_str!("_docs/measuring_ai.md")]
 pub mod measuring_ai {}
 
-#[doc = include_str!("_docs/recipes.md")]
-pub mod recipes {}
+#[doc = include_str!("_docs/command_line_tools.md")]
+pub mod command_line_tools {}
+
+#[doc = include_str!("_docs/services.md")]
+pub mod services {}
+
+#[doc = include_str!("_docs/settings.md")]
+pub mod settings {}
 
 #[doc = include_str!("_docs/privacy.md")]
 pub mod privacy {}
 
 #[doc = include_str!("_docs/redaction.md")]
 pub mod redaction {}
+
+#[doc = include_str!("_docs/delivery.md")]
+pub mod delivery {}
+
+#[cfg_attr(
+    feature = "testing",
+    doc = include_str!("_docs/testing.md"),
+    doc = "
+
+[`testing::Recorder`]: crate::testing::Recorder
+[`testing::Server`]: crate::testing::Server"
+)]
+#[cfg_attr(
+    not(feature = "testing"),
+    doc = "This page needs the feature `testing`: `cargo add trubrics --dev --features testing`."
+)]
+pub mod testing {}
+
+#[doc = include_str!("_docs/moving.md")]
+pub mod moving {}
+
+#[doc = include_str!("_docs/recipes.md")]
+pub mod recipes {}
+
+#[doc = include_str!("_docs/performance.md")]
+pub mod performance {}
+
+#[doc = include_str!("_docs/architecture.md")]
+pub mod architecture {}

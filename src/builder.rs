@@ -129,7 +129,7 @@ impl TrubricsBuilder {
     }
 
     /// The longest wait before records are sent that are too few for a batch; at least a second.
-    /// Default: [`defaults::FLUSH_INTERVAL`].
+    /// Default: 10 s, [`defaults::FLUSH_INTERVAL`].
     pub fn flush_interval(mut self, interval: Duration) -> Self {
         self.worker.flush_interval = interval;
         self
@@ -138,34 +138,34 @@ impl TrubricsBuilder {
     /// Sends as soon as this many records are queued; 1 to 100. Waiting records of
     /// [`max_batch_bytes`](Self::max_batch_bytes) together are sent at once too, however few they are. Under load the
     /// worker polls every 50 ms instead of being woken, so a batch may wait up to 50 ms longer, or for a request of
-    /// [`max_batch_size`](Self::max_batch_size). Default: [`defaults::FLUSH_BATCH_SIZE`].
+    /// [`max_batch_size`](Self::max_batch_size). Default: 20, [`defaults::FLUSH_BATCH_SIZE`].
     pub fn flush_batch_size(mut self, records: usize) -> Self {
         self.worker.flush_batch_size = records;
         self
     }
 
-    /// The most records in one request; 1 to 100. Default: [`defaults::MAX_BATCH_SIZE`].
+    /// The most records in one request; 1 to 100. Default: 100, [`defaults::MAX_BATCH_SIZE`].
     pub fn max_batch_size(mut self, records: usize) -> Self {
         self.worker.batch.records = records;
         self
     }
 
     /// The most bytes in the body of one request; a record that is larger goes alone. At least 1.
-    /// Default: [`defaults::MAX_BATCH_BYTES`].
+    /// Default: 1 MiB, [`defaults::MAX_BATCH_BYTES`].
     pub fn max_batch_bytes(mut self, bytes: usize) -> Self {
         self.worker.batch.bytes = bytes;
         self
     }
 
     /// The most records that wait or are in flight; at least 1. It costs no memory until it is used.
-    /// Default: [`defaults::QUEUE_CAPACITY`].
+    /// Default: 100,000, [`defaults::QUEUE_CAPACITY`].
     pub fn queue_capacity(mut self, records: usize) -> Self {
         self.queue.capacity = records;
         self
     }
 
     /// The most memory that records which wait or are in flight may take: their JSON, and 48 bytes for each. At least
-    /// 1. A record that takes more alone is invalid. Default: [`defaults::QUEUE_BYTES`].
+    /// 1. A record that takes more alone is invalid. Default: 32 MiB, [`defaults::QUEUE_BYTES`].
     pub fn queue_bytes(mut self, bytes: usize) -> Self {
         self.queue.bytes = bytes;
         self
@@ -182,7 +182,7 @@ impl TrubricsBuilder {
     /// With one, the worker thread makes the requests itself, and records arrive in their order. With more, each has a
     /// thread of its own while the worker batches and decides, and the order holds within a request only: worth it
     /// where the server is far away, since one connection carries [`max_batch_size`](Self::max_batch_size) records for
-    /// each round trip. Default: [`defaults::MAX_CONCURRENT_REQUESTS`].
+    /// each round trip. Default: 1, [`defaults::MAX_CONCURRENT_REQUESTS`].
     pub fn max_concurrent_requests(mut self, max_concurrent_requests: usize) -> Self {
         self.worker.max_concurrent_requests = max_concurrent_requests;
         self
@@ -190,27 +190,28 @@ impl TrubricsBuilder {
 
     /// The longest that a single request may take, from name lookup to the last byte of the answer; more than zero.
     /// While closing, a request gets the smaller of this and the time that is left.
-    /// Default: [`defaults::REQUEST_TIMEOUT`].
+    /// Default: 10 s, [`defaults::REQUEST_TIMEOUT`].
     pub fn request_timeout(mut self, limit: Duration) -> Self {
         self.worker.request_timeout = limit;
         self
     }
 
     /// How long after its first failed attempt a batch is given up, with one attempt at the very end, unless the server
-    /// asked for more time; zero for a single attempt. Default: [`defaults::GIVE_UP_AFTER`].
+    /// asked for more time; zero for a single attempt. Default: 5 min, [`defaults::GIVE_UP_AFTER`].
     pub fn give_up_after(mut self, limit: Duration) -> Self {
         self.worker.give_up_after = limit;
         self
     }
 
     /// The bound of the delay after a first failure, which doubles with each further one; at least a millisecond. The
-    /// delay itself is by chance between half of the bound and the whole. Default: [`defaults::INITIAL_BACKOFF`].
+    /// delay itself is by chance between half of the bound and the whole. Default: 250 ms,
+    /// [`defaults::INITIAL_BACKOFF`].
     pub fn initial_backoff(mut self, delay: Duration) -> Self {
         self.worker.initial_backoff = delay;
         self
     }
 
-    /// Where the doubling ends; at least [`initial_backoff`](Self::initial_backoff). Default:
+    /// The longest of the doubling delays; at least [`initial_backoff`](Self::initial_backoff). Default: 30 s,
     /// [`defaults::MAX_BACKOFF`].
     pub fn max_backoff(mut self, delay: Duration) -> Self {
         self.worker.max_backoff = delay;
@@ -218,7 +219,7 @@ impl TrubricsBuilder {
     }
 
     /// How long the drop of the last handle may wait for deliveries; zero to wait for none.
-    /// Default: [`defaults::SHUTDOWN_TIMEOUT`].
+    /// Default: 2 s, [`defaults::SHUTDOWN_TIMEOUT`].
     pub fn shutdown_timeout(mut self, limit: Duration) -> Self {
         self.shutdown_timeout = limit;
         self
@@ -459,7 +460,7 @@ impl TrubricsBuilder {
     /// [`spool_sync`](Self::spool_sync). Several processes and projects may share a folder; each record is delivered by
     /// one process of its project. A process that is killed, or closed, after the server took a batch and before that
     /// is written down, doubles that one batch. Own records keep their order, and so do those of earlier runs; there is
-    /// no order between the two. [`durability`](crate::_docs::durability) says all of it on a page.
+    /// no order between the two. [`delivery`](crate::_docs::delivery) says all of it on a page.
     ///
     /// A transport that sends nothing, such as [`DebugTransport`](crate::DebugTransport), does not use the folder.
     ///
@@ -473,14 +474,14 @@ impl TrubricsBuilder {
 
     /// How much of the disk the [`spool`](Self::spool) may take for this project; at least 4 KiB. The oldest records
     /// are dropped first, as [`DropReason::SpoolFull`](crate::DropReason::SpoolFull). Each client may exceed it by 64
-    /// KiB if other processes hold everything. Default: [`defaults::SPOOL_MAX_BYTES`].
+    /// KiB if other processes hold everything. Default: 64 MiB, [`defaults::SPOOL_MAX_BYTES`].
     pub fn spool_max_bytes(mut self, bytes: u64) -> Self {
         self.spool.max_bytes = bytes;
         self
     }
 
     /// How old a record in the [`spool`](Self::spool) may get; more than zero. Older records, and no others, are
-    /// dropped as [`DropReason::Expired`](crate::DropReason::Expired). Default: [`defaults::SPOOL_MAX_AGE`].
+    /// dropped as [`DropReason::Expired`](crate::DropReason::Expired). Default: 7 d, [`defaults::SPOOL_MAX_AGE`].
     pub fn spool_max_age(mut self, age: Duration) -> Self {
         self.spool.max_age = age;
         self

@@ -18,9 +18,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [The guide](_docs::guide) goes from nothing to a program that tracks its users well, and has the answers on the way:
-//! which records are sent and when, which can be lost, errors, tests, privacy, the cost of each fault, and how to move
-//! from another SDK.
+//! | You build | Read |
+//! |---|---|
+//! | your first program with it | [`start`](_docs::start) |
+//! | a feature with a model | [`measuring_ai`](_docs::measuring_ai) |
+//! | a command-line tool | [`command_line_tools`](_docs::command_line_tools) |
+//! | a service | [`services`](_docs::services) |
+//! | anything for people who have a say | [`privacy`](_docs::privacy) |
+//!
+//! [The other pages](_docs) are about settings, delivery, tests, performance, and how to move from another SDK.
 //!
 //! # The way of a record
 //!
@@ -41,14 +47,15 @@
 //!
 //! - **A record is an [`Event`] or an [`LlmEvent`].** Building one never fails; its errors come back from
 //!   [`try_track`](Trubrics::try_track) and [`track_sync`](Trubrics::track_sync).
-//! - **Nothing is lost in silence.** Each record ends as delivered, or dropped for a [`DropReason`] that is counted in
+//! - **Nothing is lost silently.** Each record ends as delivered, or dropped for a [`DropReason`] that is counted in
 //!   [`Stats`], logged, and reported to [`on_drop`](TrubricsBuilder::on_drop).
-//! - **Delivery is at least once.** When the server took a record and only its answer was lost, it gets it again.
+//! - **Delivery is at least once.** If the server accepted a record and only its answer was lost, it gets the record
+//!   again.
 //! - **A deadline is a deadline.** [`flush`](Trubrics::flush), [`close`](Trubrics::close) and the drop of the last
 //!   handle return in time whatever the network does.
 //! - **The end of the process is the end of the queue.** `std::process::exit` drops nothing, and neither is a client in
 //!   a `static` ever dropped: [`close`](Trubrics::close) it before, or give it a
-//!   [`spool`](TrubricsBuilder::spool), which outlives it; [the page on durability](_docs::durability) says how far.
+//!   [`spool`](TrubricsBuilder::spool), which outlives it; [`delivery`](_docs::delivery) says how far.
 //! - **The key stays in its header**: in no URL, error, log line or `Debug`. What users said is not logged either.
 //!
 //! [`Trubrics::llm_call`] times a call to a model and tracks how it ended, also when it streams its answer.
@@ -56,7 +63,7 @@
 //! [`Trubrics::for_user`] gives a handle with presets, for a conversation that does not repeat itself. [`init`] makes a
 //! client the one of the process, and the [recipes](_docs::recipes) say what to do before a program ends.
 //!
-//! Settings and their defaults are those of [`TrubricsBuilder`]. Your own tests can have a server to talk to: see
+//! [`TrubricsBuilder`] has the settings. For tests of your own there are a transport and a server:
 #![cfg_attr(feature = "testing", doc = "[`testing`].")]
 #![cfg_attr(not(feature = "testing"), doc = "the feature `testing`.")]
 #![cfg_attr(docsrs, feature(doc_cfg))]

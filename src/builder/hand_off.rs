@@ -65,7 +65,8 @@ impl TrubricsBuilder {
     }
 
     /// How often a [`hand_off`](Self::hand_off) may start a process, and for how long that process waits for the
-    /// records of later runs; at least a second. Default: [`defaults::HAND_OFF_INTERVAL`](crate::defaults).
+    /// records of later runs; at least a second. Default: 10 s,
+    /// [`defaults::HAND_OFF_INTERVAL`](crate::defaults::HAND_OFF_INTERVAL).
     pub fn hand_off_interval(mut self, interval: Duration) -> Self {
         self.hand_off.interval = interval;
         self

@@ -8,7 +8,7 @@ use super::TrubricsBuilder;
 impl TrubricsBuilder {
     /// Limits how long the lookup of the host's name may take, and after it the connection including TLS.
     ///
-    /// It must be more than zero. Default: [`defaults::CONNECT_TIMEOUT`](crate::defaults::CONNECT_TIMEOUT).
+    /// It must be more than zero. Default: 3 s, [`defaults::CONNECT_TIMEOUT`](crate::defaults::CONNECT_TIMEOUT).
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.http.connect_timeout = limit;
         self

@@ -7,6 +7,8 @@ mod architecture;
 mod batches;
 /// What a failure is blamed on.
 mod blame;
+/// What the README and the pages of the documentation say, beside the code.
+mod book;
 /// Flush and close by several callers, from hooks, after a close, and while callers wait for room.
 mod callers;
 /// What each call of the client does and returns, and what it never does.
@@ -32,8 +34,6 @@ mod gates;
 mod global;
 /// Limits of event names, and samples of users.
 mod guard;
-/// The program that the guide builds.
-mod guide;
 /// A process that stores its records, and the one that it starts to deliver them.
 mod hand_off;
 /// What a client says of its health.
@@ -72,8 +72,6 @@ mod pressure;
 mod producers;
 /// Threads that go on tracking while the client is closed.
 mod racing_close;
-/// What the README says of settings, beside the constants.
-mod readme;
 /// The recipes of the documentation, each a program of its own.
 mod recipes;
 /// What a client hides in properties and in texts.
@@ -85,6 +83,8 @@ mod scarcity;
 mod shared_folders;
 /// Records on disk: what a close, another process or a bad disk does to them.
 mod spool;
+/// The program of the page `start`.
+mod start;
 /// Random faults and many threads; at the end every record is accounted for.
 mod storm;
 /// The tokens in the answers of each provider.

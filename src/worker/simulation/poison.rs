@@ -169,7 +169,7 @@ fn a_record_that_the_server_cannot_take_ends_alone() {
     assert!(worst.failed <= 15 && worst.split <= 6, "{worst:?}");
 }
 
-/// The figures of the guide.
+/// The figures of the page `delivery`.
 #[test]
 fn one_bad_record_costs_few_requests_beside_the_others() {
     for (traffic, bound) in [(Traffic::OneBatch, 15), (Traffic::Burst, 21)] {

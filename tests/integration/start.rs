@@ -1,4 +1,4 @@
-//! The program that the guide builds.
+//! The program of the page `start`.
 
 use std::{
     collections::BTreeMap,
@@ -13,11 +13,11 @@ use crate::support::{Folder, example, server};
 
 /// The program itself, for the tests that it has.
 #[expect(dead_code, reason = "its `main` is run as an example below")]
-#[path = "../../examples/guide.rs"]
+#[path = "../../examples/start.rs"]
 mod program;
 
-const GUIDE: &str = include_str!("../../src/_docs/guide.md");
-const PROGRAM: &str = include_str!("../../examples/guide.rs");
+const PAGE: &str = include_str!("../../src/_docs/start.md");
+const PROGRAM: &str = include_str!("../../examples/start.rs");
 
 /// The items of a program by their names. Each ends with the first line that ends one and is not indented.
 fn items<'a>(code: impl Iterator<Item = &'a str>) -> BTreeMap<String, String> {
@@ -41,31 +41,26 @@ fn name(item: &str) -> String {
     head[..end].to_owned()
 }
 
-/// What somebody types who follows the guide: later items take the place of earlier ones.
-fn typed() -> BTreeMap<String, String> {
-    let mut typed = BTreeMap::new();
-    let blocks = GUIDE.split("\n```rust").skip(1);
-    for block in blocks {
-        let block = block.split("\n```").next().unwrap();
-        let is_shown = |line: &&str| *line != "#" && !line.starts_with("# ");
-        typed.extend(items(block.lines().skip(1).filter(is_shown)));
+/// The items of the program that the page shows. The other blocks are programs of their own.
+fn shown() -> BTreeMap<String, String> {
+    let mut shown = BTreeMap::new();
+    for block in PAGE.split("\n```rust,ignore\n").skip(1) {
+        let block = block.split("\n```").next().expect("its end");
+        shown.extend(items(block.lines()));
     }
-    typed
+    shown
 }
 
 #[test]
-fn whoever_types_the_guide_from_top_to_bottom_has_the_example() {
+fn the_page_shows_the_whole_example_and_nothing_else() {
     let is_code = |line: &&str| !line.starts_with("//!") && !line.starts_with("#![");
     let example = items(PROGRAM.lines().filter(is_code));
-    let typed = typed();
-    assert!(typed.len() > 5, "blocks are found: {typed:?}");
-    for (name, item) in &typed {
-        assert_eq!(example.get(name), Some(item), "{name}");
-    }
-    assert_eq!(typed.len(), example.len(), "the example has more");
+    let shown = shown();
+    assert!(shown.len() > 8, "blocks are found: {shown:?}");
+    assert_eq!(shown, example);
 }
 
-/// The program of the guide, in a home of its own.
+/// The program of the page, in a home of its own.
 struct Program {
     home: Folder,
 }
@@ -78,7 +73,7 @@ impl Program {
     }
 
     fn command(&self) -> Command {
-        let mut command = example("guide");
+        let mut command = example("start");
         command.args(["Who", "is", "ada@example.com"]);
         for home in ["HOME", "USERPROFILE"] {
             command.env(home, &self.home.0);
@@ -164,7 +159,7 @@ fn what_the_program_could_not_deliver_the_next_run_delivers() {
 }
 
 #[test]
-fn whoever_opts_out_is_not_tracked() {
+fn a_user_who_opts_out_is_not_tracked() {
     let program = Program::new();
     let server = server();
     let said = run(program.command_to(server.url()).env("DO_NOT_TRACK", "1"));

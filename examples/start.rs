@@ -1,4 +1,4 @@
-//! `cargo run --example guide -- "What is a cohort?"`: the program that the documentation's guide builds, step by step.
+//! `cargo run --example start -- "What is a cohort?"`: the program of the documentation's page `start`.
 //!
 //! Without `TRUBRICS_API_KEY` it shows what it would send. It keeps an id, and what it could not send, in `~/.ask`.
 #![expect(clippy::print_stdout, reason = "it answers questions")]

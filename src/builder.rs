@@ -139,6 +139,7 @@ impl TrubricsBuilder {
     /// [`max_batch_bytes`](Self::max_batch_bytes) together are sent at once too, however few they are. Under load the
     /// worker polls every 50 ms instead of being woken, so a batch may wait up to 50 ms longer, or for a request of
     /// [`max_batch_size`](Self::max_batch_size). Default: 20, [`defaults::FLUSH_BATCH_SIZE`].
+    #[doc(alias = "flush_at")]
     pub fn flush_batch_size(mut self, records: usize) -> Self {
         self.worker.flush_batch_size = records;
         self
@@ -198,6 +199,7 @@ impl TrubricsBuilder {
 
     /// How long after its first failed attempt a batch is given up, with one attempt at the very end, unless the server
     /// asked for more time; zero for a single attempt. Default: 5 min, [`defaults::GIVE_UP_AFTER`].
+    #[doc(alias = "retries")]
     pub fn give_up_after(mut self, limit: Duration) -> Self {
         self.worker.give_up_after = limit;
         self
@@ -226,6 +228,7 @@ impl TrubricsBuilder {
     }
 
     /// A property that every record gets, unless it has one of that key itself. Default: none.
+    #[doc(alias = "super_property")]
     pub fn default_property(mut self, key: impl AsRef<str>, value: impl Serialize) -> Self {
         if let Err(error) = self.defaults.insert(key.as_ref(), &value) {
             self.default_error.get_or_insert(error);
@@ -467,6 +470,9 @@ impl TrubricsBuilder {
     /// The folder is made with mode 0700 and its files with 0600. When the disk fails or is full, records wait in
     /// memory, which is logged once. The client has one more thread, so that a request does not keep records from the
     /// disk.
+    #[doc(alias = "offline")]
+    #[doc(alias = "persistence")]
+    #[doc(alias = "disk")]
     pub fn spool(mut self, folder: impl Into<PathBuf>) -> Self {
         self.spool.folder = Some(folder.into());
         self
@@ -543,6 +549,8 @@ impl TrubricsBuilder {
     /// The records that wait in the [`spool`](Self::spool) are removed, also from the memory of other processes, so
     /// that they are not delivered once the variable is gone. If the disk fails, one `warn` line says so. Later runs
     /// without the variable are not affected.
+    #[doc(alias = "do_not_track")]
+    #[doc(alias = "opt_out")]
     pub fn respect_opt_out(mut self, on: bool) -> Self {
         self.respect_opt_out = on;
         self

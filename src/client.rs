@@ -111,6 +111,9 @@ impl Trubrics {
     /// When the queue is full the record is dropped, or with [`Overflow::Block`](crate::Overflow::Block) this waits for
     /// room. A record that is invalid, or tracked after [`close`](Self::close), is dropped. Every drop is counted in
     /// [`stats`](Self::stats) and reported to [`on_drop`](crate::TrubricsBuilder::on_drop).
+    #[doc(alias = "capture")]
+    #[doc(alias = "send")]
+    #[doc(alias = "log")]
     pub fn track(&self, record: impl Into<Record>) {
         if let Ok(inner) = &self.inner {
             inner.intake().track(record.into());
@@ -153,6 +156,8 @@ impl Trubrics {
 
     /// Makes an event `Feedback` of a user about a generation, as [`Event::feedback`] does. Add to it, and give it to
     /// [`track`](Self::track).
+    #[doc(alias = "thumbs")]
+    #[doc(alias = "rating")]
     pub fn feedback(&self, user_id: impl Into<String>, generation_id: impl Into<String>) -> Event {
         Event::feedback(user_id, generation_id)
     }
@@ -209,6 +214,8 @@ impl Trubrics {
     /// # assert_eq!(recorder.events().len(), 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "import")]
+    #[doc(alias = "backfill")]
     pub fn deliver<R: Into<Record>>(
         &self,
         records: impl IntoIterator<Item = R>,
@@ -266,6 +273,8 @@ impl Trubrics {
     /// When records are pending, or the client dropped any record since it was built: the error counts all of them,
     /// except for those outside the [`sample`](crate::TrubricsBuilder::sample). A
     /// call from a hook, a transport, or a logger that the client's own threads call returns an error at once.
+    #[doc(alias = "shutdown")]
+    #[doc(alias = "stop")]
     pub fn close(&self, timeout: Duration) -> Result<(), FlushError> {
         match &self.inner {
             Ok(inner) => inner.close(timeout),
@@ -290,6 +299,9 @@ impl Trubrics {
     ///
     /// When the disk fails, a request goes on, or the worker does not answer in time. A call from a hook or a transport
     /// takes effect, and returns an error because it cannot wait. After an error, too, this client sends nothing.
+    #[doc(alias = "opt_out")]
+    #[doc(alias = "forget")]
+    #[doc(alias = "gdpr")]
     pub fn withdraw(&self) -> io::Result<()> {
         match &self.inner {
             Ok(inner) => inner.withdraw(),
@@ -308,6 +320,7 @@ impl Trubrics {
     ///
     /// When the disk fails, or the worker does not answer in time: the consent is then as before. A call from a hook or
     /// a transport takes effect later, and returns an error because it cannot wait.
+    #[doc(alias = "opt_in")]
     pub fn grant(&self) -> io::Result<()> {
         match &self.inner {
             Ok(inner) => inner.grant(),
@@ -339,6 +352,8 @@ impl Trubrics {
     /// It returns at once. It makes no request and reads no disk, and takes no lock that is held during either. Numbers
     /// that only the worker knows are those of its last step. They are read one after the other, so a record that is on
     /// the move may be in two of them or in none.
+    #[doc(alias = "healthz")]
+    #[doc(alias = "status")]
     pub fn health(&self) -> Health {
         match &self.inner {
             Ok(inner) => inner.health(),

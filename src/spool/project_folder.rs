@@ -142,6 +142,7 @@ impl ProjectFolder {
 /// # Errors
 ///
 /// The first error of the disk. The other projects and files are treated all the same.
+#[doc(alias = "opt_out")]
 pub fn withdraw_in(folder: impl AsRef<Path>) -> io::Result<()> {
     each_project(folder.as_ref(), ProjectFolder::withdraw)
 }
@@ -155,6 +156,7 @@ pub fn withdraw_in(folder: impl AsRef<Path>) -> io::Result<()> {
 /// # Errors
 ///
 /// The first error of the disk. The other projects are treated all the same.
+#[doc(alias = "opt_in")]
 pub fn grant_in(folder: impl AsRef<Path>) -> io::Result<()> {
     each_project(folder.as_ref(), ProjectFolder::grant)
 }

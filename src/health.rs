@@ -17,7 +17,7 @@ use crate::{error::DeliveryError, record::rfc3339};
 /// consent is there. Records that wait for it are pending, and a withdrawal leaves none. `Display` is one line. Neither
 /// `Display` nor `Debug` shows the key, a record or a user.
 ///
-/// A handler for `/healthz` decides itself what is healthy:
+/// A handler for `/healthz` decides by itself:
 ///
 /// ```
 /// use std::time::Duration;

@@ -1,7 +1,7 @@
 //! A blocking client for [Trubrics](https://www.trubrics.com), product analytics for AI applications.
 //!
 //! [`Trubrics::track`] puts a record into a queue and returns; one thread sends queued records, in batches, and retries
-//! failed ones. There is no async runtime, not even in a dependency.
+//! failed ones. It needs no async runtime, and neither does any dependency.
 //!
 //! ```no_run
 //! use std::time::Duration;

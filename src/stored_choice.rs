@@ -24,7 +24,7 @@ use crate::{
 
 /// A small file with the user's choice about telemetry, and whether the program has shown its notice.
 ///
-/// The file is readable text. It says what was chosen, when, and by which version of the program:
+/// The file is readable text. It holds the choice, its time, and the version of the program:
 ///
 /// ```text
 /// choice: on

@@ -84,7 +84,7 @@ impl TrubricsBuilder {
     /// # Errors
     ///
     /// When a setting cannot be used, which the error names, `hand_off` is not set, or a thread cannot be started.
-    /// Failures of the network are no errors: the figures show them.
+    /// A failure of the network is not an error: the figures show it.
     pub fn deliver_handed_off(mut self) -> Result<Stats, ConfigError> {
         if self.hand_off.arguments.is_none() {
             let problem = "is not set: no process leaves its records to this one";

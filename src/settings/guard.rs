@@ -1,4 +1,4 @@
-//! The settings of what is left out although it is valid.
+//! The settings that leave valid records out.
 
 use std::time::Duration;
 

@@ -19,7 +19,7 @@ use crate::consent::Consent;
 /// The folder of a project.
 pub(crate) struct ProjectFolder(PathBuf);
 
-/// The time between two changes of what is noted. Each has its own value.
+/// The time between two changes of the note. Each has its own value.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) struct Period(Option<Epoch>);
 

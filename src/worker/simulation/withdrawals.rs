@@ -22,7 +22,7 @@ const WEATHER: [Answer; 6] = [
     Answer::Bad(vec![]),
 ];
 
-/// A server that answers so until it is told to accept everything.
+/// A server that answers like this until it is set to accept everything.
 fn server(answer: Answer) -> (Rule, Arc<AtomicBool>) {
     let accepts = Arc::new(AtomicBool::new(false));
     let is_well = accepts.clone();

@@ -1,0 +1,31 @@
+//! A program that cannot be started again, and a process that delivers while something goes wrong.
+
+use super::*;
+
+#[test]
+fn a_program_that_cannot_be_started_prevents_no_start_of_the_next_run() {
+    let (server, folder) = (server(), Folder::new());
+    let too_long = "x".repeat(4 * 1024 * 1024);
+    let client = build(storing(server.url(), &folder).hand_off([too_long]));
+    client.track(Event::new("user", "Run"));
+    client.close(LONG).expect("all is on disk");
+    assert_eq!((folder.records(), stamp(&folder)), (1, None));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_program_that_was_removed_prevents_no_start_of_the_next_run() {
+    let (server, folder) = (server(), Folder::new());
+    fs::create_dir(&folder.0).expect("a folder");
+    let program = folder.0.join("program");
+    let this = env::current_exe().expect("a program");
+    fs::hard_link(&this, &program)
+        .or_else(|_| fs::copy(&this, &program).map(drop))
+        .expect("a second program");
+    let run = run(&server, &folder);
+    let mut second = Command::new(&program);
+    second.args(run.get_args()).env(REMOVED, "1");
+    second.env(FOLDER, &folder.0).env(HOST, server.url());
+    assert_succeeds(second);
+    assert_eq!((folder.records(), stamp(&folder)), (1, None));
+}

@@ -29,3 +29,23 @@ fn a_program_that_was_removed_prevents_no_start_of_the_next_run() {
     assert_succeeds(second);
     assert_eq!((folder.records(), stamp(&folder)), (1, None));
 }
+
+#[test]
+fn a_withdrawal_ends_the_other_side_soon_also_in_a_back_off() {
+    let (server, folder) = (server(), Folder::new());
+    let settings = || storing(server.url(), &folder).hand_off_interval(Duration::MAX);
+    let client = build(settings());
+    client.track(Event::new("user", "Run"));
+    client.close(LONG).expect("all is on disk");
+    server.script([Reply::status(503).header("retry-after", "3600")]);
+    thread::scope(|scope| {
+        let other_side = scope.spawn(|| settings().deliver_handed_off());
+        server.wait_for_requests(1, LONG).expect("one");
+        trubrics::withdraw_in(&folder.0).expect("the disk works");
+        let start = Instant::now();
+        let stats = other_side.join().expect("no panic").expect("good settings");
+        assert!(start.elapsed() < LONG / 2);
+        assert_eq!((stats.recovered, stats.dropped), (1, 1));
+    });
+    assert_eq!((folder.records(), server.requests().len()), (0, 1));
+}

@@ -49,3 +49,27 @@ fn a_withdrawal_ends_the_other_side_soon_also_in_a_back_off() {
     });
     assert_eq!((folder.records(), server.requests().len()), (0, 1));
 }
+
+#[test]
+fn a_run_that_ends_shortly_before_the_other_side_is_delivered() {
+    let (server, folder) = (server(), Folder::new());
+    let settings = || storing(server.url(), &folder).hand_off_interval(Duration::from_secs(1));
+    let track_one = {
+        let settings = settings();
+        move || {
+            let client = build(settings.clone());
+            client.track(Event::new("user", "Run"));
+            client.close(LONG).expect("all is on disk");
+        }
+    };
+    track_one();
+    let later_run = Once::new();
+    // It ends after the only look at the folder that the interval has time for.
+    let answering = transport_fn(move |_| {
+        later_run.call_once(&track_one);
+        Ok(Response::new(200))
+    });
+    let delivered = settings().transport(answering).deliver_handed_off();
+    let stats = delivered.expect("good settings");
+    assert_eq!((stats.delivered, folder.records()), (2, 0));
+}

@@ -339,6 +339,11 @@ impl Trubrics {
         }
     }
 
+    /// Whether this client may send, by what other processes noted of the consent, too. Reads it from the disk.
+    pub(crate) fn may_send(&self) -> bool {
+        (self.inner.as_ref()).is_ok_and(|inner| inner.agreement().is_some())
+    }
+
     /// Closes the client as the drop of its last handle does.
     pub(crate) fn close_in_time(&self) {
         if let Ok(inner) = &self.inner {

@@ -3,7 +3,7 @@
 mod process;
 mod stamp;
 
-use std::{ffi::OsString, io, time::Duration};
+use std::{ffi::OsString, fs, io, time::Duration};
 
 use log::warn;
 
@@ -37,10 +37,14 @@ impl HandOff {
         if process::is_started_by_hand_off() || !project.has_segments()? {
             return Ok(());
         }
+        let program = process::program()?;
         let stamp = project.path().join(STAMP);
-        if stamp::note(&stamp, clock::system_now(), self.interval)? {
-            process::start(&self.arguments)?;
+        if !stamp::note(&stamp, clock::system_now(), self.interval)? {
+            return Ok(());
         }
-        Ok(())
+        process::start(&program, &self.arguments).inspect_err(|_| {
+            // The next run tries again. If the file stays, a run after the interval does.
+            let _ = fs::remove_file(&stamp);
+        })
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::TrubricsBuilder;
-use crate::{client::Trubrics, consent::Consent, error::ConfigError, settings::Duty, stats::Stats};
+use crate::{client::Trubrics, deadline::after, error::ConfigError, settings::Duty, stats::Stats};
 
 /// How often the process that delivers looks whether the consent was withdrawn.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
@@ -102,8 +102,8 @@ impl TrubricsBuilder {
 
 /// Waits while runs may end that start no process of their own.
 fn wait_for_later_runs(client: &Trubrics, interval: Duration) {
-    let end = Instant::now() + interval;
-    while !client.is_disabled() && client.consent() == Consent::Granted {
+    let end = after(Instant::now(), interval);
+    while client.may_send() {
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return;

@@ -3,11 +3,13 @@
 use std::{
     env,
     ffi::OsString,
-    io,
-    path::Path,
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
 };
+
+use crate::small_file::refuse;
 
 /// Set in the environment of the process that is started.
 const MARK: &str = "TRUBRICS_HAND_OFF";
@@ -16,10 +18,21 @@ pub(super) fn is_started_by_hand_off() -> bool {
     env::var_os(MARK).is_some()
 }
 
-/// Starts this program with these arguments.
-pub(super) fn start(arguments: &[OsString]) -> io::Result<()> {
+/// The file of this program, if it is still there. On Unix, a start would not show that it is gone: the shell starts.
+pub(super) fn program() -> io::Result<PathBuf> {
     let program = env::current_exe()?;
-    let child = spawn(&program, arguments)?;
+    match program.is_file() {
+        true => Ok(program),
+        false => Err(refuse(
+            ErrorKind::NotFound,
+            "the file of this program was removed or replaced while it ran",
+        )),
+    }
+}
+
+/// Starts this program with these arguments.
+pub(super) fn start(program: &Path, arguments: &[OsString]) -> io::Result<()> {
+    let child = spawn(program, arguments)?;
     reap(child);
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::small_file::{check_regular, make_new};
+use crate::small_file::{make_new, refuse};
 
 /// Notes a start in this file. Returns false if another start was noted within the interval, or another process is
 /// noting one.
@@ -17,7 +17,13 @@ pub(super) fn note(path: &Path, now: SystemTime, interval: Duration) -> io::Resu
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error),
     }
-    check_regular(path)?;
+    // A link may lead to a file of another program, whose time is not ours to change.
+    if !path.symlink_metadata()?.is_file() {
+        return Err(refuse(
+            ErrorKind::InvalidInput,
+            "the file `hand-off` is not a regular file",
+        ));
+    }
     let file = File::options().write(true).open(path)?;
     match file.try_lock() {
         Ok(()) => {}
@@ -27,8 +33,12 @@ pub(super) fn note(path: &Path, now: SystemTime, interval: Duration) -> io::Resu
         Err(TryLockError::Error(error)) => return Err(error),
     }
     let last = file.metadata()?.modified()?;
-    // A time in the future says nothing: the clock was changed.
-    if now.duration_since(last).is_ok_and(|since| since < interval) {
+    // A time shortly ahead is that of a process which read the clock later and got here earlier. One further ahead says
+    // nothing: the clock was changed.
+    let apart = now
+        .duration_since(last)
+        .unwrap_or_else(|ahead| ahead.duration());
+    if apart < interval {
         return Ok(false);
     }
     file.set_modified(now)?;
@@ -72,6 +82,33 @@ mod tests {
         assert!(noted(now + INTERVAL * 100));
         assert!(noted(now), "the clock was set back");
         assert!(!noted(now + Duration::from_secs(1)));
+        fs::remove_dir_all(path.parent().expect("a folder")).expect("removed");
+    }
+
+    #[test]
+    fn a_process_that_read_the_clock_earlier_prevents_no_start_twice() {
+        let path = path();
+        let noted = |now| note(&path, now, INTERVAL).expect("a disk that works");
+        let now = SystemTime::now();
+        let earlier = now - Duration::from_millis(1);
+        assert!(noted(now));
+        assert!(!noted(earlier), "it made the file later");
+        assert!(noted(now + INTERVAL * 2));
+        assert!(!noted(earlier + INTERVAL * 2), "it got the lock later");
+        fs::remove_dir_all(path.parent().expect("a folder")).expect("removed");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_another_file_is_an_error_and_that_file_keeps_its_time() {
+        let path = path();
+        let (other, long_ago) = (path.with_file_name("other"), SystemTime::UNIX_EPOCH);
+        let file = File::create(&other).expect("a file");
+        file.set_modified(long_ago).expect("a time");
+        std::os::unix::fs::symlink(&other, &path).expect("a link");
+        note(&path, SystemTime::now(), INTERVAL).expect_err("a link");
+        let modified = other.metadata().and_then(|metadata| metadata.modified());
+        assert_eq!(modified.expect("a time"), long_ago);
         fs::remove_dir_all(path.parent().expect("a folder")).expect("removed");
     }
 

@@ -3,7 +3,10 @@
 
 use std::ops::Range;
 
-use super::scan::{byte_at, byte_before, is_word, next, run_end};
+use super::{
+    emails::is_letter,
+    scan::{byte_at, byte_before, is_word, next, run_end},
+};
 
 const MOST_DIGITS: usize = 19;
 
@@ -71,7 +74,9 @@ fn may_start(text: &str, start: usize) -> bool {
                 .and_then(|before| byte_at(text, before));
             !before.is_some_and(|byte| byte.is_ascii_digit())
         }
-        Some(byte) => !is_word(byte) && byte != b'+',
+        Some(byte) if byte.is_ascii() => !is_word(byte) && byte != b'+',
+        // Chinese has no blank in front of a number.
+        Some(_) => !text[..start].ends_with(is_letter),
     }
 }
 

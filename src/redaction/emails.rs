@@ -48,7 +48,7 @@ fn next_at(text: &str, from: usize) -> Option<(usize, usize)> {
 
 /// Letters that addresses have in practice. Other scripts, such as Chinese, have no blanks between an address and the
 /// words around it.
-fn is_letter(char: char) -> bool {
+pub(super) fn is_letter(char: char) -> bool {
     char.is_ascii_alphanumeric() || (char.is_alphabetic() && ('\u{C0}'..'\u{530}').contains(&char))
 }
 
@@ -78,7 +78,7 @@ fn domain_end(text: &str, start: usize) -> Option<usize> {
     domain = domain.trim_end_matches(['.', '-']);
     while !is_domain(domain) {
         note_steps(1);
-        domain = domain.rsplit_once('.')?.0;
+        domain = domain.rsplit_once('.')?.0.trim_end_matches(['.', '-']);
     }
     let end = start + domain.len();
     let is_cut = byte_at(text, end) == Some(b'_') && byte_at(text, end + 1).is_some_and(is_word);

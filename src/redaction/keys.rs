@@ -48,8 +48,13 @@ impl Redaction {
 pub(crate) fn normal(key: &str) -> String {
     key.chars()
         .filter(|char| char.is_alphanumeric())
-        .flat_map(char::to_lowercase)
+        .map(lower)
         .collect()
+}
+
+/// The small letter. Of the one that has two characters, `İ`, it is the first.
+fn lower(char: char) -> char {
+    char.to_lowercase().next().unwrap_or(char)
 }
 
 /// Whether the name, or its last words, are this key; `key` is [`normal`] or has `_` between its words.
@@ -62,7 +67,7 @@ pub(crate) fn is_last_of(name: &str, key: &str) -> bool {
         let Some((at, char)) = found else {
             return false;
         };
-        if !char.to_lowercase().eq([expected]) {
+        if lower(char) != expected {
             return false;
         }
         after = first;
@@ -171,6 +176,9 @@ mod tests {
         assert_eq!(normal("Geheim-Wort_Ä"), "geheimwortä");
         assert!(is_last_of("ПАРОЛЬ", &normal("пароль")));
         assert!(is_last_of("meinGeheimwort", &normal("geheim_wort")));
+        // Its small letter has two characters.
+        assert!(is_last_of("kullanıcıİsim", &normal("İsim")));
+        assert!(is_last_of("İSİM", &normal("İSİM")));
         assert!(!is_last_of("anything", &normal("")));
         assert!(!is_last_of("", &normal("x")));
     }

@@ -182,8 +182,8 @@ impl Ends {
         let end = quote.and_then(|quote| self.closing_quote(text, content, quote, escape > 0));
         if name.is_header {
             let start = end.map_or(start, |_| content);
-            if let Some(value) = self.header_value(text, start, end) {
-                return Some(value);
+            if let Some(header) = self.header_value(text, start, end) {
+                return header;
             }
         }
         match end {
@@ -232,13 +232,13 @@ impl Ends {
         is_value(&text[value.clone()], &text[end..], claim).then_some(value)
     }
 
-    /// The value of `Authorization` after its scheme, or a whole `Cookie`.
+    /// The value of `Authorization` after its scheme, or a whole `Cookie`; `Some(None)` if it was hidden before.
     fn header_value(
         &mut self,
         text: &str,
         start: usize,
         quote: Option<usize>,
-    ) -> Option<Range<usize>> {
+    ) -> Option<Option<Range<usize>>> {
         let line_end = self.line.find(text, start);
         let end = quote.unwrap_or(line_end);
         let first_end = run_end(text, start, is_word).min(end);
@@ -251,11 +251,13 @@ impl Ends {
                     None if has_parameters(first) => line_end,
                     None => self.bare.find(text, token).min(end),
                 };
-                let is_hidden = token < token_end && !is_mark_at(text, token);
-                is_hidden.then_some(token..token_end)
+                match is_mark_at(text, token) {
+                    true => Some(None),
+                    false => (token < token_end).then_some(Some(token..token_end)),
+                }
             }
             // A cookie: `name=value; name=value`.
-            Some(b'=') if !is_mark_at(text, start) => Some(start..end),
+            Some(b'=') if !is_mark_at(text, start) => Some(Some(start..end)),
             _ => None,
         }
     }

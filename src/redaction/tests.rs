@@ -270,6 +270,22 @@ proptest! {
 }
 
 #[test]
+fn what_one_redaction_leaves_another_one_leaves() {
+    for text in [
+        "Authorization=Basic dXNlcjpwYXNz",
+        "AUTHORIZATION=Bearer abc123def456ghi7",
+        "Cookie=digest is AKIA",
+        "authorization'=>Basic is it",
+        "a@b.coé4111111111111111",
+        "a@b.coİ4111 1111 1111 1111",
+        "git@SG.your-.4111 1111 1111 1111",
+    ] {
+        let once = Redaction::all().apply(text).into_owned();
+        assert_eq!(Redaction::all().apply(&once), once, "{text}");
+    }
+}
+
+#[test]
 fn a_text_without_a_finding_is_not_copied() {
     for text in [
         "",

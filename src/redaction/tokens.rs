@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::scan::{byte_at, is_mixed, is_word, run_end, skip};
+use super::scan::{byte_at, is_mixed, is_word, run_end};
 
 /// How the text after a prefix is to look.
 #[derive(Clone, Copy, PartialEq)]
@@ -184,11 +184,15 @@ fn is_scheme(word: &str) -> bool {
 
 /// The token after `Bearer` or `Basic`.
 fn after_scheme(text: &str, scheme_end: usize) -> Option<Range<usize>> {
-    let start = skip(text, scheme_end, 1, |byte| byte == b' ');
+    // Without a blank, this is a part of a longer text, which may have many of these words.
+    let start = scheme_end + 1;
+    if byte_at(text, scheme_end) != Some(b' ') {
+        return None;
+    }
     let end = run_end(text, start, |byte| {
         is_word(byte) || b".~+/=".contains(&byte)
     });
     let token = text[start..end].trim_end_matches('.');
-    let is_token = start > scheme_end && token.len() >= BEARER_TOKEN && is_mixed(token);
+    let is_token = token.len() >= BEARER_TOKEN && is_mixed(token);
     is_token.then_some(start..start + token.len())
 }

@@ -91,16 +91,15 @@ impl ProjectFolder {
 
     /// Removes all records, also from the memory of other processes. Later ones are taken.
     pub(crate) fn forget(&self) -> io::Result<()> {
-        let noted = match self.has_segments() {
-            Ok(false) => return Ok(()),
-            Ok(true)
-                if self
-                    .consent()
-                    .is_ok_and(|consent| consent == Consent::Withdrawn) =>
-            {
-                Ok(())
-            }
-            _ => Note::new(false).write(&FileSystem::default(), &self.0),
+        if let Ok(false) = self.has_segments() {
+            return Ok(());
+        }
+        let noted = match self.consent() {
+            Ok(Consent::Withdrawn) => Ok(()),
+            Ok(_) => Note::new(false).write(&FileSystem::default(), &self.0),
+            // It may have been a withdrawal, and keeps everything from being sent as it is.
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(()),
+            Err(error) => Err(error),
         };
         noted.and(self.remove_all())
     }
@@ -173,8 +172,10 @@ fn each_project(
     for entry in entries {
         let entry = entry?;
         let is_project = entry.file_name().to_str().is_some_and(Fingerprint::is_name);
-        if is_project && entry.file_type()?.is_dir() {
-            result = result.and(change(&ProjectFolder(entry.path())));
+        // A client follows a link, too.
+        let path = entry.path();
+        if is_project && path.is_dir() {
+            result = result.and(change(&ProjectFolder(path)));
         }
     }
     result

@@ -177,7 +177,8 @@ impl Schedule {
         None
     }
 
-    /// Offers the disk those records again that it did not take, from time to time.
+    /// Offers the disk those records again that it did not take, from time to time, and more often while a caller
+    /// waits.
     fn next_stored(
         &mut self,
         now: Instant,
@@ -188,7 +189,8 @@ impl Schedule {
             self.since = None;
             return None;
         }
-        let due = after(*self.since.get_or_insert(now), self.flush_interval);
+        let since = *self.since.get_or_insert(now);
+        let due = after(since, self.while_callers_wait(since, self.flush_interval));
         if now >= due {
             self.since = Some(now);
             return Some(Step::Load { is_due: true });

@@ -314,9 +314,9 @@ impl Spooler {
         }
     }
 
-    /// Scans as soon as possible if that was not done yet: the client is closing.
+    /// Scans as soon as possible if that was not done yet, or other processes rely on this one: the client is closing.
     pub(super) fn scan_now(&mut self, now: Instant) {
-        if self.scans == 0 {
+        if self.scans == 0 || self.duty == Duty::Deliver {
             self.next_scan = Some(now);
         }
     }

@@ -1,5 +1,7 @@
 //! A process that stores its records and ends, and the process that it starts to deliver them.
 
+mod faults;
+
 use std::{
     env,
     error::Error,
@@ -8,13 +10,14 @@ use std::{
     net::TcpListener,
     path::PathBuf,
     process::Command,
+    sync::Once,
     thread,
     time::{Duration, Instant, SystemTime},
 };
 
 use trubrics::{
     Consent, Event, Gate, Overflow, Response, Trubrics, TrubricsBuilder,
-    testing::{API_KEY, Server},
+    testing::{API_KEY, Reply, Server},
     transport_fn,
 };
 
@@ -26,6 +29,9 @@ use crate::{
 /// The folder and the host that a process works with.
 const FOLDER: &str = "TRUBRICS_HAND_OFF_FOLDER";
 const HOST: &str = "TRUBRICS_HAND_OFF_HOST";
+
+/// Set for a process that removes its own program.
+const REMOVED: &str = "TRUBRICS_HAND_OFF_REMOVED";
 
 /// Set for the process that delivers.
 const MARK: &str = "TRUBRICS_HAND_OFF";
@@ -56,6 +62,9 @@ fn a_process_that_stores() {
     if let Some(settings) = of_process() {
         let client = build(settings);
         client.track(Event::new("user", "Run"));
+        if env::var_os(REMOVED).is_some() {
+            fs::remove_file(env::current_exe().expect("a program")).expect("removed");
+        }
     }
 }
 

@@ -66,6 +66,8 @@ fn adversarial(bytes: usize) -> Vec<String> {
         "authorization: basic ",
         "bearer ",
         "bearer a",
+        "bearer+",
+        "basic/",
         "sk-",
         "sk-a",
         "ya29.",

@@ -144,3 +144,39 @@ fn without_consent_no_limit_counts_and_no_rule_sees_a_record() {
     assert_eq!(sent.len(), 1, "the limit is that of the granted ones");
     assert!(!sent[0].to_string().contains("example.com"), "{}", sent[0]);
 }
+
+#[test]
+fn an_opt_out_does_not_make_a_grant_of_a_damaged_note() {
+    let (server, folder, choices) = (server(), Folder::new(), Folder::new());
+    leave(&server, &folder);
+    let note = folder.0.join(&folder.files()[0]).with_file_name("consent");
+    std::fs::write(&note, "torn").expect("room");
+    let stored = StoredChoice::in_file(choices.0.join("telemetry"));
+    stored.set(Choice::Off, "1").expect("stored");
+    let builder = || client_of(&server).spool(&folder.0);
+    drop(build(builder().off_if(Gate::choice(&stored))));
+    assert_eq!(folder.records(), 0);
+    let later = build(builder());
+    later.track(event("later"));
+    later
+        .flush(Duration::from_millis(100))
+        .expect_err("the note may have been a withdrawal");
+    assert!(server.requests().is_empty());
+    later.withdraw().expect("the note is written anew");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_project_that_a_link_leads_to_is_withdrawn_too() {
+    let (server, folder, elsewhere) = (server(), Folder::new(), Folder::new());
+    leave(&server, &folder);
+    let file = folder.files().remove(0);
+    let (project, _) = file.split_once('/').expect("a folder of the project");
+    let project = folder.0.join(project);
+    std::fs::rename(&project, &elsewhere.0).expect("moved");
+    std::os::unix::fs::symlink(&elsewhere.0, &project).expect("a link");
+    withdraw_in(&folder.0).expect("the disk works");
+    assert_eq!(elsewhere.records(), 0);
+    let later = build(client_of(&server).spool(&folder.0));
+    assert_eq!(later.consent(), Consent::Withdrawn);
+}

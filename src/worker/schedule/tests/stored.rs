@@ -57,3 +57,26 @@ fn a_disk_that_failed_is_offered_the_records_each_interval() {
     assert_eq!(schedule.next(due, view), Step::Load { is_due: true });
     assert_eq!(schedule.next(due, view), Step::Wait(Some(due + INTERVAL)));
 }
+
+#[test]
+fn a_disk_that_failed_is_offered_the_records_while_a_flush_waits() {
+    let now = Instant::now();
+    let view = storing(SpoolView {
+        held: 1_000,
+        is_all_on_disk: false,
+        ..SpoolView::default()
+    });
+    let mut schedule = schedule();
+    let deadline = now + INTERVAL / 2;
+    schedule.set_flush_deadline(now, Some(deadline));
+    let (mut now, mut offers) = (now, Vec::new());
+    while now < deadline {
+        match schedule.next(now, view) {
+            Step::Load { is_due: true } => offers.push(now),
+            Step::Wait(Some(until)) => now = until,
+            step => panic!("{step:?}"),
+        }
+    }
+    assert!((2..20).contains(&offers.len()), "{offers:?}");
+    assert_eq!(offers.last(), Some(&(deadline - LAST_ATTEMPT)));
+}

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`start`] | How do I track my first event, and then a whole program? |
 //! | [`measuring_ai`] | Which records does an AI feature need? |
-//! | [`command_line_tools`] | How does a tool count its runs without a wait? |
+//! | [`command_line_tools`] | How does a tool count its runs, without a wait for its user? |
 //! | [`services`] | How does a service use one client, and see that it is well? |
 //! | [`settings`] | Which settings and features are there? |
 //! | [`privacy`] | What leaves the machine, and what does a withdrawal forget? |
@@ -12,7 +12,7 @@
 //! | [`delivery`] | What does each fault cost, and what is on disk when? |
 //! | [`mod@testing`] | How do I test what my program tracks? |
 //! | [`moving`] | How do I move from Python or JavaScript? |
-//! | [`recipes`] | What do I do before my program ends? |
+//! | [`recipes`] | What do I do before my program ends, and how can its user opt out? |
 //! | [`performance`] | What does it cost? |
 //! | [`architecture`] | How is the crate built? |
 
@@ -46,7 +46,8 @@ pub mod delivery {}
     doc = "
 
 [`testing::Recorder`]: crate::testing::Recorder
-[`testing::Server`]: crate::testing::Server"
+[`testing::Server`]: crate::testing::Server
+[`testing::with_global`]: crate::testing::with_global"
 )]
 #[cfg_attr(
     not(feature = "testing"),

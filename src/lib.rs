@@ -24,7 +24,7 @@
 //! | a feature with a model | [`measuring_ai`](_docs::measuring_ai) |
 //! | a command-line tool | [`command_line_tools`](_docs::command_line_tools) |
 //! | a service | [`services`](_docs::services) |
-//! | anything for people who have a say | [`privacy`](_docs::privacy) |
+//! | a program that asks its users, or lets them opt out | [`privacy`](_docs::privacy) |
 //!
 //! [The other pages](_docs) are about settings, delivery, tests, performance, and how to move from another SDK.
 //!

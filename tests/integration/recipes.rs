@@ -19,7 +19,7 @@ use std::{
 
 use trubrics::{Event, Trubrics, testing::Server};
 
-use crate::support::{LONG, server};
+use crate::support::{LONG, build, client_of, server};
 
 const RECIPE: &str = "TRUBRICS_TEST_RECIPE";
 
@@ -54,6 +54,7 @@ fn the_program_of_a_recipe() {
         Ok("return") => program_that_returns(),
         Ok("exit") => program_that_exits(),
         Ok("signal") => program_with_a_signal(),
+        Ok("signal handler") => program_that_returns_with_a_handler(),
         Ok("panic") => panics::program_with_a_panic_hook(),
         Ok("abort") => panics::program_that_aborts(),
         Ok("panic inside") => panics::program_that_panics_inside(),
@@ -111,8 +112,7 @@ fn a_program_that_exits_keeps_its_code_when_nobody_answers() {
     assert!(started.elapsed() < LONG);
 }
 
-fn program_with_a_signal() {
-    let client = from_env();
+fn close_at_a_signal(client: &Trubrics) {
     ctrlc::set_handler({
         let client = client.clone();
         move || {
@@ -121,6 +121,38 @@ fn program_with_a_signal() {
         }
     })
     .expect("the only handler");
+}
+
+/// The handler keeps its clone, so that the drop of the client would close nothing.
+fn program_that_returns_with_a_handler() {
+    let client = from_env();
+    close_at_a_signal(&client);
+    client.track(Event::new("user_123", "Report made"));
+    client.close(Duration::from_secs(2)).expect("delivered");
+}
+
+#[test]
+fn a_program_with_a_signal_handler_loses_nothing_when_it_returns() {
+    let server = server();
+    assert!(run("signal handler", &server).status.success());
+    assert_eq!(names(&server), ["Report made"]);
+}
+
+#[test]
+fn a_clone_that_is_kept_keeps_the_client_open() {
+    let server = server();
+    let client = build(client_of(&server));
+    let kept_by_a_hook = client.clone();
+    client.track(Event::new("user_123", "Report made"));
+    drop(client);
+    assert_eq!(kept_by_a_hook.stats().pending, 1);
+    assert!(kept_by_a_hook.close(LONG).is_ok());
+    assert_eq!(names(&server), ["Report made"]);
+}
+
+fn program_with_a_signal() {
+    let client = from_env();
+    close_at_a_signal(&client);
     client.track(Event::new("user_123", "Report made"));
     // Tells that the handler is there; the record itself waits for its interval.
     client

@@ -98,3 +98,19 @@ fn a_refused_key_is_known_until_something_is_delivered() {
     accounting.reject(DropReason::Unauthorized, None);
     assert!(accounting.is_key_refused());
 }
+
+#[test]
+fn the_outcomes_of_a_call_are_in_the_order_of_its_records() {
+    let records = [record(false), record(false), record(false)];
+    let client = Accounting::for_tests();
+    let call = Arc::new(CallOutcomes::new(client.clone(), &records));
+    let accounting = Accounting::of_call(ClientId::MIN, call.clone());
+    accounting.settle(&records[2..], &Outcome::Delivered);
+    assert_eq!(client.stats().delivered, 1);
+    assert!(!call.is_key_refused());
+    let refused = Outcome::Dropped(DropReason::Unauthorized, None);
+    accounting.settle(&records[..1], &refused);
+    assert!(call.is_key_refused());
+    let outcomes = [Some(refused), None, Some(Outcome::Delivered)];
+    assert_eq!(call.take(), outcomes);
+}

@@ -162,9 +162,7 @@ impl Accounting {
         }
         self.counters
             .remove_on_disk((records.len() - in_memory) as u64);
-        if in_memory > 0 {
-            self.budget.release(in_memory, bytes);
-        }
+        self.budget.release(in_memory, bytes);
     }
 
     /// An attempt failed for this cause, and may succeed later. An outage is logged once it has lasted a while.

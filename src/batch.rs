@@ -153,7 +153,6 @@ impl Batch {
             return None;
         }
         let parts = match self.records() {
-            0 => return None,
             1 => self.parts.split_off(1),
             _ => {
                 let (first, second) = self.parts.pop_front()?.halve();
@@ -239,7 +238,7 @@ impl Batch {
         let count = part.records.len();
         // Indexes beyond the part are wrong, but say nothing about the others.
         let is_named = !part.bad_removed && bad.iter().any(|index| *index < count);
-        if count > 1 && is_named {
+        if is_named {
             let is_bad = |index| bad.binary_search(&index).is_ok();
             let (dropped, kept) = part.records.partition(is_bad);
             if !kept.is_empty() {

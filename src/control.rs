@@ -183,4 +183,17 @@ mod tests {
         handle.end_flushes();
         assert!(!handle.flush(Instant::now() + Duration::from_secs(3_600)));
     }
+
+    #[test]
+    fn a_flush_whose_time_is_over_takes_back_its_own_request_alone() {
+        let (control, _messages) = unbounded();
+        let handle = WorkerHandle::new(control);
+        let later = Instant::now() + Duration::from_secs(3_600);
+        let waiting = handle.begin_flush(later);
+        assert!(!handle.flush(Instant::now()));
+        let unseen = handle.take_flush_requests().expect("one");
+        assert_eq!(unseen.len(), 1);
+        assert_eq!(unseen[0].deadline, later);
+        assert!(waiting.is_some() && handle.take_flush_requests().is_none());
+    }
 }

@@ -229,3 +229,6 @@ impl Intake {
         Ok(Some(encoded))
     }
 }
+
+#[cfg(test)]
+mod tests;

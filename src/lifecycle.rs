@@ -110,4 +110,12 @@ mod tests {
         assert!(!lifecycle.begin_close(later + Duration::from_secs(1)));
         assert!(lifecycle.is_latest(later));
     }
+
+    #[test]
+    fn a_client_is_closing_once_a_close_began() {
+        let (lifecycle, now) = (Lifecycle::new(), Instant::now());
+        assert!(!lifecycle.is_closing() && lifecycle.is_latest(now));
+        lifecycle.begin_close(now + Duration::from_secs(1));
+        assert!(lifecycle.is_closing() && !lifecycle.is_latest(now));
+    }
 }

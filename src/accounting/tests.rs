@@ -2,6 +2,9 @@ use std::sync::Arc;
 
 use super::*;
 
+mod counts;
+mod lines;
+
 impl Accounting {
     /// With room for whatever a test puts in.
     pub(crate) fn for_tests() -> Arc<Self> {
@@ -22,4 +25,20 @@ pub(crate) fn unsettled(records: impl IntoIterator<Item = Encoded>) -> Unsettled
         assert!(reserved.is_ok(), "there is room");
     }
     Unsettled::of(records, accounting)
+}
+
+/// A record that is in memory, or on disk.
+fn record(is_spooled: bool) -> Encoded {
+    Encoded {
+        json: b"{}".as_slice().into(),
+        endpoint: crate::record::Endpoint::Events,
+        spool_entry: is_spooled.then_some(std::num::NonZeroU32::MIN),
+    }
+}
+
+fn refusal(status: u16) -> Refusal {
+    Refusal {
+        status,
+        detail: None,
+    }
 }

@@ -154,4 +154,49 @@ mod tests {
         (0..10_000).for_each(|_| limit.note_accepted(200));
         assert_eq!(limit.bytes(), 400);
     }
+
+    #[test]
+    fn an_accepted_body_raises_the_limit_by_a_32nd_of_the_bound() {
+        let mut limit = SizeLimit::new(1_000_000);
+        limit.note_refused(800_000);
+        limit.note_accepted(400_000);
+        assert_eq!(limit.bytes(), 400_000 + 25_000 + 1);
+    }
+
+    #[test]
+    fn an_accepted_body_raises_the_limit_by_a_64th_after_a_cut_off() {
+        let mut limit = SizeLimit::new(640_000);
+        limit.note_cut_off(640_000);
+        limit.note_accepted(320_000);
+        assert_eq!(limit.bytes(), 320_000 + 10_000 + 1);
+    }
+
+    #[test]
+    fn an_accepted_body_of_the_size_of_the_bound_moves_the_bound() {
+        let mut limit = SizeLimit::new(1_000_000);
+        limit.note_refused(800);
+        limit.note_accepted(799);
+        assert_eq!(limit.refused, Some(800));
+        limit.note_accepted(804);
+        assert_eq!(limit.refused, Some(804 + 100 + 1));
+    }
+
+    #[test]
+    fn the_bound_is_raised_by_an_eighth_until_the_limit_is_the_largest() {
+        let mut limit = SizeLimit::new(1_000);
+        limit.note_refused(1_001);
+        let bounds = [1_001, 1_001 + 125 + 1, 1_127 + 140 + 1];
+        for bound in bounds {
+            assert_eq!(limit.refused, Some(bound));
+            let height = (bound - bound / 8).min(1_000);
+            while limit.bytes() < height {
+                limit.note_accepted(limit.bytes());
+            }
+            for _ in 0..ACCEPTED_BEFORE_RAISE {
+                assert_eq!(limit.bytes(), height);
+                limit.note_accepted(height);
+            }
+        }
+        assert_eq!((limit.bytes(), limit.refused), (1_000, Some(1_268)));
+    }
 }

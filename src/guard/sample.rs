@@ -98,4 +98,11 @@ mod tests {
         assert!(ids().filter(|id| small.has(id)).all(|id| large.has(&id)));
         assert!(ids().all(|id| Sample::new(1.0).has(&id) && !Sample::new(0.0).has(&id)));
     }
+
+    #[test]
+    fn a_user_whose_place_is_the_rate_is_outside() {
+        let (user_id, place) = VECTORS[1];
+        assert!(!Sample::new(place).has(user_id));
+        assert!(Sample::new(place.next_up()).has(user_id));
+    }
 }

@@ -87,6 +87,45 @@ fn the_worker_is_woken_when_the_bytes_of_a_batch_are_reached() {
 }
 
 #[test]
+fn the_worker_is_woken_once_when_a_record_fills_the_bytes_exactly() {
+    let (queue, _receiver) = queue(10, 5_000);
+    let woken = [1, 499, 1].map(|size| is_woken(queue.push(record(size))));
+    assert_eq!(woken, [true, true, true], "first, bytes, records");
+    queue.set_taken(3, 501 * UNIT, false);
+    let woken = [500, 1].map(|size| is_woken(queue.push(record(size))));
+    assert_eq!(woken, [true, false], "first, none");
+}
+
+#[test]
+fn the_bytes_that_wait_are_those_that_the_worker_has_not_taken() {
+    let (queue, _receiver) = queue(10, 5_000);
+    assert!(queue.push(record(3)).is_ok() && queue.push(record(4)).is_ok());
+    assert_eq!(queue.waiting_bytes(), 7 * UNIT);
+    assert_eq!(queue.set_taken(1, 3 * UNIT, false), 1);
+    assert_eq!(queue.waiting_bytes(), 4 * UNIT);
+    assert!(!queue.has_blocked());
+}
+
+#[test]
+fn a_caller_that_comes_later_waits_although_its_record_fits() {
+    let (queue, receiver) = queue(100, 1_000);
+    assert!(queue.push(record(500)).is_ok());
+    let (waiting, is_waiting) = mpsc::channel();
+    thread::scope(|scope| {
+        for size in [600, 1] {
+            let (queue, waiting) = (&queue, waiting.clone());
+            scope.spawn(move || {
+                let wake = || waiting.send(()).expect("the test listens");
+                assert!(queue.push_or_wait(record(size), || false, wake).is_ok());
+            });
+            is_waiting.recv_timeout(LONG).expect("the caller waits");
+        }
+        queue.budget().release(1, 500 * UNIT);
+    });
+    assert_eq!(receiver.len(), 3);
+}
+
+#[test]
 fn the_bounds_hold_exactly_and_a_record_that_does_not_fit_leaves_no_trace() {
     let (queue, _receiver) = queue(2, 200);
     assert!(queue.push(record(90)).is_ok());
@@ -276,6 +315,13 @@ fn counts_of_records_go_on_when_the_bits_that_hold_them_start_again() {
         Some(NoBudget::Closed),
         "neither the count nor an undo opens it"
     );
+}
+
+#[test]
+fn a_ticket_is_ahead_by_up_to_half_of_what_can_be_counted() {
+    const HALF: u64 = 1 << 26;
+    assert_eq!(Budget::distance(HALF - 1, 0), HALF - 1);
+    assert_eq!(Budget::distance(HALF, 0), 0);
 }
 
 #[test]

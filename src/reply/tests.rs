@@ -117,6 +117,31 @@ fn retry_after_is_read_as_seconds_rounded_up_and_as_a_date() {
 }
 
 #[test]
+fn values_of_up_to_sixty_four_bytes_are_parsed() {
+    let after = |value: &str, date: &str| {
+        let response = Response::new(429)
+            .with_header("Retry-After", value)
+            .with_header("Date", date);
+        match verdict(&response) {
+            Verdict::Later { after, .. } => after,
+            other => panic!("{other:?}"),
+        }
+    };
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    assert_eq!(after(&"0".repeat(64), ""), seconds(0));
+    assert_eq!(after(&"0".repeat(65), ""), None);
+    // A date of this many bytes, the last of which are a comment.
+    let date = |time: &str, bytes: usize| {
+        let date = format!("Thu, 01 Jan 1970 {time} GMT ");
+        let comment = "c".repeat(bytes - date.len() - "()".len());
+        format!("{date}({comment})")
+    };
+    let until = date("00:01:00", 64);
+    assert_eq!(after(&until, &date("00:00:50", 64)), seconds(10));
+    assert_eq!(after(&until, &date("00:00:50", 65)), seconds(60));
+}
+
+#[test]
 fn the_records_that_fastapi_names_are_found_once_each_and_in_order() {
     let body = r#"{"detail":[
         {"loc":["body",7,"event"],"msg":"Field required","type":"missing"},
@@ -151,6 +176,13 @@ fn the_detail_is_bounded_and_holds_neither_the_key_nor_what_the_user_sent() {
     let refusal = verdict.refusal();
     let detail = refusal.and_then(|(refusal, _)| refusal.detail.clone());
     assert_eq!(detail.as_deref(), Some("Invalid API key"));
+    // The shortest key that is removed.
+    let answer = Response::new(401).with_body(r#"{"detail":"no 12345678 here"}"#);
+    let verdict = judge(&answer, OffsetDateTime::UNIX_EPOCH, "12345678");
+    let detail = verdict
+        .refusal()
+        .and_then(|(refusal, _)| refusal.detail.clone());
+    assert_eq!(detail.as_deref(), Some("no [api key] here"));
 
     let detail =
         detail_of(r#"{"detail":[{"loc":["body",0],"msg":"bad","input":"a prompt"}]}"#.into());

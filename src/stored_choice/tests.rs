@@ -293,3 +293,10 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_file_that_cannot_be_opened_holds_no_choice_and_is_an_error() {
+    let folder = Folder::with(TEXT.as_bytes());
+    let below_a_file = StoredChoice::in_file(folder.file().join("telemetry"));
+    assert!(below_a_file.content().is_err());
+}

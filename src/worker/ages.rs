@@ -101,4 +101,14 @@ mod tests {
         }
         assert_eq!(ages.oldest(arrivals.len() as u64), None);
     }
+
+    #[test]
+    fn groups_that_are_a_tenth_of_a_second_apart_are_two() {
+        let (mut ages, start) = (Ages::default(), Instant::now());
+        ages.note(1, start);
+        ages.note(2, start + PRECISION / 2);
+        ages.note(3, start + PRECISION);
+        assert_eq!(ages.oldest(1), Some(start));
+        assert_eq!(ages.oldest(2), Some(start + PRECISION));
+    }
 }

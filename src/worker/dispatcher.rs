@@ -209,3 +209,6 @@ pub(super) fn make(exchange: &Exchange, slot: usize, attempt: Attempt) -> Comple
         body: attempt.body,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -207,30 +207,4 @@ impl EndpointQueue {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::num::NonZeroU32;
-
-    use crate::record::Endpoint;
-
-    #[test]
-    fn records_on_disk_share_no_batch_with_records_in_memory() {
-        let mut queue = EndpointQueue::new(Accounting::for_tests());
-        for entry in [1, 2, 0, 0, 0, 1] {
-            queue.push(Encoded {
-                json: b"{}".as_slice().into(),
-                endpoint: Endpoint::Events,
-                spool_entry: NonZeroU32::new(entry),
-            });
-        }
-        let limits = BatchLimits {
-            records: 100,
-            bytes: 1_000,
-        };
-        let batches = std::iter::from_fn(|| queue.take(Next::New, limits, Instant::now()));
-        let sizes: Vec<_> = batches
-            .map(|batch| (batch.records(), batch.is_on_disk()))
-            .collect();
-        assert_eq!(sizes, [(2, true), (3, false), (1, true)]);
-    }
-}
+mod tests;

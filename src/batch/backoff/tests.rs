@@ -40,3 +40,20 @@ fn endless_bounds_do_not_overflow() {
         assert!(backoff.next_delay() >= Duration::MAX / 2);
     }
 }
+
+#[test]
+fn the_chance_is_that_of_split_mix_64() {
+    // The first numbers of its reference implementation after the seed 0.
+    let expected: [u64; 3] = [
+        0xE220_A839_7B1D_CDAF,
+        0x6E78_9E6A_A1B9_65F4,
+        0x06C4_5D18_8009_454F,
+    ];
+    let mut backoff = Backoff::new(Duration::ZERO, Duration::ZERO, 0);
+    for number in expected {
+        assert_eq!(
+            backoff.next_random(),
+            (number >> 11) as f64 / 2_f64.powi(53)
+        );
+    }
+}

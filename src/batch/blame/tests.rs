@@ -94,6 +94,18 @@ fn a_shut_endpoint_leaves_the_other_one_open() {
 }
 
 #[test]
+fn a_close_opens_both_endpoints() {
+    let (mut blame, start) = (Blame::default(), Instant::now());
+    for endpoint in [Events, LlmEvents] {
+        blame.shut(endpoint, start, start + SECOND);
+    }
+    blame.open_all();
+    for endpoint in [Events, LlmEvents] {
+        assert_eq!(blame.shut_until(endpoint, start), None);
+    }
+}
+
+#[test]
 fn a_flush_cuts_one_delay_of_an_endpoint_short() {
     let (mut blame, start) = (Blame::default(), Instant::now());
     let shut = |blame: &mut Blame, at| blame.shut(Events, at, at + 8 * SECOND);

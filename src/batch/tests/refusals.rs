@@ -104,6 +104,26 @@ fn a_server_that_names_the_wrong_records_is_believed_once() {
 }
 
 #[test]
+fn halves_of_a_part_that_named_wrong_records_are_not_believed_again() {
+    let server = |ids: &[usize]| match ids.contains(&1) {
+        true => Verdict::Invalid {
+            bad: vec![ids.len() - 1],
+            refusal: refusal(422),
+        },
+        false => Verdict::Delivered,
+    };
+    let judged = deliver(10, server);
+    assert_eq!(judged.dropped, [9, 1]);
+}
+
+#[test]
+fn a_second_half_is_split_unsent_after_its_first_half_is_accepted() {
+    let judged = deliver(4, refuses(&[3], false));
+    // All four, the first two, the third, the fourth.
+    assert_eq!((judged.requests, judged.dropped), (4, vec![3]));
+}
+
+#[test]
 fn what_is_too_large_together_is_halved_until_it_fits() {
     let server = |ids: &[usize]| match ids.len() {
         0..=3 => Verdict::Delivered,

@@ -50,6 +50,13 @@ fn a_large_body_that_is_not_sent_in_time_is_halved() {
 }
 
 #[test]
+fn two_records_that_are_not_sent_in_time_are_halved() {
+    let mut batch = batch_of(2);
+    assert!(batch.halve_if_cut_off(SMALL_BODY + 1, BodySent::TimedOut));
+    assert_eq!(batch.front().map(ids), Some(vec![0]));
+}
+
+#[test]
 fn the_second_half_of_the_next_records_can_go_its_own_way() {
     let start = Instant::now();
     let mut batch = batch_of(5);
@@ -60,6 +67,8 @@ fn the_second_half_of_the_next_records_can_go_its_own_way() {
     let give_up_at = Some(start + GIVE_UP_AFTER);
     assert_eq!(half.give_up_at(GIVE_UP_AFTER), give_up_at);
     assert!(batch_of(1).split_off().is_none());
+    batch.take_all();
+    assert!(batch.split_off().is_none());
 }
 
 #[test]

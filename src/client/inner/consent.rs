@@ -143,3 +143,6 @@ fn in_hook() -> io::Error {
 fn too_late(problem: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, problem)
 }
+
+#[cfg(test)]
+mod tests;

@@ -65,3 +65,25 @@ fn records_and_what_makes_them_go_anywhere() {
     goes_anywhere::<crate::ClientGuard>();
     goes_anywhere::<crate::InitError>();
 }
+
+#[test]
+fn both_kinds_of_records_have_properties_and_know_their_hook() {
+    let (one, other) = (NonZeroU32::MIN, NonZeroU32::MAX);
+    let llm_event = LlmEvent::new("u", "p", "g").property("a", 1);
+    for mut record in [event().property("a", 1).into(), llm_event.into()] {
+        let record: &mut Record = &mut record;
+        assert_eq!(record.properties().value_json("a"), Some(&b"1"[..]));
+        assert_eq!(record.properties_mut().remove("a"), Some(json!(1)));
+        assert_eq!(record.properties().value_json("a"), None);
+        assert!(!record.is_hooked_by(one));
+        record.set_hooked_by(one);
+        assert!(record.is_hooked_by(one) && !record.is_hooked_by(other));
+    }
+}
+
+#[test]
+fn a_text_that_is_not_json_has_the_error_of_the_parser_as_its_cause() {
+    let error = Record::from_json("{").expect_err("not JSON");
+    let cause = std::error::Error::source(&error).expect("a cause");
+    assert!(cause.is::<serde_json::Error>(), "{cause}");
+}

@@ -34,6 +34,34 @@ fn records_that_came_during_a_request_wait_no_longer_than_the_interval_after_it_
 }
 
 #[test]
+fn records_that_come_after_all_were_taken_wait_from_then_on() {
+    let (mut schedule, start) = (schedule(), Instant::now());
+    schedule.next(start, waiting(1));
+    let due = start + INTERVAL;
+    assert_eq!(schedule.next(due, waiting(1)), Step::Take);
+    schedule.note_drained(due);
+    let step = schedule.next(due, waiting(1));
+    assert_eq!(step, Step::Wait(Some(due + INTERVAL)));
+}
+
+#[test]
+fn beside_a_batch_that_rests_more_are_taken_only_if_a_request_is_free() {
+    let now = Instant::now();
+    let resting_until = Some(now + SECOND);
+    let resting = View {
+        batched: true,
+        resting_until,
+        ..waiting(20)
+    };
+    assert_eq!(schedule().next(now, resting), Step::Take);
+    let full = View {
+        has_slot: false,
+        ..resting
+    };
+    assert_eq!(schedule().next(now, full), Step::Wait(resting_until));
+}
+
+#[test]
 fn after_a_full_batch_the_worker_looks_by_itself_for_a_while() {
     let (mut schedule, start) = (schedule(), Instant::now());
     schedule.note_arrivals(19, false, start);

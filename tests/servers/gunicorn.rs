@@ -5,8 +5,8 @@ use trubrics::{DropReason, Trubrics};
 use crate::{
     program::{Folder, Program, free_port, installed, is_listening, wait_until},
     support::{
-        KILOBYTE, LONG, assert_at_least_once, assert_once, assert_settled, build, client_of, event,
-        received, tell, track, track_under,
+        KILOBYTE, LONG, assert_at_least_once, assert_no_failure, assert_once, assert_settled,
+        build, client_of, event, received, tell, track, track_under,
     },
 };
 
@@ -103,6 +103,7 @@ fn answers_of_gunicorn_in_chunks_are_read_to_their_end() {
         send_each(&client, 0..50);
         assert_once(&received(&gunicorn.folder), 0..50);
         assert_settled(&client, 50, &[]);
+        assert_no_failure(&client);
     }
 }
 
@@ -148,6 +149,7 @@ fn connections_that_gunicorn_ends_when_idle_cost_nothing() {
     }
     assert_once(&received(&gunicorn.folder), 0..10);
     assert_settled(&client, 10, &[]);
+    assert_no_failure(&client);
 }
 
 #[test]

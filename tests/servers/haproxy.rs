@@ -8,8 +8,8 @@ use trubrics::{
 use crate::{
     program::{Folder, Program, free_port, installed},
     support::{
-        KILOBYTE, LONG, assert_once, assert_settled, backend, build, client_of, event,
-        port_and_path, track, track_under,
+        KILOBYTE, LONG, assert_no_failure, assert_once, assert_settled, backend, build, client_of,
+        event, port_and_path, track, track_under,
     },
 };
 
@@ -156,6 +156,7 @@ fn connections_that_haproxy_ends_when_idle_cost_nothing() {
     assert_once(&server.events(), 0..100);
     assert_settled(&client, 100, &[]);
     assert_eq!(server.requests().len(), 100);
+    assert_no_failure(&client);
 }
 
 #[test]
@@ -172,6 +173,7 @@ fn an_haproxy_that_closes_each_connection_costs_nothing() {
         client.flush(LONG).expect("delivered");
         assert_once(&server.events(), 0..500);
         assert_settled(&client, 500, &[]);
+        assert_no_failure(&client);
     }
 }
 

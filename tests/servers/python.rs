@@ -2,7 +2,9 @@ use std::process::Command;
 
 use crate::{
     program::{Folder, Program, free_port, installed},
-    support::{LONG, assert_once, assert_settled, build, client_of, event, received},
+    support::{
+        LONG, assert_no_failure, assert_once, assert_settled, build, client_of, event, received,
+    },
 };
 
 #[test]
@@ -39,5 +41,6 @@ fn answers_in_http_1_0_are_answers() {
         }
         assert_once(&received(&folder), 0..20);
         assert_settled(&client, 20, &[]);
+        assert_no_failure(&client);
     }
 }

@@ -1,6 +1,11 @@
 #![expect(clippy::print_stdout, reason = "figures are asked for")]
 
-use std::{collections::BTreeMap, ops::Range, thread, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    thread,
+    time::Duration,
+};
 
 use serde_json::Value;
 use trubrics::{DropReason, Event, Stats, Trubrics, TrubricsBuilder, testing};
@@ -94,6 +99,25 @@ pub(crate) fn assert_at_least_once(records: &[Value], ids: Range<u64>) -> u64 {
     counts.values().map(|count| count - 1).sum()
 }
 
+/// Each record arrived at a server that was ended so often, and each end doubled at most the batch that was in flight.
+#[track_caller]
+pub(crate) fn assert_doubled_by_ends(server: &testing::Server, ids: Range<u64>, ends: u64) -> u64 {
+    assert_at_least_once(&server.events(), ids);
+    let (mut last, mut doubled) = (BTreeMap::new(), BTreeSet::new());
+    for (number, request) in server.requests().iter().enumerate() {
+        let records: Vec<Value> = serde_json::from_slice(request.body()).expect("an array");
+        for id in counts(&records).into_keys() {
+            doubled.extend(last.insert(id, number));
+        }
+    }
+    let doubled = doubled.len() as u64;
+    assert!(
+        doubled <= ends,
+        "{doubled} batches came twice, after {ends} ends"
+    );
+    doubled
+}
+
 #[track_caller]
 pub(crate) fn assert_once(records: &[Value], ids: Range<u64>) {
     let doubled = assert_at_least_once(records, ids);
@@ -115,6 +139,13 @@ pub(crate) fn assert_settled(client: &Trubrics, delivered: u64, drops: &[(DropRe
         (delivered, 0),
         "{stats:?}"
     );
+}
+
+/// No attempt failed: a request that met a connection which the server had ended was sent again at once.
+#[track_caller]
+pub(crate) fn assert_no_failure(client: &Trubrics) {
+    let health = client.health();
+    assert!(health.last_failure.is_none(), "{health:?}");
 }
 
 #[track_caller]

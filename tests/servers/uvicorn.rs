@@ -5,8 +5,8 @@ use trubrics::{DropReason, Event, Trubrics};
 use crate::{
     program::{Folder, Program, free_port, installed, is_listening, wait_until},
     support::{
-        KILOBYTE, LONG, assert_at_least_once, assert_once, assert_settled, build, client_of, event,
-        received, tell, track, track_under,
+        KILOBYTE, LONG, assert_at_least_once, assert_no_failure, assert_once, assert_settled,
+        build, client_of, event, received, tell, track, track_under,
     },
 };
 
@@ -141,6 +141,7 @@ fn connections_that_uvicorn_ends_when_idle_cost_nothing() {
     }
     assert_once(&received(&uvicorn.folder), 0..15);
     assert_settled(&client, 15, &[]);
+    assert_no_failure(&client);
 }
 
 #[test]
@@ -156,6 +157,7 @@ fn answers_of_uvicorn_in_chunks_are_read_to_their_end() {
     }
     assert_once(&received(&uvicorn.folder), 0..50);
     assert_settled(&client, 50, &[]);
+    assert_no_failure(&client);
 }
 
 #[test]

@@ -26,7 +26,9 @@ async def publish(events: list[Event], x_api_key: Annotated[str, Header()]):
     if x_api_key != "test-key":
         raise HTTPException(401, "Invalid API key")
     with open(f"{folder}/received", "a", encoding="utf-8") as out:
-        out.write("".join(json.dumps({"properties": event.properties}) + "\n" for event in events))
+        for event in events:
+            record = {"properties": event.properties, "worker": os.getpid()}
+            out.write(json.dumps(record) + "\n")
     await asyncio.sleep(delay)
     if "CHUNKED" in os.environ:
         return StreamingResponse(iter(['{"status": ', '"success"}']), media_type="application/json")

@@ -26,7 +26,7 @@ def publish():
     if request.headers.get("x-api-key") != "test-key":
         return {"detail": "Invalid API key"}, 401
     records = request.get_json()
-    lines = "".join(json.dumps(record) + "\n" for record in records)
+    lines = "".join(json.dumps(record | {"worker": os.getpid()}) + "\n" for record in records)
     out = os.open(f"{folder}/received", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
     os.write(out, lines.encode())
     os.close(out)

@@ -1,4 +1,8 @@
-use std::{process::Command, thread, time::Duration};
+use std::{
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
 
 use trubrics::{DropReason, Trubrics};
 
@@ -6,7 +10,7 @@ use crate::{
     program::{Folder, Program, free_port, installed, is_listening, wait_until},
     support::{
         KILOBYTE, LONG, assert_at_least_once, assert_no_failure, assert_once, assert_settled,
-        build, client_of, event, received, tell, track, track_under,
+        build, client_of, event, received, send_each, tell, track, track_under, workers,
     },
 };
 
@@ -48,14 +52,6 @@ fn start(folder: &Folder, port: u16, arguments: &[&str], variables: &[(&str, &st
         .env("FOLDER", &folder.0)
         .envs(variables.iter().copied());
     Program::start(&mut command, folder, port)
-}
-
-/// Sends events one by one.
-fn send_each(client: &Trubrics, ids: std::ops::Range<u64>) {
-    for id in ids {
-        client.track(event(id, 100));
-        client.flush(LONG).expect("delivered");
-    }
 }
 
 #[test]
@@ -122,12 +118,16 @@ fn workers_that_gunicorn_recycles_lose_nothing() {
         };
         let settings = client_of(gunicorn.host()).flush_batch_size(5);
         let client = build(settings.max_concurrent_requests(requests));
-        track_under(&client, 0..500, || {});
+        // Requests of one record each, and then larger ones.
+        send_each(&client, 0..40);
+        track_under(&client, 40..500, || {});
         client.flush(LONG).expect("delivered");
+        let workers = workers(&gunicorn.folder);
+        assert!(workers > 4, "{workers}");
         // At least once: a worker that ends may have read a request of a connection that it kept.
         let doubled = assert_at_least_once(&received(&gunicorn.folder), 0..500);
         tell(&format!(
-            "recycled workers of gunicorn, {class:?}: {doubled} of 500 records doubled"
+            "gunicorn {class:?}, {requests} at a time, {workers} workers: {doubled} of 500 records doubled"
         ));
         assert_settled(&client, 500, &[]);
     }
@@ -160,14 +160,27 @@ fn reloads_of_gunicorn_under_load_lose_nothing() {
         return;
     };
     let client = build(client_of(gunicorn.host()).flush_batch_size(5));
-    track_under(&client, 0..500, || gunicorn.program.signal("-HUP"));
+    send_each(&client, 0..10);
+    let mut next = 10;
+    for _ in 0..5 {
+        let before = workers(&gunicorn.folder);
+        gunicorn.program.signal("-HUP");
+        let start = Instant::now();
+        // Until a new worker has had a request.
+        while workers(&gunicorn.folder) == before {
+            assert!(start.elapsed() < LONG, "no new worker");
+            track_under(&client, next..next + 10, || {});
+            next += 10;
+        }
+    }
     client.flush(LONG).expect("delivered");
     // At least once, as with recycled workers.
-    let doubled = assert_at_least_once(&received(&gunicorn.folder), 0..500);
+    let doubled = assert_at_least_once(&received(&gunicorn.folder), 0..next);
     tell(&format!(
-        "reloads of gunicorn: {doubled} of 500 records doubled"
+        "reloads of gunicorn: {doubled} of {} records doubled",
+        next
     ));
-    assert_settled(&client, 500, &[]);
+    assert_settled(&client, next, &[]);
 }
 
 #[test]

@@ -6,8 +6,8 @@ use crate::{
     program::{Folder, Program, free_port, installed, is_listening, wait_until},
     support::{
         KILOBYTE, LONG, assert_at_least_once, assert_doubled_by_ends, assert_no_failure,
-        assert_once, assert_settled, backend, build, client_of, event, port_and_path, tell, track,
-        track_under,
+        assert_once, assert_settled, backend, build, client_of, event, port_and_path, send_each,
+        tell, track, track_under,
     },
 };
 
@@ -187,10 +187,7 @@ fn connections_that_nginx_ends_after_a_few_requests_cost_nothing() {
             return;
         };
         let client = build(client_of(host));
-        for id in 0..30 {
-            client.track(event(id, 100));
-            client.flush(LONG).expect("delivered");
-        }
+        send_each(&client, 0..30);
         assert_once(&server.events(), 0..30);
         assert_settled(&client, 30, &[]);
         assert_no_failure(&client);
@@ -312,10 +309,7 @@ fn a_rate_limit_of_nginx_delays_records_and_drops_none() {
         return;
     };
     let client = build(client_of(host));
-    for id in 0..20 {
-        client.track(event(id, 100));
-        client.flush(LONG).expect("delivered");
-    }
+    send_each(&client, 0..20);
     assert_once(&server.events(), 0..20);
     assert_settled(&client, 20, &[]);
     assert!(nginx.answers().iter().any(|(_, status)| *status == 429));
@@ -387,4 +381,49 @@ fn a_restart_of_nginx_under_load_loses_nothing() {
         "restarts of nginx: {ends}, with {doubled} doubled batches"
     ));
     assert_settled(&client, 2000, &[]);
+}
+
+#[test]
+#[ignore = "needs servers: run .ci/servers"]
+fn a_name_with_an_address_that_refuses_costs_nothing() {
+    let server = backend();
+    let Some((nginx, host)) = Nginx::before(&Config::default(), &server) else {
+        return;
+    };
+    // Often [::1] first, where nginx does not listen.
+    let host = host.replace("127.0.0.1", "localhost");
+    assert!(host.contains(&nginx.port.to_string()), "{host}");
+    let client = build(client_of(host).flush_batch_size(5));
+    track(&client, 0..100, 200);
+    client.flush(LONG).expect("delivered");
+    assert_once(&server.events(), 0..100);
+    assert_settled(&client, 100, &[]);
+    assert_no_failure(&client);
+}
+
+#[test]
+#[ignore = "needs servers: run .ci/servers"]
+fn the_status_counts_whatever_nginx_does_to_the_body() {
+    let server = backend();
+    let config = Config {
+        // The answer of the backend takes two seconds.
+        location: "limit_rate 10;",
+        ..Config::default()
+    };
+    let Some((_nginx, host)) = Nginx::before(&config, &server) else {
+        return;
+    };
+    let client = build(client_of(host).flush_batch_size(100));
+    track(&client, 0..10, 100);
+    client.flush(LONG).expect("delivered");
+    assert_once(&server.events(), 0..10);
+
+    // The backend ends in the middle of its answer, and so does nginx.
+    let part = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{";
+    server.script([Reply::raw(part).close_after()]);
+    track(&client, 10..20, 100);
+    client.flush(LONG).expect("delivered");
+    assert_eq!(server.requests().len(), 2);
+    assert_settled(&client, 20, &[]);
+    assert_no_failure(&client);
 }

@@ -3,7 +3,7 @@ use std::process::Command;
 use crate::{
     program::{Folder, Program, free_port, installed},
     support::{
-        LONG, assert_no_failure, assert_once, assert_settled, build, client_of, event, received,
+        assert_no_failure, assert_once, assert_settled, build, client_of, received, send_each,
     },
 };
 
@@ -35,10 +35,7 @@ fn answers_in_http_1_0_are_answers() {
             .envs(variables.iter().copied());
         let _server = Program::start(&mut command, &folder, port);
         let client = build(client_of(format!("http://127.0.0.1:{port}")));
-        for id in 0..20 {
-            client.track(event(id, 100));
-            client.flush(LONG).expect("delivered");
-        }
+        send_each(&client, 0..20);
         assert_once(&received(&folder), 0..20);
         assert_settled(&client, 20, &[]);
         assert_no_failure(&client);

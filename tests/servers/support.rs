@@ -79,6 +79,21 @@ pub(crate) fn received(folder: &Folder) -> Vec<Value> {
         .expect("a record on each line")
 }
 
+/// How many workers of a Python program have received records.
+pub(crate) fn workers(folder: &Folder) -> usize {
+    let records = received(folder);
+    let workers = records.iter().map(|record| record["worker"].as_u64());
+    workers.collect::<BTreeSet<_>>().len()
+}
+
+/// Sends events one by one.
+pub(crate) fn send_each(client: &Trubrics, ids: Range<u64>) {
+    for id in ids {
+        client.track(event(id, 100));
+        client.flush(LONG).expect("delivered");
+    }
+}
+
 fn counts(records: &[Value]) -> BTreeMap<u64, u64> {
     let mut counts = BTreeMap::new();
     for record in records {

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-use trubrics::testing::Server;
+use trubrics::{DropReason, testing::Server};
 
 use crate::{
     nginx::{Config, Nginx},
@@ -9,7 +9,7 @@ use crate::{
     squid::{HOST, Squid},
     support::{
         KILOBYTE, LONG, assert_once, assert_settled, backend, build, client_of, port_and_path,
-        track, track_under,
+        tell, track, track_under,
     },
 };
 
@@ -147,4 +147,40 @@ fn tls_goes_through_a_tunnel_of_squid() {
     client.flush(LONG).expect("delivered");
     assert_once(&server.events(), 0..200);
     assert_settled(&client, 200, &[]);
+}
+
+#[test]
+#[ignore = "needs servers: run .ci/servers"]
+fn tls_to_a_plain_port_is_a_failure_that_passes() {
+    let (server, certificates) = (backend(), Certificates::new());
+    let Some((nginx, host)) = Nginx::before(&Config::default(), &server) else {
+        return;
+    };
+    let settings = client_of(host.replace("http:", "https:"));
+    let settings = settings.give_up_after(Duration::from_millis(300));
+    let client = build(settings.root_certificates(certificates.authority.clone()));
+    track(&client, 0..10, 200);
+    client.flush(LONG).expect_err("not TLS");
+    assert_settled(&client, 0, &[(DropReason::GaveUp, 10)]);
+    assert_eq!(server.requests().len(), 0);
+    drop(nginx);
+}
+
+#[test]
+#[ignore = "needs servers: run .ci/servers"]
+fn clear_text_to_a_port_of_tls_is_refused_by_nginx() {
+    let (server, certificates) = (backend(), Certificates::new());
+    let Some((nginx, path)) = certificates.nginx("", &server) else {
+        return;
+    };
+    let settings = client_of(format!("http://127.0.0.1:{}{path}", nginx.port));
+    let client = build(settings.flush_batch_size(100));
+    track(&client, 0..100, 200);
+    let _ = client.flush(LONG);
+    // A 400, which says that some record of a batch is bad, or all of them.
+    assert_settled(&client, 0, &[(DropReason::Rejected, 100)]);
+    tell(&format!(
+        "clear text to a port of TLS: {} requests",
+        nginx.answers().len()
+    ));
 }

@@ -1,4 +1,9 @@
-use std::{process::Command, sync::mpsc, thread, time::Duration};
+use std::{
+    process::Command,
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use trubrics::{DropReason, Event, Trubrics};
 
@@ -6,7 +11,7 @@ use crate::{
     program::{Folder, Program, free_port, installed, is_listening, wait_until},
     support::{
         KILOBYTE, LONG, assert_at_least_once, assert_no_failure, assert_once, assert_settled,
-        build, client_of, event, received, tell, track, track_under,
+        build, client_of, event, received, send_each, tell, track, track_under, workers,
     },
 };
 
@@ -151,10 +156,7 @@ fn answers_of_uvicorn_in_chunks_are_read_to_their_end() {
         return;
     };
     let client = build(client_of(uvicorn.host()));
-    for id in 0..50 {
-        client.track(event(id, 100));
-        client.flush(LONG).expect("delivered");
-    }
+    send_each(&client, 0..50);
     assert_once(&received(&uvicorn.folder), 0..50);
     assert_settled(&client, 50, &[]);
     assert_no_failure(&client);
@@ -168,12 +170,16 @@ fn workers_that_uvicorn_recycles_lose_nothing() {
         return;
     };
     let client = build(client_of(uvicorn.host()).flush_batch_size(5));
-    track_under(&client, 0..500, || {});
+    // Requests of one record each, and then larger ones.
+    send_each(&client, 0..40);
+    track_under(&client, 40..500, || {});
     client.flush(LONG).expect("delivered");
+    let workers = workers(&uvicorn.folder);
+    assert!(workers > 2, "{workers}");
     // At least once: a worker may end between a request and its answer.
     let doubled = assert_at_least_once(&received(&uvicorn.folder), 0..500);
     tell(&format!(
-        "recycled workers of uvicorn: {doubled} of 500 records doubled"
+        "uvicorn, {workers} workers: {doubled} of 500 records doubled"
     ));
     assert_settled(&client, 500, &[]);
 }
@@ -203,4 +209,32 @@ fn a_restart_of_uvicorn_under_load_loses_nothing() {
         "restarts of uvicorn: {doubled} of 300 records doubled"
     ));
     assert_settled(&client, 300, &[]);
+}
+
+#[test]
+#[ignore = "needs servers: run .ci/servers"]
+fn a_frozen_uvicorn_delays_no_caller_and_loses_nothing() {
+    let Some(uvicorn) = Uvicorn::start(&[], &[]) else {
+        return;
+    };
+    let settings = client_of(uvicorn.host()).request_timeout(Duration::from_millis(300));
+    let client = build(settings.max_backoff(Duration::from_secs(1)));
+    track(&client, 0..10, 100);
+    client.flush(LONG).expect("delivered");
+    uvicorn.program.signal("-STOP");
+    track(&client, 10..60, 100);
+    for _ in 0..3 {
+        let (start, limit) = (Instant::now(), Duration::from_millis(500));
+        client.flush(limit).expect_err("no answer");
+        let took = start.elapsed();
+        assert!(limit <= took && took < limit * 2, "{took:?}");
+    }
+    uvicorn.program.signal("-CONT");
+    client.flush(LONG).expect("delivered");
+    // At least once: it reads the requests that had no answer in time when it goes on.
+    let doubled = assert_at_least_once(&received(&uvicorn.folder), 0..60);
+    tell(&format!(
+        "a frozen uvicorn: {doubled} arrivals of 50 records beside the first"
+    ));
+    assert_settled(&client, 60, &[]);
 }

@@ -192,7 +192,10 @@ fn connections_that_nginx_ends_after_a_few_requests_cost_nothing() {
         assert_settled(&client, 30, &[]);
         assert_no_failure(&client);
         wait_until("the log", || nginx.answers().len() == 30);
-        assert_eq!(connections(&nginx.answers()), 30 / of_each);
+        // An idle connection that a busy machine keeps waiting is too old to be used again.
+        let (answers, least) = (nginx.answers(), 30 / of_each);
+        let connections = connections(&answers);
+        assert!((least..least + 5).contains(&connections), "{answers:?}");
     }
 }
 

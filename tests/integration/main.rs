@@ -52,6 +52,9 @@ mod kills;
 mod leftovers;
 /// Calls to a model, on a real clock.
 mod llm_calls;
+/// A client with a spool for a long time, with restarts of the server and kills.
+#[cfg(target_os = "linux")]
+mod long_run;
 /// What the page on measuring an AI feature promises.
 mod measuring_ai;
 /// Images and files in texts.

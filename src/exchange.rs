@@ -3,7 +3,7 @@
 use std::{
     io::ErrorKind,
     mem,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -19,6 +19,7 @@ use crate::{
     logging::{TARGET, logging},
     record::{Endpoint, utc_now},
     reply::{BodySent, Verdict, judge},
+    sync::{Condvar, Mutex, MutexGuard},
     transport::{Request, Response, Transport, TransportError},
 };
 

@@ -113,6 +113,7 @@ mod small_file;
 mod state;
 mod stats;
 mod stored_choice;
+mod sync;
 
 pub mod _docs;
 pub mod defaults;

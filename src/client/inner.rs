@@ -6,11 +6,8 @@ use std::{
     convert::Infallible,
     mem,
     sync::{Arc, Mutex, PoisonError},
-    thread::JoinHandle,
     time::{Duration, Instant},
 };
-
-use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
 
 pub(super) use self::consent::Agreement;
 use crate::{
@@ -29,6 +26,10 @@ use crate::{
     record::{Endpoint, Record},
     settings::WorkerSettings,
     spool::ProjectFolder,
+    sync::{
+        channel::{Receiver, RecvTimeoutError, TryRecvError},
+        thread::JoinHandle,
+    },
     worker::SizeLimits,
 };
 
@@ -320,4 +321,5 @@ impl Drop for Inner {
 }
 
 #[cfg(test)]
+#[cfg(not(trubrics_loom))]
 mod tests;

@@ -2,12 +2,11 @@
 
 use std::{sync::Arc, time::Instant};
 
-use crossbeam_channel::Receiver;
-
 use crate::{
     accounting::{Accounting, Unsettled},
     queue::Queue,
     record::Encoded,
+    sync::channel::Receiver,
 };
 
 /// Takes the records out of the channel, and settles those that are left in it when the worker ends.

@@ -5,12 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-
 use super::{ClientParts, Inner};
 use crate::{
     control::Control,
     spool::{Period, ProjectFolder},
+    sync::channel::{Receiver, RecvTimeoutError, Sender, bounded},
 };
 
 /// How long a withdrawal and a grant may take.

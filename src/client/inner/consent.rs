@@ -67,12 +67,17 @@ impl Inner {
 
     pub(in crate::client) fn withdraw(&self) -> io::Result<()> {
         let deadline = Instant::now() + LIMIT;
-        // First of all, because nothing may be taken or sent from here on, whatever fails.
+        let is_forked = self.lifecycle().is_forked();
+        if !is_forked {
+            // Before the withdrawal counts: the worker may have forgotten it a moment later, and the grant of another
+            // caller may follow. A pause after that grant would stay.
+            self.intake().queue.pause();
+        }
+        // Nothing may be sent from here on, whatever fails.
         self.intake().consent.withdraw();
-        if self.lifecycle().is_forked() {
+        if is_forked {
             return self.withdraw_in_folder();
         }
-        self.intake().queue.pause();
         let answer = self.ask(Control::Withdraw);
         if self.is_inside() {
             self.state.parts.exchange.cancel();

@@ -173,7 +173,7 @@ impl Exchange {
         loop {
             self.cancel();
             let under_way = self.requests.under_way();
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(clock::now());
             let is_over =
                 |under_way: usize| under_way == 0 || self.consent.get() == Consent::Granted;
             if is_over(*under_way) || left.is_zero() {

@@ -7,6 +7,7 @@ use std::{
 
 use super::{ClientParts, Inner};
 use crate::{
+    clock,
     control::Control,
     spool::{Period, ProjectFolder},
     sync::channel::{Receiver, RecvTimeoutError, Sender, bounded},
@@ -66,7 +67,7 @@ impl Inner {
     }
 
     pub(in crate::client) fn withdraw(&self) -> io::Result<()> {
-        let deadline = Instant::now() + LIMIT;
+        let deadline = clock::now() + LIMIT;
         let is_forked = self.lifecycle().is_forked();
         if !is_forked {
             // Before the withdrawal counts: the worker may have forgotten it a moment later, and the grant of another
@@ -97,7 +98,7 @@ impl Inner {
             let problem = "the client belongs to the parent of this process";
             return Err(io::Error::new(io::ErrorKind::Unsupported, problem));
         }
-        let deadline = Instant::now() + LIMIT;
+        let deadline = clock::now() + LIMIT;
         let withdrawals = self.intake().consent.withdrawals();
         let answer = self.ask(|done| Control::Grant { withdrawals, done });
         match self.is_inside() {

@@ -8,11 +8,8 @@ use std::{
     fmt, io,
     panic::{RefUnwindSafe, UnwindSafe},
     sync::Arc,
-    thread::JoinHandle,
     time::Duration,
 };
-
-use crossbeam_channel::Receiver;
 
 pub(crate) use self::inner::ClientParts;
 use self::inner::Inner;
@@ -23,6 +20,7 @@ use crate::{
     record::{Event, Record},
     state::{OffReason, State},
     stats::Stats,
+    sync::{channel::Receiver, thread::JoinHandle},
 };
 
 /// A client of Trubrics: takes records and returns at once, while one thread delivers them in batches.
@@ -388,3 +386,7 @@ impl fmt::Debug for Trubrics {
         client.finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[cfg(trubrics_loom)]
+mod models;

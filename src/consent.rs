@@ -1,9 +1,8 @@
 //! Whether a client may take, store and send records, as all of its threads see it.
 
-use std::{
-    fmt,
-    sync::atomic::{AtomicU64, Ordering::SeqCst},
-};
+use std::fmt;
+
+use crate::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 /// Whether the person that records are about agreed to them; see [`Trubrics::withdraw`](crate::Trubrics::withdraw).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

@@ -1,18 +1,16 @@
 //! The control channel: what callers and sender threads say to the worker, and how they wake it no more often than
 //! needed.
 
-use std::{
-    io, mem,
+use std::{io, mem, sync::PoisonError, time::Instant};
+
+use crate::{
+    reply::Verdict,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering::SeqCst},
+        channel::{Receiver, Sender, bounded},
     },
-    time::Instant,
 };
-
-use crossbeam_channel::{Receiver, Sender, bounded};
-
-use crate::reply::Verdict;
 
 /// A message to the worker.
 pub(crate) enum Control {
@@ -159,6 +157,7 @@ impl FlushRequests {
 }
 
 #[cfg(test)]
+#[cfg(not(trubrics_loom))]
 mod tests {
     use super::*;
     use std::time::Duration;

@@ -3,7 +3,7 @@
 use std::{
     io::ErrorKind,
     mem,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -19,6 +19,7 @@ use crate::{
     logging::{TARGET, logging},
     record::{Endpoint, utc_now},
     reply::{BodySent, Verdict, judge},
+    sync::{Condvar, Mutex, MutexGuard},
     transport::{Request, Response, Transport, TransportError},
 };
 
@@ -172,7 +173,7 @@ impl Exchange {
         loop {
             self.cancel();
             let under_way = self.requests.under_way();
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(clock::now());
             let is_over =
                 |under_way: usize| under_way == 0 || self.consent.get() == Consent::Granted;
             if is_over(*under_way) || left.is_zero() {

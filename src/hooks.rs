@@ -8,6 +8,7 @@ use crate::{
     drop_reason::DropReason,
     record::{Encoded, Record},
     reply::Refusal,
+    sync::thread_local,
 };
 
 /// See [`TrubricsBuilder::before_send`](crate::TrubricsBuilder::before_send).

@@ -121,6 +121,7 @@ mod small_file;
 mod state;
 mod stats;
 mod stored_choice;
+mod sync;
 
 pub mod _docs;
 pub mod defaults;

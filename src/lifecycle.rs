@@ -1,13 +1,11 @@
 //! Whether the client is being closed, by when, and whether this is still its process.
 
-use std::{
-    convert::Infallible,
-    process,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Instant,
-};
+use std::{convert::Infallible, process, sync::PoisonError, time::Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crate::sync::{
+    Mutex, MutexGuard,
+    channel::{Receiver, Sender, bounded},
+};
 
 pub(crate) struct Lifecycle {
     process_id: u32,

@@ -4,16 +4,15 @@
 //! in a batch or is in flight, so an idle client costs no memory for records it might hold. Callers never wait here
 //! unless [`Overflow::Block`] asks for it, and learn whether the worker has to be woken.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
-};
-
-use crossbeam_channel::{Receiver, SendError, Sender, unbounded};
+use std::sync::Arc;
 
 use crate::{
     accounting::{Accounting, Budget, NoBudget, Reservation},
     record::{Encoded, RECORD_OVERHEAD},
+    sync::{
+        atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
+        channel::{Receiver, SendError, Sender, unbounded},
+    },
 };
 
 /// What [`track`](crate::Trubrics::track) does when the queue is full.
@@ -204,4 +203,5 @@ impl Queue {
 }
 
 #[cfg(test)]
+#[cfg(not(trubrics_loom))]
 mod tests;

@@ -18,7 +18,6 @@ mod vitals;
 
 use std::{cell::Cell, convert::Infallible, io, sync::Arc, time::Instant};
 
-use crossbeam_channel::{Receiver, Sender};
 use log::error;
 
 pub(crate) use self::call::SizeLimits;
@@ -46,6 +45,10 @@ use crate::{
     record::{Encoded, Endpoint},
     settings::{Duty, WorkerSettings},
     spool::Spool,
+    sync::{
+        channel::{Receiver, Sender},
+        thread_local,
+    },
 };
 
 /// What the worker shares with the callers.
@@ -352,6 +355,11 @@ impl Worker {
 }
 
 #[cfg(test)]
+#[cfg(trubrics_loom)]
+mod models;
+#[cfg(test)]
+#[cfg(not(trubrics_loom))]
 mod simulation;
 #[cfg(test)]
+#[cfg(not(trubrics_loom))]
 mod tests;

@@ -2,10 +2,12 @@
 
 use std::{
     collections::VecDeque,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
-    },
+    sync::{Arc, PoisonError},
+};
+
+use crate::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
     thread::{self, Thread},
 };
 
@@ -330,3 +332,7 @@ fn ticket_of(state: u64) -> u64 {
 fn in_use(state: u64, released: u64) -> u64 {
     ticket_of(state).wrapping_sub(released) & TICKET_MASK
 }
+
+#[cfg(test)]
+#[cfg(trubrics_loom)]
+mod models;

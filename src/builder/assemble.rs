@@ -6,10 +6,8 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    thread,
 };
 
-use crossbeam_channel::{bounded, unbounded};
 use log::warn;
 
 use super::{TrubricsBuilder, api_key::check_api_key};
@@ -35,6 +33,10 @@ use crate::{
     settings::{ContentSettings, Duty, QueueSettings, WorkerSettings},
     spool::{Fingerprint, Notice, ProjectFolder, Spool},
     state::{OffReason, State},
+    sync::{
+        channel::{bounded, unbounded},
+        thread,
+    },
     transport::{Transport, TransportError, transport_fn},
     worker::{Worker, WorkerParts},
 };

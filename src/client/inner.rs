@@ -6,11 +6,8 @@ use std::{
     convert::Infallible,
     mem,
     sync::{Arc, Mutex, PoisonError},
-    thread::JoinHandle,
     time::{Duration, Instant},
 };
-
-use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
 
 pub(super) use self::consent::Agreement;
 use crate::{
@@ -30,6 +27,10 @@ use crate::{
     record::{Endpoint, Record},
     settings::WorkerSettings,
     spool::ProjectFolder,
+    sync::{
+        channel::{Receiver, RecvTimeoutError, TryRecvError},
+        thread::JoinHandle,
+    },
     worker::SizeLimits,
 };
 
@@ -135,7 +136,7 @@ impl Inner {
             endpoint: encoded.endpoint,
             records: 1,
             body,
-            deadline: after(Instant::now(), self.state.parts.worker.request_timeout),
+            deadline: after(clock::now(), self.state.parts.worker.request_timeout),
             withdrawals: agreement.withdrawals(),
         });
         match attempted {
@@ -166,7 +167,7 @@ impl Inner {
             return Ok(());
         }
         let dropped_before = self.accounting().dropped();
-        let deadline = after(Instant::now(), timeout);
+        let deadline = after(clock::now(), timeout);
         let is_settled = self.worker().flush(deadline);
         self.outcome(is_settled, dropped_before)
     }
@@ -178,7 +179,7 @@ impl Inner {
         if self.is_inside() {
             return Err(FlushError::in_hook(self.accounting().pending()));
         }
-        let times = CloseTimes::new(Instant::now(), timeout);
+        let times = CloseTimes::new(clock::now(), timeout);
         self.begin_close(times.interrupt_at);
         if !self.has_ended(times.interrupt_at)
             && self.lifecycle().begin_interrupt(times.interrupt_at)
@@ -205,7 +206,7 @@ impl Inner {
             // The parent closes its own client.
         } else if self.is_inside() {
             // It cannot wait for itself; the worker goes on until it is done.
-            self.begin_close(after(Instant::now(), timeout));
+            self.begin_close(after(clock::now(), timeout));
         } else {
             // There is no caller to return the error to; the drops are logged.
             let _ = self.close(timeout);
@@ -332,4 +333,5 @@ impl Drop for Inner {
 }
 
 #[cfg(test)]
+#[cfg(not(trubrics_loom))]
 mod tests;

@@ -10,8 +10,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError, unbounded};
-
 use super::{Ahead, Worker, WorkerParts};
 use crate::{
     accounting::Accounting,
@@ -25,6 +23,7 @@ use crate::{
     queue::{Queue, WakeLimits},
     record::{Encoded, Endpoint},
     settings::WorkerSettings,
+    sync::channel::{Receiver, RecvTimeoutError, TryRecvError, unbounded},
 };
 
 /// The largest bodies that the server accepts, for the next call to begin with.

@@ -1,13 +1,6 @@
 //! Who makes the requests: the worker itself, or threads of their own while the worker has to stay responsive.
 
-use std::{
-    io, mem,
-    sync::Arc,
-    thread::{self, JoinHandle},
-    time::Instant,
-};
-
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use std::{io, mem, sync::Arc, time::Instant};
 
 use crate::{
     batch::Batch,
@@ -16,6 +9,10 @@ use crate::{
     exchange::{Attempt, Exchange},
     hooks,
     reply::Verdict,
+    sync::{
+        channel::{Receiver, Sender, unbounded},
+        thread::{self, JoinHandle},
+    },
 };
 
 pub(super) struct Dispatcher {

@@ -2,12 +2,11 @@
 
 use std::{sync::Arc, time::Instant};
 
-use crossbeam_channel::Receiver;
-
 use crate::{
     accounting::{Accounting, Unsettled},
     queue::Queue,
     record::Encoded,
+    sync::{channel::Receiver, thread},
 };
 
 /// Takes the records out of the channel, and settles those that are left in it when the worker ends.
@@ -64,7 +63,11 @@ impl Incoming {
                 true => self.records.recv().ok(),
                 false => self.records.try_recv().ok(),
             };
-            let Some(record) = record else { break };
+            let Some(record) = record else {
+                // Its caller has counted it and not sent it yet. On a machine that is busy, that caller has to run.
+                thread::yield_now();
+                break;
+            };
             self.taken += 1;
             taken.push(record);
         }

@@ -5,12 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-
 use super::{ClientParts, Inner};
 use crate::{
+    clock,
     control::Control,
     spool::{Period, ProjectFolder},
+    sync::channel::{Receiver, RecvTimeoutError, Sender, bounded},
 };
 
 /// How long a withdrawal and a grant may take.
@@ -67,13 +67,18 @@ impl Inner {
     }
 
     pub(in crate::client) fn withdraw(&self) -> io::Result<()> {
-        let deadline = Instant::now() + LIMIT;
-        // First of all, because nothing may be taken or sent from here on, whatever fails.
+        let deadline = clock::now() + LIMIT;
+        let is_forked = self.lifecycle().is_forked();
+        if !is_forked {
+            // Before the withdrawal counts: the worker may have forgotten it a moment later, and the grant of another
+            // caller may follow. A pause after that grant would stay.
+            self.intake().queue.pause();
+        }
+        // Nothing may be sent from here on, whatever fails.
         self.intake().consent.withdraw();
-        if self.lifecycle().is_forked() {
+        if is_forked {
             return self.withdraw_in_folder();
         }
-        self.intake().queue.pause();
         let answer = self.ask(Control::Withdraw);
         if self.is_inside() {
             self.state.parts.exchange.cancel();
@@ -93,7 +98,7 @@ impl Inner {
             let problem = "the client belongs to the parent of this process";
             return Err(io::Error::new(io::ErrorKind::Unsupported, problem));
         }
-        let deadline = Instant::now() + LIMIT;
+        let deadline = clock::now() + LIMIT;
         let withdrawals = self.intake().consent.withdrawals();
         let answer = self.ask(|done| Control::Grant { withdrawals, done });
         match self.is_inside() {

@@ -355,5 +355,7 @@ pub(crate) fn write_body<'a>(
     body.push(b']');
 }
 
+#[cfg(all(any(test, fuzzing), feature = "http"))]
+pub(crate) mod fuzzing;
 #[cfg(test)]
 mod tests;

@@ -124,7 +124,17 @@ pub mod testing;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing {
-    pub use crate::spool::fuzzing::read_segment;
+    #[cfg(feature = "http")]
+    pub use crate::{
+        batch::fuzzing::deliver,
+        http::fuzzing::{status, urls},
+    };
+    pub use crate::{
+        record::fuzzing::{read_record, write_properties},
+        redaction::fuzzing::redact,
+        server_sent_events::fuzzing::read_events,
+        spool::fuzzing::read_segment,
+    };
 }
 
 pub use anonymous_id::{AnonymousId, ParseIdError};

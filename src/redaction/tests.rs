@@ -270,6 +270,18 @@ proptest! {
 }
 
 #[test]
+fn a_url_whose_beginning_is_hidden_leaves_no_address_for_a_second_redaction() {
+    for text in [
+        "&sig=https://ada:(w@example.org/",
+        "?token=https://ada|w@example.org",
+        "?token=https://ada'w%40example.org",
+    ] {
+        let once = Redaction::all().apply(text).into_owned();
+        assert_eq!(Redaction::all().apply(&once), once);
+    }
+}
+
+#[test]
 fn a_text_without_a_finding_is_not_copied() {
     for text in [
         "",

@@ -120,22 +120,9 @@ pub mod defaults;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-/// For the targets in `fuzz/`, which set this configuration; no part of the crate.
-#[cfg(fuzzing)]
+#[cfg(any(test, fuzzing))]
 #[doc(hidden)]
-pub mod fuzzing {
-    #[cfg(feature = "http")]
-    pub use crate::{
-        batch::fuzzing::deliver,
-        http::fuzzing::{status, urls},
-    };
-    pub use crate::{
-        record::fuzzing::{read_record, write_properties},
-        redaction::fuzzing::redact,
-        server_sent_events::fuzzing::read_events,
-        spool::fuzzing::read_segment,
-    };
-}
+pub mod fuzzing;
 
 pub use anonymous_id::{AnonymousId, ParseIdError};
 pub use builder::TrubricsBuilder;

@@ -21,7 +21,8 @@ fn status(mut answer: &[u8]) -> Option<u16> {
         };
         match head.code? {
             100 | 102..200 => answer = &answer[length..],
-            status => return Some(status),
+            // A smaller number is not a status.
+            status => return (status >= 100).then_some(status),
         }
     }
 }

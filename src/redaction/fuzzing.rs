@@ -99,7 +99,8 @@ fn check_card(text: &str) {
 }
 
 fn halves(text: &str) -> (&str, &str) {
-    text.split_at(text.floor_char_boundary(text.len() / 2))
+    let middle = (text.len() / 2..).find(|at| text.is_char_boundary(*at));
+    text.split_at(middle.unwrap_or_default())
 }
 
 fn check_properties(json: &str) {

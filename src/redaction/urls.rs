@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::{
+    SECRET,
     emails::is_user_end,
     keys::{is_last_of, is_secret},
     scan::{Ahead, byte_at, byte_before, is_mark_at, is_mixed, next, run_start},
@@ -48,6 +49,10 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
 fn in_user(text: &str, start: usize, end: usize) -> Option<Range<usize>> {
     let user_end = run_start(text, start, end, |byte| byte != b'@');
     let user = text[start..user_end].strip_suffix('@')?;
+    // A secret that was hidden had the end of the authority in it.
+    if user.contains(SECRET) {
+        return None;
+    }
     let secret = match user.find(':') {
         Some(colon) => start + colon + 1..start + user.len(),
         None if is_random(user) => start..start + user.len(),

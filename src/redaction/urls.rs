@@ -28,7 +28,13 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
     while let Some(trigger) = next(text, at, |byte| matches!(byte, b':' | b'=')) {
         let secret = if text[trigger..].starts_with("://") {
             let start = trigger + 3;
-            in_user(text, start, authority_end.find(text, start))
+            let user = user(text, start, authority_end.find(text, start));
+            // Its secret was hidden before, and the rest was not looked at then.
+            if user.contains(SECRET) {
+                at = start + user.len();
+                continue;
+            }
+            in_user(text, start..start + user.len())
         } else if byte_at(text, trigger) == Some(b'=') {
             let start = trigger + 1;
             let secret = in_parameter(text, at, trigger, value_end.find(text, start));
@@ -45,17 +51,17 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// The secret in front of the host: a password, or a random name, which is then an access token.
-fn in_user(text: &str, start: usize, end: usize) -> Option<Range<usize>> {
+/// The user in front of the host, perhaps with a password; empty if there is none.
+fn user(text: &str, start: usize, end: usize) -> &str {
     let user_end = run_start(text, start, end, |byte| byte != b'@');
-    let user = text[start..user_end].strip_suffix('@')?;
-    // A secret that was hidden had the end of the authority in it.
-    if user.contains(SECRET) {
-        return None;
-    }
-    let secret = match user.find(':') {
-        Some(colon) => start + colon + 1..start + user.len(),
-        None if is_random(user) => start..start + user.len(),
+    text[start..user_end].strip_suffix('@').unwrap_or_default()
+}
+
+/// The secret of the user: a password, or a random name, which is then an access token.
+fn in_user(text: &str, user: Range<usize>) -> Option<Range<usize>> {
+    let secret = match text[user.clone()].find(':') {
+        Some(colon) => user.start + colon + 1..user.end,
+        None if is_random(&text[user.clone()]) => user,
         None => return None,
     };
     let is_shown = !secret.is_empty() && !is_mark_at(text, secret.start);

@@ -37,7 +37,7 @@ pub fn deliver(bytes: &[u8]) {
     let Some(([shape, read, splits], script)) = bytes.split_first_chunk() else {
         return;
     };
-    let (records, text) = (1 + usize::from(shape & 15), [0, 100, 3_000, 9_000]);
+    let (records, text) = (1 + usize::from(shape & 15), [0, 100, 1_000, 3_000]);
     let text = text[usize::from(shape >> 4 & 3)];
     let read = [1, 7, 100, 100_000][usize::from(read & 3)];
     let server = Server::of(script, read, shape & 128 == 0);

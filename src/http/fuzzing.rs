@@ -78,6 +78,9 @@ impl Resolver for OneAddress {
 }
 
 /// The status that the transport reads from a server that answers with these bytes and closes the connection.
+///
+/// # Panics
+/// If the transport cannot be made.
 pub fn status(answer: &[u8]) -> Option<u16> {
     let server = Server::answering_once(answer);
     let transport = transport_to(&server, "http://example.com", None).expect("a usable host");

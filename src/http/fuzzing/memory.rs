@@ -51,6 +51,10 @@ enum End {
     Again,
 }
 
+/// Smaller than those of real connections, so that a body has several parts, and a run takes little time.
+const INPUT_BUFFER: usize = 2 * 1024;
+const OUTPUT_BUFFER: usize = 4 * 1024;
+
 /// Before a byte that says what comes.
 const MARK: u8 = 0xFF;
 
@@ -153,7 +157,7 @@ impl<In: Transport> Connector<In> for MemoryConnector {
 
     fn connect(
         &self,
-        details: &ConnectionDetails<'_>,
+        _: &ConnectionDetails<'_>,
         chained: Option<In>,
     ) -> Result<Option<Self::Out>, Error> {
         if let Some(chained) = chained {
@@ -164,9 +168,8 @@ impl<In: Transport> Connector<In> for MemoryConnector {
             .connections
             .pop_front()
             .unwrap_or_else(|| state.later.clone());
-        let config = details.config;
         let memory = Memory {
-            buffers: LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size()),
+            buffers: LazyBuffers::new(INPUT_BUFFER, OUTPUT_BUFFER),
             answer: script.answers.pop_front().unwrap_or_default(),
             given: 0,
             script,

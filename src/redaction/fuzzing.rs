@@ -81,6 +81,10 @@ fn check_text(redaction: &Redaction, text: &str) -> String {
 
 /// The secret is on a line of its own, because what stands before it on its line may change its meaning.
 fn check_planted(text: &str, form: &str) {
+    // A fuzzer learns it, and puts it into other forms.
+    if text.contains(SECRET) {
+        return;
+    }
     let (before, after) = halves(text);
     let planted = form.replace("{}", SECRET);
     let text = format!("{before}\n\n{planted}\n\n{after}");

@@ -354,5 +354,7 @@ pub(crate) fn write_body<'a>(
     body.push(b']');
 }
 
+#[cfg(all(any(test, fuzzing), feature = "http"))]
+pub(crate) mod fuzzing;
 #[cfg(test)]
 mod tests;

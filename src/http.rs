@@ -22,6 +22,8 @@ mod proxy;
 mod socket;
 mod tls;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 #[cfg(test)]
 mod tests;
 

@@ -129,12 +129,9 @@ pub mod defaults;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-/// For the targets in `fuzz/`, which set this configuration; no part of the crate.
-#[cfg(fuzzing)]
+#[cfg(any(test, fuzzing))]
 #[doc(hidden)]
-pub mod fuzzing {
-    pub use crate::spool::fuzzing::read_segment;
-}
+pub mod fuzzing;
 
 pub use anonymous_id::{AnonymousId, ParseIdError};
 pub use builder::TrubricsBuilder;

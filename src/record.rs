@@ -383,5 +383,7 @@ fn write_timestamp_field(json: &mut Vec<u8>, timestamp: Option<Timestamp>) {
     }
 }
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 #[cfg(test)]
 pub(crate) mod tests;

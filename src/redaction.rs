@@ -193,5 +193,7 @@ impl fmt::Debug for Redaction {
     }
 }
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 #[cfg(test)]
 mod tests;

@@ -170,15 +170,10 @@ fn problem(problem: &Value) -> Option<String> {
 const LEAST_SECRET: usize = 8;
 
 fn bounded(words: &str, api_key: &str) -> String {
-    let words = if api_key.len() < LEAST_SECRET {
-        words.to_owned()
-    } else {
-        words.replace(api_key, "[api key]")
-    };
-    let mut words: String = words
-        .chars()
-        .map(|char| if char.is_control() { ' ' } else { char })
-        .collect();
+    let mut words = words.replace(char::is_control, " ");
+    if api_key.len() >= LEAST_SECRET {
+        words = words.replace(api_key, "[api key]");
+    }
     if let Some((cut, _)) = words.char_indices().nth(MAX_DETAIL_CHARS) {
         words.truncate(cut);
         words.push('…');

@@ -207,5 +207,7 @@ impl<R> fmt::Debug for ServerSentEvents<R> {
     }
 }
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 #[cfg(test)]
 mod tests;

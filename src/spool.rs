@@ -36,7 +36,7 @@ mod entry;
 mod epoch;
 mod fingerprint;
 mod forget;
-#[cfg(fuzzing)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod in_delivery;
 mod load;

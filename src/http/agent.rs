@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use ureq::{
     Agent, Proxy,
+    config::Config,
     unversioned::transport::{ConnectProxyConnector, Connector, SocksConnector},
 };
 
@@ -46,6 +47,26 @@ pub(super) struct AgentConfig {
 
 impl AgentConfig {
     pub(super) fn agent(&self, trust: &Trust) -> Agent {
+        let connector = ()
+            .chain(SocksConnector::default())
+            .chain(KeepReadingConnector)
+            .chain(ConnectProxyConnector::default())
+            .chain(TcpConnector {
+                dns: self.dns.clone(),
+            })
+            .chain(tls::connector())
+            .chain(self.exchange_connector());
+        Agent::with_parts(self.config(trust), connector, self.dns.clone())
+    }
+
+    pub(super) fn exchange_connector(&self) -> ExchangeConnector {
+        ExchangeConnector {
+            has_proxy: self.proxy.is_some(),
+            can_poll_tls: tls::CAN_POLL,
+        }
+    }
+
+    pub(super) fn config(&self, trust: &Trust) -> Config {
         let whole = Some(self.request_timeout);
         let config = Agent::config_builder()
             .http_status_as_error(false)
@@ -66,18 +87,6 @@ impl AgentConfig {
             .timeout_send_body(whole)
             .timeout_recv_response(whole)
             .timeout_recv_body(Some(RESPONSE_BODY_TIMEOUT.min(self.request_timeout)));
-        let connector = ()
-            .chain(SocksConnector::default())
-            .chain(KeepReadingConnector)
-            .chain(ConnectProxyConnector::default())
-            .chain(TcpConnector {
-                dns: self.dns.clone(),
-            })
-            .chain(tls::connector())
-            .chain(ExchangeConnector {
-                has_proxy: self.proxy.is_some(),
-                can_poll_tls: tls::CAN_POLL,
-            });
-        Agent::with_parts(trust.apply(config).build(), connector, self.dns.clone())
+        trust.apply(config).build()
     }
 }

@@ -15,6 +15,7 @@ const MAX_DOMAIN: usize = 253;
 /// The addresses in the text, in order.
 pub(super) fn find(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
+    let mut authority = Authority::default();
     let mut done = 0;
     while let Some((at, after)) = next_at(text, done) {
         let start = local_start(text, done, at);
@@ -23,7 +24,7 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
         let Some(end) = end.filter(|_| start < at) else {
             continue;
         };
-        if !is_in_authority(text, start) && !is_git(text, start..at, end) {
+        if !authority.reaches(text, start) && !is_git(text, start..at, end) {
             found.push(start..end);
             done = end;
         }
@@ -101,11 +102,30 @@ fn is_domain(domain: &str) -> bool {
     is_top && names.starts_with(is_letter) && !is_version()
 }
 
-/// Whether the text up to here is `scheme://`, with or without a user: that is a part of a URL.
-fn is_in_authority(text: &str, start: usize) -> bool {
-    let is_end = |byte: u8| byte.is_ascii_whitespace() || matches!(byte, b'/' | b'"' | b'@');
-    let authority = run_start(text, 0, start, |byte| !is_end(byte));
-    text.as_bytes()[..authority].ends_with(b"://")
+/// Where the name that may be a user's of a URL begins. Each position is looked at once, if no call asks for an earlier
+/// one than the call before.
+#[derive(Default)]
+struct Authority {
+    start: usize,
+    known: usize,
+}
+
+impl Authority {
+    /// Whether the text up to here is `scheme://`, with or without a user: that is a part of a URL.
+    fn reaches(&mut self, text: &str, end: usize) -> bool {
+        let floor = self.known.min(end);
+        let start = run_start(text, floor, end, |byte| !is_user_end(byte));
+        if start > floor {
+            self.start = start;
+        }
+        self.known = end;
+        text.as_bytes()[..self.start].ends_with(b"://")
+    }
+}
+
+/// Whether a user's name in a URL ends here.
+pub(super) fn is_user_end(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || matches!(byte, b'/' | b'"' | b'@')
 }
 
 /// Whether this is the address of a Git repository: `git@github.com:owner/name`.

@@ -55,11 +55,11 @@ pub(super) fn byte_at(text: &str, at: usize) -> Option<u8> {
 
 /// Notes how many bytes were looked at, for the test of the time that texts take.
 pub(super) fn note_steps(_steps: usize) {
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     STEPS.set(STEPS.get() + _steps);
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 thread_local! {
     pub(super) static STEPS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }

@@ -286,6 +286,20 @@ fn what_one_redaction_leaves_another_one_leaves() {
 }
 
 #[test]
+fn a_part_of_a_url_that_is_hidden_leaves_nothing_for_a_second_redaction() {
+    for text in [
+        "&sig=https://ada:(w@example.org/",
+        "?token=https://ada|w@example.org",
+        "?token=https://ada'w%40example.org",
+        "https://ada:pw&sig=a/b&c=d@localhost",
+        "https://ada&sig=a:pw@localhost",
+    ] {
+        let once = Redaction::all().apply(text).into_owned();
+        assert_eq!(Redaction::all().apply(&once), once);
+    }
+}
+
+#[test]
 fn a_text_without_a_finding_is_not_copied() {
     for text in [
         "",

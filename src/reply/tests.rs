@@ -170,6 +170,14 @@ fn the_detail_is_bounded_and_holds_neither_the_key_nor_what_the_user_sent() {
     };
     let detail = detail_of(r#"{"detail":"the key secret-key\nis bad"}"#.into());
     assert_eq!(detail.as_deref(), Some("the key [api key] is bad"));
+    // A key may have blanks, and another control character is shown as a blank.
+    let answer = Response::new(401).with_body(r#"{"detail":"the key secret\tkey is bad"}"#);
+    let verdict = judge(&answer, NOW, "secret key");
+    let shown = verdict.refusal().map(|(refusal, _)| refusal.to_string());
+    assert_eq!(
+        shown.as_deref(),
+        Some("status 401: the key [api key] is bad")
+    );
     // A key that was made up for a test is part of many words.
     let answer = Response::new(401).with_body(r#"{"detail":"Invalid API key"}"#);
     let verdict = judge(&answer, OffsetDateTime::UNIX_EPOCH, "k");

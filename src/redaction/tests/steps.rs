@@ -19,6 +19,7 @@ fn adversarial(bytes: usize) -> Vec<String> {
         "a@",
         "a@a.",
         "a@1.",
+        "a%40a.co,",
         "%40",
         "%",
         ".",

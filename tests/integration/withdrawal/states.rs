@@ -150,7 +150,7 @@ fn an_opt_out_does_not_make_a_grant_of_a_damaged_note() {
     let (server, folder, choices) = (server(), Folder::new(), Folder::new());
     leave(&server, &folder);
     let note = folder.0.join(&folder.files()[0]).with_file_name("consent");
-    std::fs::write(&note, "torn").expect("room");
+    fs::write(&note, "torn").expect("room");
     let stored = StoredChoice::in_file(choices.0.join("telemetry"));
     stored.set(Choice::Off, "1").expect("stored");
     let builder = || client_of(&server).spool(&folder.0);
@@ -173,7 +173,7 @@ fn a_project_that_a_link_leads_to_is_withdrawn_too() {
     let file = folder.files().remove(0);
     let (project, _) = file.split_once('/').expect("a folder of the project");
     let project = folder.0.join(project);
-    std::fs::rename(&project, &elsewhere.0).expect("moved");
+    fs::rename(&project, &elsewhere.0).expect("moved");
     std::os::unix::fs::symlink(&elsewhere.0, &project).expect("a link");
     withdraw_in(&folder.0).expect("the disk works");
     assert_eq!(elsewhere.records(), 0);

@@ -2,19 +2,19 @@
 //!
 //! | Page | It answers |
 //! |---|---|
-//! | [`start`] | How do I track my first event, and then a whole program? |
-//! | [`measuring_ai`] | Which records does an AI feature need? |
-//! | [`command_line_tools`] | How does a tool count its runs, without a wait for its user? |
-//! | [`services`] | How does a service use one client, and see that it is well? |
-//! | [`settings`] | Which settings and features are there? |
-//! | [`privacy`] | What leaves the machine, and what does a withdrawal forget? |
-//! | [`redaction`] | What do the presets hide, and what do they miss? |
-//! | [`delivery`] | What does each fault cost, and what is on disk when? |
-//! | [`mod@testing`] | How do I test what my program tracks? |
-//! | [`moving`] | How do I move from Python or JavaScript? |
-//! | [`recipes`] | What do I do before my program ends, and how can its user opt out? |
-//! | [`performance`] | What does it cost? |
-//! | [`architecture`] | How is the crate built? |
+//! | [Start](start) | How do I track my first event, and then a whole program? |
+//! | [Measuring AI](measuring_ai) | Which records does an AI feature need? |
+//! | [Command-line tools](command_line_tools) | How does a tool count its runs, without a wait for its user? |
+//! | [Services](services) | How does a service use one client, and see that it is well? |
+//! | [Settings](settings) | Which settings and features are there? |
+//! | [Privacy](privacy) | What leaves the machine, and what does a withdrawal forget? |
+//! | [Redaction](redaction) | What do the presets hide, and what do they miss? |
+//! | [Delivery](delivery) | What does each fault cost, and what is on disk when? |
+//! | [Testing](mod@testing) | How do I test what my program tracks? |
+//! | [Moving](moving) | How do I move from Python or JavaScript? |
+//! | [Recipes](recipes) | What do I do before my program ends, and how can its user opt out? |
+//! | [Performance](performance) | What does it cost? |
+//! | [Architecture](architecture) | How is the crate built? |
 
 #[doc = include_str!("_docs/start.md")]
 pub mod start {}

@@ -199,7 +199,7 @@ impl TrubricsBuilder {
 
     /// How long after its first failed attempt a batch is given up, with one attempt at the very end, unless the server
     /// asked for more time; zero for a single attempt. Default: 5 min, [`defaults::GIVE_UP_AFTER`].
-    #[doc(alias = "retries")]
+    #[doc(alias = "retry")]
     pub fn give_up_after(mut self, limit: Duration) -> Self {
         self.worker.give_up_after = limit;
         self
@@ -251,10 +251,10 @@ impl TrubricsBuilder {
     /// Sees every record once, before it is encoded, on the thread that tracks it, and may change it or refuse it with
     /// `None`; a refused one is counted as [`DropReason::Hook`](crate::DropReason::Hook). Default: none.
     ///
-    /// A panic refuses the record, and so does the hook for records that it tracks itself. It must be quick, for it
-    /// runs inside `track`, must not call `flush` or `close`, which return an error there, and must not capture the
-    /// client: the reference cycle would keep it from closing when the last handle is dropped. [`Record`] has the
-    /// readers and setters, and an example that redacts; for prompts and generations alone there is
+    /// A record whose hook panics is refused, and so is a record that the hook tracks itself. The hook must be quick,
+    /// because it runs inside `track`. It must not call `flush` or `close`, which return an error there. It must not
+    /// capture the client, because then the client is not closed when the last handle is dropped. [`Record`] has the
+    /// readers and setters, and an example that redacts. For prompts and generations alone there is
     /// [`llm_content`](Self::llm_content).
     ///
     /// ```
@@ -543,8 +543,9 @@ impl TrubricsBuilder {
     /// Whether the client is to be disabled when the environment asks for it: when `DO_NOT_TRACK` or
     /// `TRUBRICS_DISABLED` has any value but an empty one, `0` or `false`.
     ///
-    /// Off by default, for these speak for the person at the machine, and a server's events are not about that one. A
-    /// program that people run themselves should switch it on. The environment is read in [`build`](Self::build).
+    /// Off by default, because the variables are the choice of the person at the machine, and a server's events are not
+    /// about that person. A program that people run themselves should switch it on. The environment is read in
+    /// [`build`](Self::build).
     ///
     /// The records that wait in the [`spool`](Self::spool) are removed, also from the memory of other processes, so
     /// that they are not delivered once the variable is gone. If the disk fails, one `warn` line says so. Later runs

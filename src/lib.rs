@@ -20,29 +20,36 @@
 //!
 //! | You build | Read |
 //! |---|---|
-//! | your first program with it | [`start`](_docs::start) |
-//! | a feature with a model | [`measuring_ai`](_docs::measuring_ai) |
-//! | a command-line tool | [`command_line_tools`](_docs::command_line_tools) |
-//! | a service | [`services`](_docs::services) |
-//! | a program that asks its users, or lets them opt out | [`privacy`](_docs::privacy) |
+//! | your first program with it | [Start](_docs::start) |
+//! | a feature with a model | [Measuring AI](_docs::measuring_ai) |
+//! | a command-line tool | [Command-line tools](_docs::command_line_tools) |
+//! | a service | [Services](_docs::services) |
+//! | a program that asks its users, or lets them opt out | [Privacy](_docs::privacy) |
 //!
 //! [The other pages](_docs) are about settings, delivery, tests, performance, and how to move from another SDK.
 //!
 //! # The way of a record
 //!
 //! ```text
-//!  your threads                           |  the worker thread
-//!                                         |
-//!  Event or LlmEvent                      |
-//!    |  track: before_send, check,        |
-//!    v  timestamp, to JSON once           |
-//!  queue, bounded in records and bytes ---+--> a batch for each endpoint
-//!                                         |      |  one request, the same bytes each time
-//!                                         |      v
-//!                                         |    delivered, or again later, or apart, or dropped
-//!                                         |      |
-//!  stats, on_drop, log <------------------+------+
-//!  flush, close --------------------------+--> answered when all that was tracked before is settled
+//! your threads
+//!   Event or LlmEvent
+//!     |  track: before_send,
+//!     |  check, to JSON once
+//!     v
+//!   queue, bounded
+//!     |
+//! ----|---- the worker thread ----
+//!     v
+//!   a batch for each endpoint
+//!     |  one request, the same
+//!     |  bytes each time
+//!     v
+//!   delivered, or again later,
+//!   or apart, or dropped
+//!     |
+//!     v
+//!   stats, on_drop, log;
+//!   flush and close return
 //! ```
 //!
 //! - **A record is an [`Event`] or an [`LlmEvent`].** Building one never fails; its errors come back from
@@ -53,15 +60,15 @@
 //!   again.
 //! - **A deadline is a deadline.** [`flush`](Trubrics::flush), [`close`](Trubrics::close) and the drop of the last
 //!   handle return in time whatever the network does.
-//! - **The end of the process is the end of the queue.** `std::process::exit` drops nothing, and neither is a client in
-//!   a `static` ever dropped: [`close`](Trubrics::close) it before, or give it a
-//!   [`spool`](TrubricsBuilder::spool), which outlives it; [`delivery`](_docs::delivery) says how far.
+//! - **The end of the process is the end of the queue.** `std::process::exit` drops nothing, and Rust never drops a
+//!   `static`. [`close`](Trubrics::close) the client before, or give it a [`spool`](TrubricsBuilder::spool), which keeps
+//!   records on disk. [`delivery`](_docs::delivery) says when they are there.
 //! - **The key stays in its header**: in no URL, error, log line or `Debug`. What users said is not logged either.
 //!
 //! [`Trubrics::llm_call`] times a call to a model and tracks how it ended, also when it streams its answer.
 //! [Measuring an AI feature](_docs::measuring_ai) goes from the prompt to usage, tools and feedback.
-//! [`Trubrics::for_user`] gives a handle with presets, for a conversation that does not repeat itself. [`init`] makes a
-//! client the one of the process, and the [recipes](_docs::recipes) say what to do before a program ends.
+//! [`Trubrics::for_user`] gives a handle that knows the user and the conversation. [`init`] makes a client the one of the
+//! process, and the [recipes](_docs::recipes) say what to do before a program ends.
 //!
 //! [`TrubricsBuilder`] has the settings. For tests of your own there are a transport and a server:
 #![cfg_attr(feature = "testing", doc = "[`testing`].")]

@@ -58,6 +58,8 @@ const REDACTED: &str = "[redacted]";
 ///
 /// The time is linear in the length of the text, for all texts. A text without a finding is not copied. A second
 /// redaction by the same presets changes nothing.
+#[doc(alias = "pii")]
+#[doc(alias = "mask")]
 #[derive(Clone, Default)]
 #[must_use = "a redaction does nothing until it is given to a client or applied"]
 pub struct Redaction {

@@ -13,6 +13,7 @@ use crate::{
 
 impl Trubrics {
     /// Returns a handle that fills in this user and other presets: see [`Scope`].
+    #[doc(alias = "identify")]
     pub fn for_user(&self, user_id: impl Into<String>) -> Scope {
         Scope {
             client: self.clone(),

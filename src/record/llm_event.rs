@@ -40,6 +40,7 @@ use super::{
 ///     .property("temperature", 0.2);
 /// # let _ = event;
 /// ```
+#[doc(alias = "track_llm")]
 #[derive(Clone, PartialEq)]
 #[must_use = "an event does nothing until it is tracked"]
 pub struct LlmEvent {

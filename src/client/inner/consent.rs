@@ -10,6 +10,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use super::{ClientParts, Inner};
 use crate::{
     control::Control,
+    deadline::after,
     spool::{Period, ProjectFolder},
 };
 
@@ -67,7 +68,7 @@ impl Inner {
     }
 
     pub(in crate::client) fn withdraw(&self) -> io::Result<()> {
-        let deadline = Instant::now() + LIMIT;
+        let deadline = after(Instant::now(), LIMIT);
         // First of all, because nothing may be taken or sent from here on, whatever fails.
         self.intake().consent.withdraw();
         if self.lifecycle().is_forked() {
@@ -93,7 +94,7 @@ impl Inner {
             let problem = "the client belongs to the parent of this process";
             return Err(io::Error::new(io::ErrorKind::Unsupported, problem));
         }
-        let deadline = Instant::now() + LIMIT;
+        let deadline = after(Instant::now(), LIMIT);
         let withdrawals = self.intake().consent.withdrawals();
         let answer = self.ask(|done| Control::Grant { withdrawals, done });
         match self.is_inside() {

@@ -255,3 +255,13 @@ fn a_kind_is_known_by_the_first_bytes_alone() {
         assert_eq!(kind_of(first), kind);
     }
 }
+
+#[test]
+fn a_colon_or_the_word_data_alone_ends_no_data_url() {
+    for (url, kept) in [("AAAAAAAA:", ":"), ("AAAAdata ", " "), ("AAAAdata,", ",")] {
+        let text = format!("data:image/png;base64,{url}x");
+        assert_eq!(replaced(&text), format!("[image/png, 6 B]{kept}x"));
+    }
+    let two = "data:image/png;base64,AAAAAAAAdata:image/png;base64,AAAA";
+    assert_eq!(replaced(two), "[image/png, 6 B][image/png, 3 B]");
+}

@@ -68,4 +68,13 @@ mod tests {
         use std::os::unix::ffi::OsStringExt;
         assert!(asks(&|_| Some(OsString::from_vec(vec![0xff])), "NAME"));
     }
+
+    #[test]
+    fn the_environment_of_the_process_is_as_it_is() {
+        // Cargo sets it for tests.
+        let path = of_process("PATH");
+        assert!(path.is_some());
+        assert_eq!(path, env::var_os("PATH"));
+        assert_eq!(of_process("TRUBRICS_NEVER_SET"), None);
+    }
 }

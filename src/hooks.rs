@@ -159,3 +159,6 @@ fn guarded<T>(client: ClientId, kind: Kind, hook: impl FnOnce() -> T) -> Option<
     RUNNING.set(before);
     result
 }
+
+#[cfg(test)]
+mod tests;

@@ -144,3 +144,35 @@ impl Drop for Lent<'_> {
         self.owner.records = mem::take(&mut self.records).into();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{accounting::tests::unsettled, record::Endpoint};
+
+    fn records(count: usize) -> Unsettled {
+        unsettled((0..count).map(|_| Encoded {
+            json: b"{}".as_slice().into(),
+            endpoint: Endpoint::Events,
+            spool_entry: None,
+        }))
+    }
+
+    #[test]
+    fn records_that_are_lent_and_not_taken_stay() {
+        let mut records = records(3);
+        let taken = records.lend(|records| records.split_off(1));
+        assert_eq!((taken.len(), records.len()), (2, 1));
+        Unsettled::of(taken, records.accounting.clone()).settle(&Outcome::Delivered);
+    }
+
+    #[test]
+    fn an_empty_queue_gives_its_memory_back() {
+        let mut records = records(1_000);
+        records.shrink_to(10);
+        assert_eq!(records.len(), 1_000);
+        records.take_first(1_000).settle(&Outcome::Delivered);
+        records.shrink_to(10);
+        assert!(records.records.capacity() < 1_000);
+    }
+}

@@ -20,3 +20,15 @@ pub(crate) fn end_of_text(json: &[u8], start: usize) -> usize {
     }
     (at + 1).min(json.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_ends_after_its_closing_quote_or_with_the_json() {
+        assert_eq!(end_of_text(br#"x"a\"b",1"#, 1), 7);
+        assert_eq!(end_of_text(br#""abc"#, 0), 4);
+        assert_eq!(end_of_text(br#""ab\"#, 0), 4);
+    }
+}

@@ -55,3 +55,60 @@ impl FlushWaiters {
         self.0.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    use crossbeam_channel::{Receiver, TryRecvError, unbounded};
+
+    use crate::control::WorkerHandle;
+
+    fn progress(events: u64, stored: u64) -> Progress {
+        Progress {
+            queues: [events, 0],
+            stored,
+        }
+    }
+
+    /// A caller that waits until this deadline for this progress.
+    fn wait(waiters: &mut FlushWaiters, deadline: Instant, target: Progress) -> Receiver<()> {
+        let (control, _messages) = unbounded();
+        let handle = WorkerHandle::new(control);
+        let (_, answer) = handle.begin_flush(deadline).expect("a worker");
+        waiters.add(handle.take_flush_requests().expect("one"), target);
+        answer
+    }
+
+    #[test]
+    fn callers_are_answered_once_their_records_are_settled() {
+        let (mut waiters, now) = (FlushWaiters::default(), Instant::now());
+        assert!(waiters.is_empty() && waiters.earliest_deadline().is_none());
+        let later = now + Duration::from_secs(1);
+        let first = wait(&mut waiters, later, progress(1, 0));
+        let second = wait(&mut waiters, later + Duration::from_secs(1), progress(1, 1));
+        assert_eq!(waiters.earliest_deadline(), Some(later));
+        waiters.answer(&progress(0, 1), now);
+        assert_eq!(first.try_recv(), Err(TryRecvError::Empty));
+        waiters.answer(&progress(1, 0), now);
+        assert_eq!(first.try_recv(), Ok(()));
+        assert_eq!(second.try_recv(), Err(TryRecvError::Empty));
+        assert!(!waiters.is_empty());
+        waiters.answer(&progress(1, 1), now);
+        assert_eq!(second.try_recv(), Ok(()));
+        assert!(waiters.is_empty());
+    }
+
+    #[test]
+    fn a_caller_whose_time_is_over_is_dropped() {
+        let (mut waiters, now) = (FlushWaiters::default(), Instant::now());
+        let deadline = now + Duration::from_secs(1);
+        let answer = wait(&mut waiters, deadline, progress(1, 0));
+        waiters.answer(&progress(0, 0), now);
+        assert!(!waiters.is_empty());
+        waiters.answer(&progress(0, 0), deadline);
+        assert!(waiters.is_empty());
+        assert_eq!(answer.try_recv(), Err(TryRecvError::Disconnected));
+    }
+}

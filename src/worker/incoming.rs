@@ -86,3 +86,65 @@ impl Drop for Incoming {
         drop(self.take(true));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    use crate::{
+        accounting::NoBudget, drop_reason::DropReason, queue::WakeLimits, record::Endpoint,
+    };
+
+    fn incoming() -> Incoming {
+        let accounting = Accounting::for_tests();
+        let limits = WakeLimits {
+            records: 10,
+            bytes: 1_000,
+            records_while_polling: 10,
+        };
+        let (queue, records) = Queue::new(limits, 1_000, accounting.clone());
+        let incoming = Incoming::new(records, Arc::new(queue), accounting);
+        for _ in 0..2 {
+            let record = Encoded {
+                json: b"{}".as_slice().into(),
+                endpoint: Endpoint::Events,
+                spool_entry: None,
+            };
+            assert!(incoming.queue.push(record).is_ok());
+        }
+        incoming
+    }
+
+    #[test]
+    fn records_that_are_left_in_the_channel_are_dropped_with_it() {
+        let incoming = incoming();
+        let (queue, accounting) = (incoming.queue.clone(), incoming.accounting.clone());
+        drop(incoming);
+        assert_eq!(queue.refusal(), Some(NoBudget::Closed));
+        let stats = accounting.stats();
+        assert_eq!(
+            (stats.pending, stats.dropped_for(DropReason::Internal)),
+            (0, 2)
+        );
+    }
+
+    #[test]
+    fn all_that_wait_are_taken_once() {
+        let mut incoming = incoming();
+        assert_eq!(incoming.take(false).len(), 2);
+        assert_eq!((incoming.taken(), incoming.take(true).len()), (2, 0));
+    }
+
+    #[test]
+    fn the_oldest_record_in_the_channel_waits_since_it_was_first_seen() {
+        let (mut incoming, now) = (incoming(), Instant::now());
+        let later = now + Duration::from_secs(1);
+        assert_eq!(incoming.note_waiting(2, now), Some(now));
+        assert_eq!(incoming.note_waiting(3, later), Some(now));
+        assert_eq!(incoming.take_waiting_since(), Some(now));
+        assert_eq!(incoming.take_waiting_since(), None);
+        assert_eq!(incoming.note_waiting(1, later), Some(later));
+        assert_eq!(incoming.note_waiting(0, later), None);
+    }
+}

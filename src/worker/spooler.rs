@@ -397,3 +397,6 @@ impl Spooler {
 pub(super) fn entries<'a>(records: impl Iterator<Item = &'a Encoded>) -> Vec<NonZeroU32> {
     records.filter_map(|record| record.spool_entry).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ use super::{ClientParts, Inner};
 use crate::{
     clock,
     control::Control,
+    deadline::after,
     spool::{Period, ProjectFolder},
     sync::channel::{Receiver, RecvTimeoutError, Sender, bounded},
 };
@@ -67,7 +68,7 @@ impl Inner {
     }
 
     pub(in crate::client) fn withdraw(&self) -> io::Result<()> {
-        let deadline = clock::now() + LIMIT;
+        let deadline = after(clock::now(), LIMIT);
         let is_forked = self.lifecycle().is_forked();
         if !is_forked {
             // Before the withdrawal counts: the worker may have forgotten it a moment later, and the grant of another
@@ -98,7 +99,7 @@ impl Inner {
             let problem = "the client belongs to the parent of this process";
             return Err(io::Error::new(io::ErrorKind::Unsupported, problem));
         }
-        let deadline = clock::now() + LIMIT;
+        let deadline = after(clock::now(), LIMIT);
         let withdrawals = self.intake().consent.withdrawals();
         let answer = self.ask(|done| Control::Grant { withdrawals, done });
         match self.is_inside() {

@@ -237,3 +237,31 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_kind_is_known_by_the_first_bytes_alone() {
+    let kinds: [(&[u8], &str); 9] = [
+        (PNG, "image/png"),
+        (b"\xFF\xD8\xFF\xE0", "image/jpeg"),
+        (b"GIF89a", "image/gif"),
+        (b"RIFF\x24\x08\0\0WEBPVP8 ", "image/webp"),
+        (b"RIFF\x24\x08\0\0WAVEfmt ", "audio/wav"),
+        (b"%PDF-1.7", "application/pdf"),
+        (b"ID3\x04", "audio/mpeg"),
+        (b"\xFF\xFB\x90", "audio/mpeg"),
+        (b"RIFF", "base64"),
+    ];
+    for (first, kind) in kinds {
+        assert_eq!(kind_of(first), kind);
+    }
+}
+
+#[test]
+fn a_colon_or_the_word_data_alone_ends_no_data_url() {
+    for (url, kept) in [("AAAAAAAA:", ":"), ("AAAAdata ", " "), ("AAAAdata,", ",")] {
+        let text = format!("data:image/png;base64,{url}x");
+        assert_eq!(replaced(&text), format!("[image/png, 6 B]{kept}x"));
+    }
+    let two = "data:image/png;base64,AAAAAAAAdata:image/png;base64,AAAA";
+    assert_eq!(replaced(two), "[image/png, 6 B][image/png, 3 B]");
+}

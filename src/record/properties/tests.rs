@@ -96,3 +96,63 @@ fn what_is_removed_no_longer_counts_as_a_key() {
     properties.remove("b");
     assert_eq!(properties.remove("$text"), Some(json!(1)));
 }
+
+#[test]
+fn repeated_keys_of_a_value_go_wherever_it_is() {
+    let mut properties = Properties::default();
+    let value = raw(r#"{"x":1,"x":2}"#);
+    for key in ["a", "b"] {
+        properties.insert(key, &value).expect("valid");
+    }
+    assert_eq!(properties.json(), br#""a":{"x":2},"b":{"x":2}"#);
+}
+
+#[test]
+fn an_own_property_replaces_the_default_of_its_key() {
+    let of = |json| of_object(json);
+    let both = written(&of(r#"{"a":1}"#), &of(r#"{"a":2}"#));
+    assert_eq!(both, r#","properties":{"a":1}"#);
+    let both = written(&of(r#"{"a":1}"#), &of(r#"{"b":2}"#));
+    assert_eq!(both, r#","properties":{"b":2,"a":1}"#);
+    assert_eq!(written(&of("{}"), &of("{}")), "");
+}
+
+#[test]
+fn a_guess_of_a_key_knows_the_keys_that_are_set() {
+    let mut properties = Properties::default();
+    properties.insert("a", &1).expect("valid");
+    assert!(properties.may_have(Properties::bits_of(["a"])));
+    assert!(properties.may_have(Properties::bits_of(["a", "a"])));
+    assert!(properties.may_have(Properties::bits_of(["b", "a"])));
+    assert!(!properties.may_have(Properties::bits_of(["b"])));
+}
+
+#[test]
+fn a_value_that_is_json_is_set_like_any_other() {
+    let mut properties = of_object("{}");
+    properties.set_json("a", br#"{"x":1,"x":2}"#);
+    assert_eq!(properties.json(), br#""a":{"x":2}"#);
+    properties.set_json("b", b"1");
+    properties.set_json("a", b"3");
+    assert_eq!(properties.json(), br#""b":1,"a":3"#);
+    assert_eq!(properties.value("a"), Some(json!(3)));
+    properties.set_values(br#""b":2,"a":4"#.to_vec());
+    assert_eq!(properties.value("b"), Some(json!(2)));
+}
+
+#[test]
+fn each_kind_of_json_has_a_name() {
+    let kinds = ["{}", "[]", "\"\"", "true", "false", "null", "-1", "1"];
+    let names = kinds.map(|json| json_kind(json.as_bytes()[0]));
+    let expected = [
+        "an object",
+        "a list",
+        "a text",
+        "a boolean",
+        "a boolean",
+        "null",
+        "a number",
+        "a number",
+    ];
+    assert_eq!(names, expected);
+}

@@ -277,3 +277,27 @@ fn what_has_no_parts_is_written_as_serde_json_writes_it() {
         serde_json::to_vec(&value).expect("valid")
     );
 }
+
+/// An object that has a key twice.
+struct Twice;
+
+impl Serialize for Twice {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map([("a", 1), ("b", 2), ("a", 3)])
+    }
+}
+
+#[test]
+fn a_repeated_key_is_noticed_and_the_last_one_counts() {
+    let mut properties = Properties::default();
+    properties.insert("x", &Twice).expect("valid");
+    assert_eq!(properties.json(), br#""x":{"b":2,"a":3}"#);
+}
+
+#[test]
+fn values_are_written_for_people() {
+    let mut properties = Properties::default();
+    let address = std::net::Ipv4Addr::LOCALHOST;
+    properties.insert("ip", &address).expect("valid");
+    assert_eq!(properties.json(), br#""ip":"127.0.0.1""#);
+}

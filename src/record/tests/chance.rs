@@ -72,6 +72,28 @@ fn write(settings: &[Setting]) -> Properties {
     properties
 }
 
+#[test]
+fn one_special_byte_is_escaped_wherever_it_is() {
+    let specials = (0..=0x20_u8).chain(*b"\"\\\x7f").map(char::from);
+    for (special, length) in
+        specials.flat_map(|special| [1, 7, 8, 9, 15, 16, 17, 33].map(|length| (special, length)))
+    {
+        for (place, filler) in
+            (0..length).flat_map(|place| "aw~|@".chars().map(move |char| (place, char)))
+        {
+            let text: String = (0..length)
+                .map(|at| if at == place { special } else { filler })
+                .collect();
+            let mut json = Vec::new();
+            write_text(&mut json, &text);
+            assert_eq!(
+                String::from_utf8(json).ok(),
+                serde_json::to_string(&text).ok()
+            );
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn a_text_is_written_as_serde_json_writes_it(text in "([ -~]{0,40}[\\x00-\\x1f\"\\\\\\u{7f}-\\u{ffff}]{0,3}){0,4}") {

@@ -30,6 +30,18 @@ fn a_timestamp_is_sent_as_the_same_instant_in_utc_with_milliseconds() {
 }
 
 #[test]
+fn a_timestamp_may_be_absent() {
+    let own = Some(NOW + Duration::from_secs(1));
+    let text = "1970-01-01T00:00:01.000Z";
+    assert_eq!(json_of(event().timestamp(own))["timestamp"], text);
+    let none: Option<SystemTime> = None;
+    assert_ne!(
+        json_of(event().timestamp(own).timestamp(none))["timestamp"],
+        text
+    );
+}
+
+#[test]
 fn a_clock_out_of_range_makes_a_record_invalid() {
     let beyond = NOW + Duration::from_secs(3_093_527_980_800);
     let records: [Record; 2] = [event().into(), LlmEvent::new("u", "p", "g").into()];

@@ -156,3 +156,6 @@ fn sum(report: &Value, pointers: &[&str]) -> Option<u64> {
 fn field<'a>(report: &'a Value, pointer: &str) -> Option<&'a Value> {
     report.pointer(pointer).filter(|value| !value.is_null())
 }
+
+#[cfg(test)]
+mod tests;

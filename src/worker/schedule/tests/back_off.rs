@@ -163,3 +163,13 @@ fn a_flush_shortens_a_back_off_that_has_begun() {
         );
     }
 }
+
+#[test]
+fn half_of_the_time_is_waited_if_that_is_enough() {
+    let within = |left| delay_within(left * SECOND, 9 * SECOND, 2 * SECOND);
+    assert_eq!(
+        [1, 2, 3, 4, 6].map(within),
+        [9, 2, 3, 2, 3].map(|left| left * SECOND)
+    );
+    assert_eq!(delay_within(Duration::ZERO, SECOND, Duration::ZERO), SECOND);
+}

@@ -225,3 +225,17 @@ fn a_full_spool_that_keeps_its_records_is_not_offered_more_of_them() {
     schedule.next(now, full);
     assert_eq!(schedule.next(now, full), Step::Take, "it closes");
 }
+
+#[test]
+fn records_that_could_not_be_read_are_read_again_when_it_is_time() {
+    let now = Instant::now();
+    let again_at = |at| SpoolView {
+        read_again_at: Some(at),
+        ..SpoolView::default()
+    };
+    let step = schedule().next(now, with_spool(again_at(now)));
+    assert_eq!(step, OURS);
+    let later = now + SECOND;
+    let step = schedule().next(now, with_spool(again_at(later)));
+    assert_eq!(step, Step::Wait(Some(later)));
+}

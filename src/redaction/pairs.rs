@@ -183,7 +183,8 @@ impl Ends {
         if name.is_header {
             let start = end.map_or(start, |_| content);
             if let Some(value) = self.header_value(text, start, end) {
-                return Some(value);
+                // A token that was hidden before leaves its scheme as it is.
+                return (!is_mark_at(text, value.start)).then_some(value);
             }
         }
         match end {
@@ -251,8 +252,7 @@ impl Ends {
                     None if has_parameters(first) => line_end,
                     None => self.bare.find(text, token).min(end),
                 };
-                let is_hidden = token < token_end && !is_mark_at(text, token);
-                is_hidden.then_some(token..token_end)
+                (token < token_end || is_mark_at(text, token)).then_some(token..token_end)
             }
             // A cookie: `name=value; name=value`.
             Some(b'=') if !is_mark_at(text, start) => Some(start..end),

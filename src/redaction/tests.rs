@@ -300,6 +300,13 @@ fn a_part_of_a_url_that_is_hidden_leaves_nothing_for_a_second_redaction() {
 }
 
 #[test]
+fn the_scheme_of_a_hidden_token_stays_in_a_second_redaction() {
+    let once = Redaction::all().apply("Cookie= Basic abc").into_owned();
+    assert_eq!(once, "Cookie= Basic [credential]");
+    assert_eq!(Redaction::all().apply(&once), once);
+}
+
+#[test]
 fn a_text_without_a_finding_is_not_copied() {
     for text in [
         "",

@@ -127,8 +127,8 @@ impl Trubrics {
     ///
     /// # Errors
     ///
-    /// When the queue is full, the client is closed or the record is invalid. The record is then not counted in
-    /// [`stats`](Self::stats): it is the caller's again.
+    /// When the queue is full, other callers wait for room in it, the client is closed or the record is invalid. The
+    /// record is then not counted in [`stats`](Self::stats): it is the caller's again.
     pub fn try_track(&self, record: impl Into<Record>) -> Result<(), TrackError> {
         match &self.inner {
             Ok(inner) => inner.intake().try_track(record.into()),

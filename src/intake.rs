@@ -153,6 +153,9 @@ impl Intake {
             let is_cancelled = || self.lifecycle.is_forked();
             let wake = || self.worker.wake();
             self.queue.push_or_wait(encoded, is_cancelled, wake)
+        } else if self.overflow == Overflow::Block && self.queue.has_blocked() {
+            // The room that is left is kept for the callers that wait.
+            Err(Rejected::Full(encoded))
         } else {
             self.queue.push(encoded)
         };

@@ -9,7 +9,7 @@ use std::{
 
 use crossbeam_channel::{Receiver, bounded, unbounded};
 
-use crate::{Event, Response, TransportError, Trubrics, transport_fn};
+use crate::{Event, Overflow, Response, TransportError, Trubrics, transport_fn};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -101,6 +101,31 @@ fn a_withdrawal_in_a_forked_child_is_noticed_by_the_parent() {
     let dropped = client.stats().dropped_for(crate::DropReason::Withdrawn);
     assert_eq!(dropped, 2, "{:?}", client.stats());
     std::fs::remove_dir_all(folder).expect("the folder of the spool");
+}
+
+#[test]
+fn try_track_does_not_pass_a_caller_that_waits_for_room() {
+    let (held, end) = bounded::<()>(0);
+    let transport = transport_fn(move |_| {
+        let _ = end.recv();
+        Ok(Response::new(200))
+    });
+    let client = Trubrics::builder("key").transport(transport);
+    let client = client.overflow(Overflow::Block).queue_bytes(3_000);
+    let client = client.build().expect("a client");
+    let large = || Event::new("user", "large").property("text", "x".repeat(2_000));
+    client.track(large());
+    let waiting = client.clone();
+    let caller = thread::spawn(move || waiting.track(large()));
+    let inner = client.inner.clone().expect("enabled");
+    while !inner.intake().queue.has_blocked() {
+        thread::yield_now();
+    }
+    let small = client.try_track(Event::new("user", "small"));
+    drop(held);
+    assert!(small.expect_err("another caller waits").is_full());
+    caller.join().expect("no panic");
+    client.close(LONG).expect("all is delivered");
 }
 
 #[cfg(unix)]

@@ -16,7 +16,7 @@ use std::{
     env,
     num::NonZero,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     thread,
     time::{Duration, Instant},
 };
@@ -58,13 +58,20 @@ fn number(variable: &str) -> Option<u64> {
     env::var(variable).ok()?.parse().ok()
 }
 
-/// Runs fresh seeds on all processors for so long.
+/// Runs fresh seeds on all processors for so long, or until one fails.
 fn run_for(time: Duration, first: u64) -> Figures {
-    let (end, next) = (Instant::now() + time, AtomicU64::new(first));
+    let (end, next, has_failed) = (
+        Instant::now() + time,
+        AtomicU64::new(first),
+        AtomicBool::new(false),
+    );
     let run_some = || {
         let mut figures = Figures::default();
-        while Instant::now() < end {
-            figures = figures.and(run(next.fetch_add(1, Relaxed)));
+        while Instant::now() < end && !has_failed.load(Relaxed) {
+            let seed = next.fetch_add(1, Relaxed);
+            let ran = catch_unwind(|| run(seed));
+            has_failed.fetch_or(ran.is_err(), Relaxed);
+            figures = figures.and(ran.unwrap_or_else(|panic| resume_unwind(panic)));
         }
         figures
     };

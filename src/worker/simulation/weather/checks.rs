@@ -13,8 +13,9 @@ use crate::{Consent, DropReason, defaults};
 /// A close ends so long after its deadline at most, if the worker does not make the requests itself.
 pub(super) const CLOSE_SLACK: Duration = Duration::from_millis(50);
 
-/// So many requests of a process may fail in a minute, and two more for each request that is answered otherwise and for
-/// each caller that waits.
+/// So many requests of a process may fail in a minute, four more for each request that is answered otherwise, and two
+/// more for each caller that waits. An answer is evidence against batches that failed before: their halves follow each
+/// other without a pause.
 pub(super) const MAX_FAILED: u64 = 40;
 
 impl Storm {
@@ -71,7 +72,7 @@ impl Storm {
         let minute = run.minute;
         let failed = minute
             .failed
-            .saturating_sub(2 * (minute.answered + minute.callers));
+            .saturating_sub(4 * minute.answered + 2 * minute.callers);
         assert!(
             failed <= MAX_FAILED,
             "too many requests: {minute:?}, last {call:?}"

@@ -16,6 +16,10 @@ use crate::{
     record::Endpoint,
 };
 
+/// How long an answer takes that is not slow.
+pub(super) const MIN_LATENCY: Duration = Duration::from_millis(20);
+pub(super) const MAX_LATENCY: Duration = Duration::from_millis(80);
+
 /// The answer to a request.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Answer {
@@ -169,7 +173,8 @@ impl Server {
             records,
             answer: answer.clone(),
         });
-        let latency = Duration::from_millis(20 + state.random.below(60));
+        let spread = (MAX_LATENCY - MIN_LATENCY).as_millis() as u64;
+        let latency = MIN_LATENCY + Duration::from_millis(state.random.below(spread));
         double::pass(match answer {
             Answer::Silence | Answer::Unheard => request.timeout(),
             Answer::Slow(_, time) => time,

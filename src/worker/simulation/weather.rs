@@ -6,6 +6,7 @@
 //! below the transport, and no part of this.
 
 mod checks;
+mod consent;
 mod ends;
 mod figures;
 mod plan;
@@ -30,7 +31,7 @@ use super::{
     Answer, Call, Query, Random, Rule, SECOND,
     client::{Client, Drops, Program},
     ledger, seeds,
-    server::{Line, Server},
+    server::{Line, MAX_LATENCY, MIN_LATENCY, Server},
 };
 use crate::{
     clock::double::{self, VirtualTime},

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    Answer, Call, Drops,
+    Answer, Call, Drops, MAX_LATENCY, MIN_LATENCY,
     plan::{PROJECTS, STORM, is_poison, is_refused},
-    process::{Minute, Process},
+    process::{Minute, Process, Run},
     storm::{Storm, Tracked},
 };
 use crate::{Consent, DropReason, defaults};
@@ -67,6 +67,9 @@ impl Storm {
                 || process.program.spool.is_some()
                     && *record < self.projects[process.project].forgotten_before;
             assert!(!is_withdrawn, "{call:?} has the withdrawn record {record}");
+        }
+        if self.projects[process.project].changes == 0 {
+            assert_respects(run, call);
         }
         count(&mut run.minute, call);
         let minute = run.minute;
@@ -324,6 +327,26 @@ fn assert_single(number: u32, tracked: &Tracked, what: &str) {
         tracked.process
     );
 }
+
+/// No request begins before the time that the server asked for, once its answer has come. A withdrawal forgets answers.
+fn assert_respects(run: &mut Run, call: &Call) {
+    let is_heard = |(at, _): &(Duration, Duration)| call.at > *at + MAX_LATENCY;
+    let until = run.retry_after.iter().filter(|asked| is_heard(asked));
+    let until = until.map(|(at, until)| *at + MIN_LATENCY + *until).max();
+    assert!(
+        until.is_none_or(|until| call.at >= until),
+        "{call:?} comes before {until:?}"
+    );
+    if let Answer::After(_, seconds) = call.answer {
+        let delay = Duration::from_secs(seconds).min(MAX_RETRY_AFTER);
+        run.retry_after
+            .retain(|(at, until)| *at + *until + MAX_LATENCY > call.at);
+        run.retry_after.push((call.at, delay));
+    }
+}
+
+/// The longest `Retry-After` that a client respects.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
 
 fn count(minute: &mut Minute, call: &Call) {
     let number = call.at.as_secs() / 60;

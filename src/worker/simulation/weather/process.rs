@@ -69,6 +69,8 @@ pub(super) struct Run {
     /// How many drops were shown.
     pub(super) shown: BTreeMap<DropReason, u64>,
     pub(super) minute: Minute,
+    /// When requests began whose answers asked for a delay, and the delays.
+    pub(super) retry_after: Vec<(Duration, Duration)>,
 }
 
 /// The requests of a process in one minute.

@@ -197,7 +197,7 @@ impl Batch {
                 if now < after(first_failure, give_up_after) {
                     return None;
                 }
-                self.drop_all(DropReason::GaveUp, refusal)
+                self.give_up_for(refusal)
             }
             Verdict::Delivered => self.accept(),
             Verdict::Invalid { bad, refusal } => self.drop_bad(&bad, refusal),
@@ -212,8 +212,21 @@ impl Batch {
         }
     }
 
-    /// Drops all records that are not settled.
-    pub(crate) fn drop_all(&mut self, reason: DropReason, refusal: Option<Refusal>) -> Settled {
+    /// Gives up the records of the next attempt if they are on disk, because they are too old, and else all records.
+    pub(crate) fn give_up(&mut self) -> Settled {
+        self.give_up_for(None)
+    }
+
+    fn give_up_for(&mut self, refusal: Option<Refusal>) -> Settled {
+        let outcome = Outcome::Dropped(DropReason::GaveUp, refusal);
+        match self.is_on_disk() {
+            // The other parts may have been stored later.
+            true => self.pop_refused().map(|part| (part.records, outcome)),
+            false => self.take_all().map(|records| (records, outcome)),
+        }
+    }
+
+    fn drop_all(&mut self, reason: DropReason, refusal: Option<Refusal>) -> Settled {
         let records = self.take_all()?;
         Some((records, Outcome::Dropped(reason, refusal)))
     }

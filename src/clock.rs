@@ -57,10 +57,24 @@ pub(crate) mod double {
             super::now().saturating_duration_since(self.start.0)
         }
 
-        /// Sets both clocks to this time after the start.
+        /// Has the even clock show this time after the start. The other clock goes on as far.
         pub(crate) fn set(&self, since: Duration) {
-            let (instant, system) = self.start;
-            TIME.set(Some((instant + since, system + since)));
+            let (instant, system) = get().unwrap_or(self.start);
+            let target = self.start.0 + since;
+            let system = match target.checked_duration_since(instant) {
+                Some(ahead) => system + ahead,
+                None => system - (instant - target),
+            };
+            TIME.set(Some((target, system)));
+        }
+
+        /// Sets the clock that can be set, this far ahead or back. The even clock goes on as before.
+        pub(crate) fn step(&self, by: Duration, is_ahead: bool) {
+            let step = |(instant, system): (Instant, SystemTime)| match is_ahead {
+                true => (instant, system + by),
+                false => (instant, system - by),
+            };
+            TIME.set(get().map(step));
         }
     }
 
@@ -90,6 +104,18 @@ pub(crate) mod double {
 mod tests {
     use super::*;
     use std::{thread, time::Duration};
+
+    #[test]
+    fn a_step_of_one_clock_stays_while_both_go_on() {
+        let hour = Duration::from_secs(3_600);
+        let time = double::VirtualTime::start();
+        let (instant, system) = (now(), system_now());
+        time.step(5 * hour, false);
+        time.set(hour);
+        double::pass(hour);
+        assert_eq!(now() - instant, 2 * hour);
+        assert_eq!(system_now(), system - 3 * hour);
+    }
 
     #[test]
     fn a_test_sets_the_time_of_its_own_thread_alone() {

@@ -45,6 +45,7 @@ mod note;
 mod now;
 mod orphans;
 mod project_folder;
+mod random;
 mod room;
 mod segment;
 mod settings;
@@ -76,7 +77,10 @@ use crate::record::Encoded;
 pub use self::project_folder::{grant_in, withdraw_in};
 
 #[cfg(test)]
-pub(crate) use self::disk::double::{Fault, MemoryDisk};
+pub(crate) use self::{
+    disk::double::{Fault, MemoryDisk},
+    random::double as random_double,
+};
 
 pub(crate) struct Spool {
     settings: SpoolSettings,

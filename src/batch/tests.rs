@@ -7,12 +7,15 @@ mod retries;
 
 const GIVE_UP_AFTER: Duration = Duration::from_secs(300);
 
-fn records(count: usize) -> Unsettled {
-    let record = |id: usize| Encoded {
+fn record(id: usize) -> Encoded {
+    Encoded {
         json: id.to_string().into_bytes().into(),
         endpoint: Endpoint::Events,
         spool_entry: None,
-    };
+    }
+}
+
+fn records(count: usize) -> Unsettled {
     unsettled((0..count).map(record))
 }
 

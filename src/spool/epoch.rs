@@ -1,6 +1,6 @@
 //! The time between two changes of the consent, as a random number.
 
-use uuid::Uuid;
+use super::random::unique;
 
 /// A part of the random digits in the name of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub(super) const EPOCH_DIGITS: usize = 12;
 
 impl Epoch {
     pub(super) fn random() -> Self {
-        let text = Uuid::new_v4().simple().to_string();
+        let text = unique().simple().to_string();
         let digits = text.as_bytes().last_chunk();
         Self(digits.copied().unwrap_or([b'0'; EPOCH_DIGITS]))
     }

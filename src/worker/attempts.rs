@@ -146,7 +146,7 @@ impl Worker {
                 .blame
                 .failed(endpoint, &mut batch.failures, records, narrow, began),
             retry_after,
-            give_up_at: batch.give_up_at(give_up_after),
+            give_up_at: self.give_up_at(&batch),
         });
         let half = failure
             .as_ref()
@@ -251,7 +251,7 @@ impl Worker {
             while let Some(index) = self.overdue(endpoint, now)
                 && let Some(mut batch) = self.queue(endpoint).take_retrying(index)
             {
-                let settled = batch.drop_all(DropReason::GaveUp, None);
+                let settled = batch.give_up();
                 self.queue(endpoint).put_back(batch);
                 if let Some((records, outcome)) = settled {
                     self.settle(records, outcome);

@@ -6,6 +6,7 @@
 
 #![expect(clippy::print_stdout, reason = "figures and seeds are for a person")]
 
+mod client;
 mod harness;
 mod ledger;
 mod random;

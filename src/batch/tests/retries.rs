@@ -41,6 +41,27 @@ fn an_answer_gives_a_batch_all_its_time_again() {
 }
 
 #[test]
+fn records_on_disk_that_are_too_old_take_no_others_with_them() {
+    let stored = (0..4).map(|id| Encoded {
+        spool_entry: std::num::NonZeroU32::new(1),
+        ..record(id)
+    });
+    let now = Instant::now();
+    let mut batch = Batch::new(Endpoint::Events, 0, unsettled(stored), now);
+    let too_large = Verdict::TooLarge {
+        refusal: refusal(413),
+    };
+    batch.apply(too_large, now, Duration::MAX);
+    // The first two are too old.
+    let settled = batch.apply(Verdict::NO_ANSWER, now, Duration::ZERO);
+    assert_eq!(dropped(settled), Some((DropReason::GaveUp, 2)));
+    assert_eq!(batch.front().map(ids), Some(vec![2, 3]));
+    let settled = batch.give_up();
+    assert_eq!(dropped(settled), Some((DropReason::GaveUp, 2)));
+    assert!(batch.front().is_none());
+}
+
+#[test]
 fn a_large_body_that_is_not_sent_in_time_is_halved() {
     let mut batch = batch_of(5);
     assert!(!batch.halve_if_cut_off(SMALL_BODY, BodySent::TimedOut));

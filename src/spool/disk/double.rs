@@ -28,6 +28,7 @@ struct State {
     operations: Vec<Operation>,
     fault: Option<Fault>,
     refused: Option<Operation>,
+    is_full: bool,
     /// Folders and files that another user may write to.
     open_to_others: BTreeSet<PathBuf>,
     /// The least that a file takes, and what its size is a multiple of.
@@ -62,6 +63,15 @@ pub(in crate::spool) enum Operation {
     ReplaceNote,
 }
 
+impl Operation {
+    fn needs_room(self) -> bool {
+        matches!(
+            self,
+            Self::Prepare | Self::Create | Self::Append | Self::ReplaceNote
+        )
+    }
+}
+
 /// Which operations fail, counted from 0 when the fault is set, and how.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fault {
@@ -84,6 +94,11 @@ impl MemoryDisk {
     /// Refuses all operations of one kind, like a folder in which files may be written but not removed.
     pub(in crate::spool) fn refuse(&self, operation: Option<Operation>) {
         self.state().refused = operation;
+    }
+
+    /// Refuses whatever needs room from here on, after half of the bytes of a write, or takes it again.
+    pub(crate) fn set_full(&self, is_full: bool) {
+        self.state().is_full = is_full;
     }
 
     /// Another program removes all folders with everything in them. A file that is open can still be read.
@@ -202,6 +217,9 @@ impl State {
         self.operations.push(operation);
         if self.refused == Some(operation) {
             return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        if self.is_full && operation.needs_room() {
+            return Err(io::ErrorKind::StorageFull.into());
         }
         match self.fault {
             Some(fault) if index == fault.first || index > fault.first && fault.lasts => {

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use uuid::Uuid;
-
-use crate::spool::epoch::{EPOCH_DIGITS, Epoch};
+use crate::spool::{
+    epoch::{EPOCH_DIGITS, Epoch},
+    random::unique,
+};
 
 const SUFFIX: &str = ".trubrics";
 
@@ -23,7 +24,7 @@ pub(in crate::spool) fn make(now: SystemTime) -> (String, String) {
 /// As [`make`], with the epoch in place of the last random digits.
 pub(in crate::spool) fn make_in(epoch: Option<Epoch>, now: SystemTime) -> (String, String) {
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let mut stem = format!("{:014}-{}", since.as_millis(), Uuid::new_v4().simple());
+    let mut stem = format!("{:014}-{}", since.as_millis(), unique().simple());
     if let Some(epoch) = epoch {
         stem.truncate(stem.len() - EPOCH_DIGITS);
         stem.push_str(epoch.as_str());

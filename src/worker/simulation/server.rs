@@ -2,7 +2,10 @@
 
 use std::{
     io,
-    sync::{Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -13,10 +16,16 @@ use crate::{
     record::Endpoint,
 };
 
+/// How long an answer takes that is not slow.
+pub(super) const MIN_LATENCY: Duration = Duration::from_millis(20);
+pub(super) const MAX_LATENCY: Duration = Duration::from_millis(80);
+
 /// The answer to a request.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Answer {
     Status(u16),
+    /// A status after this time, or silence if the client waits for less.
+    Slow(u16, Duration),
     /// A status that asks for a delay of this many seconds.
     After(u16, u64),
     /// 422, which names the records at these places.
@@ -36,7 +45,7 @@ pub(super) enum Answer {
 impl Answer {
     /// Whether the server has the records.
     pub(super) fn accepts(&self) -> bool {
-        matches!(self, Self::Status(200) | Self::Unheard)
+        matches!(self, Self::Status(200) | Self::Slow(200, _) | Self::Unheard)
     }
 }
 
@@ -52,6 +61,7 @@ pub(super) struct Query<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Call {
     pub(super) at: Duration,
+    pub(super) sender: usize,
     pub(super) is_events: bool,
     pub(super) records: Vec<u32>,
     pub(super) answer: Answer,
@@ -93,6 +103,11 @@ impl Server {
         self.state().calls.clone()
     }
 
+    /// The requests from this one on.
+    pub(super) fn calls_from(&self, first: usize) -> Vec<Call> {
+        self.state().calls[first..].to_vec()
+    }
+
     /// How many requests came in.
     pub(super) fn len(&self) -> usize {
         self.state().calls.len()
@@ -112,6 +127,30 @@ impl Server {
 
 impl Transport for Server {
     fn send(&self, request: &Request<'_>) -> Result<Response, TransportError> {
+        self.answer(request, 0)
+    }
+}
+
+/// The way of one of several clients to the server.
+pub(super) struct Line {
+    pub(super) server: Arc<Server>,
+    pub(super) sender: usize,
+    /// Requests are broken off.
+    pub(super) is_cancelled: Arc<AtomicBool>,
+}
+
+impl Transport for Line {
+    fn send(&self, request: &Request<'_>) -> Result<Response, TransportError> {
+        self.server.answer(request, self.sender)
+    }
+
+    fn cancel(&self) {
+        self.is_cancelled.store(true, Relaxed);
+    }
+}
+
+impl Server {
+    fn answer(&self, request: &Request<'_>, sender: usize) -> Result<Response, TransportError> {
         let mut state = self.state();
         let state = &mut *state;
         let endpoint = match request.url().ends_with(Endpoint::Events.path()) {
@@ -126,26 +165,38 @@ impl Transport for Server {
             bytes: request.body().len(),
             random: &mut state.random,
         };
-        let answer = (state.rule)(&mut query);
+        let answer = in_time((state.rule)(&mut query), request.timeout());
         state.calls.push(Call {
             at,
+            sender,
             is_events: endpoint == Endpoint::Events,
             records,
             answer: answer.clone(),
         });
-        let latency = Duration::from_millis(20 + state.random.below(60));
+        let spread = (MAX_LATENCY - MIN_LATENCY).as_millis() as u64;
+        let latency = MIN_LATENCY + Duration::from_millis(state.random.below(spread));
         double::pass(match answer {
             Answer::Silence | Answer::Unheard => request.timeout(),
+            Answer::Slow(_, time) => time,
             _ => latency.min(request.timeout()),
         });
         result(answer)
     }
 }
 
+/// The answer as a client sees it that waits for so long.
+fn in_time(answer: Answer, timeout: Duration) -> Answer {
+    match answer {
+        Answer::Slow(200, time) if time >= timeout => Answer::Unheard,
+        Answer::Slow(_, time) if time >= timeout => Answer::Silence,
+        answer => answer,
+    }
+}
+
 fn result(answer: Answer) -> Result<Response, TransportError> {
     let lost = |kind: io::ErrorKind| io::Error::from(kind);
     match answer {
-        Answer::Status(status) => Ok(Response::new(status)),
+        Answer::Status(status) | Answer::Slow(status, _) => Ok(Response::new(status)),
         Answer::After(status, seconds) => {
             Ok(Response::new(status).with_header("retry-after", seconds.to_string()))
         }

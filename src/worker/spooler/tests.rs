@@ -43,7 +43,13 @@ fn bench(max_bytes: u64) -> Bench {
     let accounting = Accounting::for_tests();
     let consent = Arc::new(ConsentCell::new(Consent::Granted));
     let spool = spool(&disk, max_bytes);
-    let spooler = Spooler::new(accounting.clone(), consent.clone(), spool, clock::now());
+    let spooler = Spooler::new(
+        accounting.clone(),
+        consent.clone(),
+        spool,
+        Duty::All,
+        clock::now(),
+    );
     Bench {
         time,
         disk,

@@ -31,6 +31,7 @@ impl SegmentFile for MemoryFile {
         let outcome = state.count(Operation::Append);
         let written = match (&outcome, state.fault) {
             (Err(_), Some(fault)) => bytes.len() * fault.percent / 100,
+            (Err(_), None) if state.is_full => bytes.len() / 2,
             _ => bytes.len(),
         };
         state.nodes[self.node]

@@ -61,14 +61,14 @@
 //! - **A deadline is a deadline.** [`flush`](Trubrics::flush), [`close`](Trubrics::close) and the drop of the last
 //!   handle return in time whatever the network does.
 //! - **The end of the process is the end of the queue.** `std::process::exit` drops nothing, and Rust never drops a
-//!   `static`. [`close`](Trubrics::close) the client before, or give it a [`spool`](TrubricsBuilder::spool), which keeps
-//!   records on disk. [`delivery`](_docs::delivery) says when they are there.
+//!   `static`. [`close`](Trubrics::close) the client before, or give it a [`spool`](TrubricsBuilder::spool), which
+//!   keeps records on disk. [`delivery`](_docs::delivery) says when they are there.
 //! - **The key stays in its header**: in no URL, error, log line or `Debug`. What users said is not logged either.
 //!
 //! [`Trubrics::llm_call`] times a call to a model and tracks how it ended, also when it streams its answer.
 //! [Measuring an AI feature](_docs::measuring_ai) goes from the prompt to usage, tools and feedback.
-//! [`Trubrics::for_user`] gives a handle that knows the user and the conversation. [`init`] makes a client the one of the
-//! process, and the [recipes](_docs::recipes) say what to do before a program ends.
+//! [`Trubrics::for_user`] gives a handle that knows the user and the conversation. [`init`] makes a client the one of
+//! the process, and the [recipes](_docs::recipes) say what to do before a program ends.
 //!
 //! [`TrubricsBuilder`] has the settings. For tests of your own there are a transport and a server:
 #![cfg_attr(feature = "testing", doc = "[`testing`].")]

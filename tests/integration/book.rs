@@ -321,8 +321,8 @@ fn the_page_moving_names_calls_that_exist() {
     let mut found = 0;
     for code in codes {
         for call in code.split_inclusive('(').filter(|call| call.ends_with('(')) {
-            let name = call.trim_end_matches('(').rsplit(['.', ':', '(', ' ']);
-            let name = name.filter(|name| !name.is_empty()).next().unwrap_or("");
+            let mut names = call.trim_end_matches('(').rsplit(['.', ':', '(', ' ']);
+            let name = names.find(|name| !name.is_empty()).unwrap_or("");
             let is_std = ["from_secs", "from_millis", "{\"plan\""].contains(&name);
             if !is_std && name.chars().all(|c| c.is_ascii_lowercase() || c == '_') {
                 assert!(is_public(name), "{name} in {code}");

@@ -272,13 +272,67 @@ fn the_page_is_not_served_under_another_name() {
     };
     let page = ask(address, "/");
     assert!(page.starts_with("HTTP/1.1 200"), "{page}");
-    assert!(
-        page.to_lowercase()
-            .contains("content-security-policy: default-src 'none'")
-    );
     for path in ["/", "/feed"] {
         let elsewhere = ask("records.example:80", path);
         assert!(elsewhere.starts_with("HTTP/1.1 421"), "{elsewhere}");
+    }
+}
+
+#[test]
+fn the_page_is_one_document_that_may_load_nothing() {
+    let watch = Watch::start(&[]);
+    let ask = || {
+        let mut answer = ureq::get(&watch.page).call().unwrap();
+        let policy = answer.headers()["content-security-policy"].to_str();
+        let policy = policy.unwrap().to_owned();
+        (policy, answer.body_mut().read_to_string().unwrap())
+    };
+    let (policy, page) = ask();
+    for rule in [
+        "default-src 'none'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    ] {
+        assert!(
+            policy.split("; ").any(|one| one == rule),
+            "{rule}: {policy}"
+        );
+    }
+    assert!(
+        !policy.contains("unsafe") && !policy.contains('*'),
+        "{policy}"
+    );
+
+    // The script and the style are allowed by a number that each answer has anew.
+    let nonce = policy
+        .split('\'')
+        .find_map(|part| part.strip_prefix("nonce-"));
+    let nonce = nonce.expect("a nonce");
+    assert_eq!(page.matches(&format!("nonce=\"{nonce}\"")).count(), 2);
+    assert_ne!(ask().0, policy);
+
+    // Each way from a text to HTML or to code.
+    for way in [
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacentHTML",
+        "document.write",
+        "DOMParser",
+        "setHTML",
+        "srcdoc",
+        "createContextualFragment",
+        "eval(",
+        "new Function",
+        "javascript:",
+        "src=",
+        "@import",
+        "url(",
+    ] {
+        assert!(!page.contains(way), "{way}");
     }
 }
 

@@ -15,6 +15,7 @@
 //! | [Recipes](recipes) | What do I do before my program ends, and how can its user opt out? |
 //! | [Performance](performance) | What does it cost? |
 //! | [Architecture](architecture) | How is the crate built? |
+//! | [Promises](promises) | What holds each promise? |
 
 #[doc = include_str!("_docs/start.md")]
 pub mod start {}
@@ -66,3 +67,6 @@ pub mod performance {}
 
 #[doc = include_str!("_docs/architecture.md")]
 pub mod architecture {}
+
+#[doc = include_str!("_docs/promises.md")]
+pub mod promises {}

@@ -6,9 +6,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::entry::{Entry, Kind};
+use crate::entry::Entry;
 
 /// As many as the page keeps.
 const MOST_ENTRIES: usize = 10_000;
@@ -17,7 +17,7 @@ const MOST_BYTES: usize = 64 * 1024 * 1024;
 /// How many entries a message may have: a page that opens late gets many.
 const MESSAGE: usize = 500;
 
-/// What a program has to be told.
+/// The address and the key for a program.
 pub(crate) struct Hello {
     pub(crate) host: String,
     pub(crate) api_key: String,
@@ -25,30 +25,32 @@ pub(crate) struct Hello {
 
 pub(crate) struct Feed {
     hello: Hello,
+    /// Different each time: numbers of entries are good for one run.
+    run: String,
     latest: Mutex<Latest>,
     changed: Condvar,
 }
 
 #[derive(Default)]
 struct Latest {
-    /// As JSON, each with its kind, for the count of those that are gone.
-    entries: VecDeque<(Kind, Arc<str>)>,
+    /// As JSON.
+    entries: VecDeque<Arc<str>>,
     bytes: usize,
     /// The number of the first entry that is still here.
     first: u64,
-    gone: [u64; Kind::ALL.len()],
 }
 
 /// How far one page has read.
-#[derive(Default)]
 pub(crate) struct Reader {
-    next: Option<u64>,
+    is_greeted: bool,
+    next: u64,
 }
 
 impl Feed {
     pub(crate) fn new(hello: Hello) -> Self {
         Self {
             hello,
+            run: trubrics::anonymous_id(),
             latest: Mutex::default(),
             changed: Condvar::new(),
         }
@@ -63,53 +65,59 @@ impl Feed {
         for entry in entries {
             let mut shown = entry.to_json();
             shown["received"] = now.into();
-            latest.add(entry.kind(), &shown);
+            latest.add(shown.to_string().into());
         }
         drop(latest);
         self.changed.notify_all();
     }
 
+    /// A reader that goes on after what the page has: the run and the number of the next entry, as `run:12`.
+    ///
+    /// A page without either, or of another run, gets all.
+    pub(crate) fn reader(&self, after: Option<&str>) -> Reader {
+        let next = after
+            .and_then(|after| after.strip_prefix(&self.run)?.strip_prefix(':'))
+            .and_then(|next| next.parse().ok());
+        Reader {
+            is_greeted: false,
+            next: next.unwrap_or(0),
+        }
+    }
+
     /// The next message for a page, in the words of server-sent events.
     ///
-    /// The first one, and the one after a page has fallen behind, has it begin anew. Without news it is a comment,
-    /// which finds out whether the page is still there.
+    /// The first one is a greeting. Without news it is a comment, which finds out whether the page is still there.
     pub(crate) fn next_message(&self, reader: &mut Reader, patience: Duration) -> String {
-        let latest = self.lock();
-        let Some(next) = reader.next.filter(|next| *next >= latest.first) else {
-            reader.next = Some(latest.first);
-            return format!("event: hello\ndata: {}\n\n", self.hello_with(latest.gone));
-        };
+        if !reader.is_greeted {
+            reader.is_greeted = true;
+            let hello = json!({
+                "run": self.run,
+                "host": self.hello.host,
+                "api_key": self.hello.api_key,
+                "most": MOST_ENTRIES,
+            });
+            return format!("event: hello\ndata: {hello}\n\n");
+        }
         let (latest, _) = self
             .changed
-            .wait_timeout_while(latest, patience, |latest| latest.end() == next)
+            .wait_timeout_while(self.lock(), patience, |latest| latest.end() <= reader.next)
             .unwrap_or_else(PoisonError::into_inner);
-        let skip = next.saturating_sub(latest.first) as usize;
+        // A slow page has missed those that are gone.
+        let from = reader.next.max(latest.first);
         let entries: Vec<_> = latest
             .entries
             .iter()
-            .skip(skip)
+            .skip((from - latest.first) as usize)
             .take(MESSAGE)
-            .map(|(_, entry)| Arc::clone(entry))
+            .map(Arc::clone)
             .collect();
         drop(latest);
         if entries.is_empty() {
             return ": still here\n\n".to_owned();
         }
-        reader.next = Some(next + entries.len() as u64);
-        format!("data: [{}]\n\n", entries.join(","))
-    }
-
-    fn hello_with(&self, gone: [u64; Kind::ALL.len()]) -> Value {
-        let gone: Value = Kind::ALL
-            .map(|kind| (kind.name(), gone[kind as usize]))
-            .into_iter()
-            .collect();
-        json!({
-            "host": self.hello.host,
-            "api_key": self.hello.api_key,
-            "most": MOST_ENTRIES,
-            "gone": gone,
-        })
+        reader.next = from + entries.len() as u64;
+        let entries = entries.join(",");
+        format!("data: {{\"from\":{from},\"entries\":[{entries}]}}\n\n")
     }
 
     fn lock(&self) -> MutexGuard<'_, Latest> {
@@ -118,17 +126,15 @@ impl Feed {
 }
 
 impl Latest {
-    fn add(&mut self, kind: Kind, shown: &Value) {
-        let shown: Arc<str> = shown.to_string().into();
+    fn add(&mut self, shown: Arc<str>) {
         self.bytes += shown.len();
-        self.entries.push_back((kind, shown));
+        self.entries.push_back(shown);
         while self.entries.len() > MOST_ENTRIES || self.bytes > MOST_BYTES {
-            let Some((kind, shown)) = self.entries.pop_front() else {
+            let Some(shown) = self.entries.pop_front() else {
                 break;
             };
             self.bytes -= shown.len();
             self.first += 1;
-            self.gone[kind as usize] += 1;
         }
     }
 

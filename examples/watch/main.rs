@@ -6,7 +6,9 @@
 
 mod demo;
 mod entry;
+mod facts;
 mod feed;
+mod lines;
 mod options;
 mod page;
 mod terminal;

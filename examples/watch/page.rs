@@ -13,7 +13,6 @@ use tiny_http::{Header, Request, Response, Server};
 use crate::feed::{Feed, Reader};
 
 const PAGE: &str = include_str!("page.html");
-const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
 // Only bounds how long a page that is gone holds a thread.
@@ -40,18 +39,21 @@ pub(crate) fn serve(port: u16, feed: Arc<Feed>) -> Result<SocketAddr, String> {
 
 fn answer(request: Request, feed: &Arc<Feed>) {
     // A browser that goes away costs its own request only.
-    let _ = match request.url().split('?').next() {
+    let (path, query) = match request.url().split_once('?') {
+        Some((path, query)) => (path, query),
+        None => (request.url(), ""),
+    };
+    let _ = match path {
         // A name of somebody else's that leads here would let their page read the records.
         _ if !is_for_loopback(&request) => request.respond(Response::empty(421)),
-        Some("/") => respond(request, "text/html", PAGE),
-        Some("/page.css") => respond(request, "text/css", STYLE),
-        Some("/page.js") => respond(request, "text/javascript", SCRIPT),
-        Some("/feed") => {
+        "/" => respond_with_page(request),
+        "/feed" => {
             let feed = Arc::clone(feed);
+            let reader = feed.reader(query.strip_prefix("after="));
             thread::Builder::new()
                 .name("watch-feed".to_owned())
                 .spawn(move || {
-                    let _ = stream(request, &feed);
+                    let _ = stream(request, &feed, reader);
                 })
                 .map(drop)
         }
@@ -69,16 +71,22 @@ fn is_for_loopback(request: &Request) -> bool {
     name == "127.0.0.1" || name.eq_ignore_ascii_case("localhost")
 }
 
-fn respond(request: Request, kind: &str, body: &str) -> io::Result<()> {
-    let mut response = Response::from_string(body);
-    let kind = format!("{kind}; charset=utf-8");
+/// The page is one document. It may run its own script, ask this server for the feed, and load nothing else; texts
+/// cannot become HTML, scripts or addresses in it.
+fn respond_with_page(request: Request) -> io::Result<()> {
+    let nonce = trubrics::anonymous_id();
+    let page = PAGE.replace("{nonce}", &nonce).replace("{script}", SCRIPT);
+    let policy = format!(
+        "default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; connect-src 'self'; \
+         img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+         require-trusted-types-for 'script'; trusted-types 'none'"
+    );
+    let mut response = Response::from_string(page);
     for (name, value) in [
-        ("content-type", kind.as_str()),
-        (
-            "content-security-policy",
-            "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:",
-        ),
+        ("content-type", "text/html; charset=utf-8"),
+        ("content-security-policy", policy.as_str()),
         ("cache-control", "no-store"),
+        ("referrer-policy", "no-referrer"),
         ("x-content-type-options", "nosniff"),
     ] {
         if let Ok(header) = Header::from_bytes(name, value) {
@@ -89,12 +97,11 @@ fn respond(request: Request, kind: &str, body: &str) -> io::Result<()> {
 }
 
 /// Writes messages until the page is gone.
-fn stream(request: Request, feed: &Feed) -> io::Result<()> {
+fn stream(request: Request, feed: &Feed, mut reader: Reader) -> io::Result<()> {
     let mut page = request.into_writer();
     page.write_all(
         b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-store\r\nconnection: close\r\n\r\n",
     )?;
-    let mut reader = Reader::default();
     loop {
         page.write_all(feed.next_message(&mut reader, PATIENCE).as_bytes())?;
         page.flush()?;

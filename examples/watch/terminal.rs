@@ -1,30 +1,32 @@
-//! Entries as text, a few lines each.
+//! Entries as text: one line each, or as many as its width asks for.
 
 use std::{
-    fmt::Write as _,
+    env,
     io::{self, Write as _},
     net::SocketAddr,
     sync::Arc,
 };
 
-use console::{Alignment, Style, Term, measure_text_width, pad_str, truncate_str};
+use console::{Style, Term};
 use serde_json::Value;
+use time::OffsetDateTime;
 use trubrics::testing::Server;
 
-use crate::entry::{Entry, Filter, Kind, Refusal, names, text};
+use crate::{
+    entry::{Entry, Filter, Kind, Refusal, names, text},
+    facts::{Facts, Outcome},
+    lines::{Lines, clean},
+};
 
-/// Where the output is no terminal.
+/// Where the output is not a terminal, and `COLUMNS` does not say.
 const WIDTH: usize = 120;
-/// How wide the column of names is: at least, and at most where a name is longer.
-const LABEL: usize = 16;
-const LONGEST_LABEL: usize = 32;
 /// How many records of a refused request are shown.
 const REFUSED: usize = 5;
 
 pub(crate) struct Terminal {
     filter: Filter,
     counts: [usize; Kind::ALL.len()],
-    width: usize,
+    plain: Style,
     bold: Style,
     faint: Style,
     bad: Style,
@@ -35,7 +37,7 @@ impl Terminal {
         Self {
             filter,
             counts: Default::default(),
-            width: WIDTH,
+            plain: Style::new(),
             bold: Style::new().bold(),
             faint: Style::new().dim(),
             bad: Style::new().red().bold(),
@@ -64,11 +66,7 @@ impl Terminal {
 
     /// Prints those that pass the filter.
     pub(crate) fn show(&mut self, entries: &[Arc<Entry>]) -> io::Result<()> {
-        let term = Term::stdout();
-        if let Some((_, columns)) = term.size_checked() {
-            self.width = usize::from(columns).max(40);
-        }
-        let mut lines = String::new();
+        let mut lines = Lines::new(width());
         for entry in entries {
             self.counts[entry.kind() as usize] += 1;
             if !entry.passes(&self.filter) {
@@ -79,7 +77,7 @@ impl Terminal {
                 Entry::Refused(refusal) => self.refusal(&mut lines, refusal),
             }
         }
-        write(&lines)
+        write(&lines.finish())
     }
 
     pub(crate) fn sum_up(&self) -> io::Result<()> {
@@ -92,106 +90,81 @@ impl Terminal {
         ))
     }
 
-    fn record(&self, lines: &mut String, record: &Value) {
-        let field = |name| clean(text(record, name).unwrap_or_default());
-        let title = format!(
-            "{}  {}  {}",
-            self.faint.apply_to(field("timestamp")),
-            field("user_id"),
-            self.bold.apply_to(clean(&names(record).join(" → "))),
+    fn record(&self, lines: &mut Lines, record: &Value) {
+        let facts = Facts::of(record);
+        lines.begin();
+        let when = text(record, "timestamp").unwrap_or_default();
+        lines.put(&self.faint, &clean(time_of_day(when)));
+        lines.put(
+            &self.plain,
+            &clean(text(record, "user_id").unwrap_or_default()),
         );
-        self.line(lines, &title);
-        let mut fields = Vec::new();
-        for name in ["prompt", "generation", "assistant_id", "thread_id"] {
-            if let Some(value) = text(record, name) {
-                fields.push((name, value.to_owned()));
+        lines.put(&self.bold, &clean(&names(record).join(" → ")));
+        match facts.outcome {
+            Outcome::Finished => {}
+            Outcome::Failed => lines.put(&self.bad, "✗ failed"),
+            Outcome::Interrupted => lines.put(&self.bad, "! interrupted"),
+        }
+        for words in &facts.words {
+            lines.put(&self.plain, &clean(words));
+        }
+        for (name, value) in facts.rest {
+            lines.pair(&self.faint, name, value);
+        }
+        for name in ["prompt", "generation"] {
+            if let Some(said) = text(record, name).filter(|said| !said.is_empty()) {
+                lines.labelled(&self.faint, name, said);
             }
         }
-        if let Some(latency) = record["latency"].as_f64() {
-            fields.push(("latency", seconds(latency)));
-        }
-        for (name, value) in record["properties"].as_object().into_iter().flatten() {
-            let text = value.as_str().map(str::to_owned);
-            fields.push((name, text.unwrap_or_else(|| value.to_string())));
-        }
-        self.fields(lines, &fields);
     }
 
-    fn refusal(&self, lines: &mut String, refusal: &Refusal) {
-        let title = format!(
-            "{}  {}",
-            self.bad.apply_to(format!("refused {}", refusal.status)),
-            clean(&refusal.request),
-        );
-        self.line(lines, &title);
+    fn refusal(&self, lines: &mut Lines, refusal: &Refusal) {
+        lines.begin();
+        lines.put(&self.bad, &format!("✗ refused {}", refusal.status));
+        lines.put(&self.plain, &clean(&refusal.request));
         for reason in &refusal.reasons {
-            self.line(lines, &format!("    {}", clean(reason)));
+            lines.next();
+            lines.words(&self.plain, &clean(reason));
         }
         for (number, record) in (1..).zip(refusal.records.iter().take(REFUSED)) {
-            self.field(
-                lines,
-                LABEL,
-                &format!("record {number}"),
-                &record.to_string(),
-            );
+            lines.next();
+            lines.put(&self.faint, &format!("record {number}"));
+            match record.as_object() {
+                Some(fields) => {
+                    for (name, value) in fields {
+                        lines.pair(&self.faint, name, value);
+                    }
+                }
+                None => lines.put(&self.plain, &clean(&record.to_string())),
+            }
         }
         if refusal.records.len() > REFUSED {
             let more = refusal.records.len() - REFUSED;
-            self.line(lines, &format!("    and {more} more"));
+            lines.next();
+            lines.put(&self.plain, &format!("and {more} more"));
         }
-    }
-
-    /// In two columns, the first as wide as its longest name wants.
-    fn fields(&self, lines: &mut String, fields: &[(&str, String)]) {
-        let widths = fields
-            .iter()
-            .map(|(name, _)| measure_text_width(&clean(name)));
-        let label = widths.max().unwrap_or(0).clamp(LABEL, LONGEST_LABEL);
-        for (name, value) in fields {
-            self.field(lines, label, name, value);
-        }
-    }
-
-    fn field(&self, lines: &mut String, label: usize, name: &str, value: &str) {
-        // Cut before it is cleaned too: a value may be very long.
-        let start: String = value.chars().take(self.width).collect();
-        let name = clean(name);
-        let label = pad_str(&name, label, Alignment::Left, Some("…"));
-        let label = self.faint.apply_to(label);
-        self.line(lines, &format!("    {label}  {}", clean(&start)));
-    }
-
-    fn line(&self, lines: &mut String, line: &str) {
-        let _ = writeln!(lines, "{}", truncate_str(line, self.width, "…"));
     }
 }
 
-/// In the unit that makes the figure short.
-fn seconds(seconds: f64) -> String {
-    let (figure, unit) = match seconds {
-        ..1e-3 => (seconds * 1e6, "µs"),
-        ..1.0 => (seconds * 1e3, "ms"),
-        _ => (seconds, "s"),
+fn width() -> usize {
+    let columns = match Term::stdout().size_checked() {
+        Some((_, columns)) => Some(usize::from(columns)),
+        None => env::var("COLUMNS")
+            .ok()
+            .and_then(|columns| columns.parse().ok()),
     };
-    format!("{} {unit}", (figure * 1e3).round() / 1e3)
+    columns.unwrap_or(WIDTH).max(40)
+}
+
+/// Without the date, if that is today.
+fn time_of_day(timestamp: &str) -> &str {
+    let today = format!("{}T", OffsetDateTime::now_utc().date());
+    timestamp.strip_prefix(&today).unwrap_or(timestamp)
 }
 
 fn counted(count: usize, what: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {what}{plural}")
-}
-
-/// On one line, and without the control characters by which a text could rewrite the screen.
-fn clean(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '\n' | '\r' | '\t' => clean.push(' '),
-            control if control.is_control() => clean.extend(control.escape_default()),
-            other => clean.push(other),
-        }
-    }
-    clean
 }
 
 /// Unlike `print!` it survives a reader that is gone.

@@ -91,3 +91,33 @@ fn each_path_that_contributors_are_shown_exists() {
         }
     }
 }
+
+/// Everything that the page of the promises names is there.
+#[test]
+fn each_path_and_test_that_the_page_of_the_promises_names_exists() {
+    let page = fs::read_to_string(root().join("src/_docs/promises.md")).expect("a page");
+    let paths = named(&page, |name| name.contains('/') && !name.contains(' '));
+    assert!(paths.len() > 40, "{paths:?}");
+    let missing: Vec<_> = paths
+        .iter()
+        .filter(|path| !root().join(path).exists())
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+
+    let tests = named(&page, |name| {
+        name.matches('_').count() > 3 && !name.contains('/')
+    });
+    assert!(tests.len() > 20, "{tests:?}");
+    let files = ["src", "tests"].map(|folder| files_in(&root().join(folder)));
+    let code: String = files
+        .into_iter()
+        .flatten()
+        .filter(|file| file.extension().is_some_and(|extension| extension == "rs"))
+        .map(|file| fs::read_to_string(file).expect("text"))
+        .collect();
+    let missing: Vec<_> = tests
+        .iter()
+        .filter(|test| !code.contains(&format!("fn {test}()")))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}

@@ -29,31 +29,43 @@ impl Ledger {
     }
 }
 
-/// Checks that a record is passed by later ones of its endpoint only after it has failed twice.
+/// Checks that a record is passed by later ones of its endpoint only after its batch has failed twice. Only the records
+/// of `counts` may not be passed.
 #[track_caller]
-pub(super) fn assert_order(calls: &[Call], context: &str) {
+pub(super) fn assert_order(calls: &[Call], counts: impl Fn(&u32) -> bool, context: &str) {
     let mut left: BTreeMap<bool, BTreeSet<u32>> = BTreeMap::new();
     for call in calls {
-        left.entry(call.is_events)
-            .or_default()
-            .extend(&call.records);
+        let counted = call.records.iter().filter(|record| counts(record));
+        left.entry(call.is_events).or_default().extend(counted);
     }
-    let mut failures: BTreeMap<u32, u32> = BTreeMap::new();
-    for call in calls {
-        assert!(call.records.is_sorted(), "{context}: {call:?}");
+    // A batch is named by the first call that had a record of it. Later calls may have parts of it.
+    let mut batches: BTreeMap<u32, usize> = BTreeMap::new();
+    let mut failures: BTreeMap<usize, u32> = BTreeMap::new();
+    for (index, call) in calls.iter().enumerate() {
+        let counted = call.records.iter().filter(|record| counts(record));
+        assert!(counted.is_sorted(), "{context}: {call:?}");
+        let known = call.records.iter().find_map(|record| batches.get(record));
+        let batch = known.copied().unwrap_or(index);
+        for record in &call.records {
+            batches.entry(*record).or_insert(batch);
+        }
         if !call.answer.accepts() {
-            let count = |record: &u32| *failures.entry(*record).or_default() += 1;
-            call.records.iter().for_each(count);
+            *failures.entry(batch).or_default() += 1;
             continue;
         }
         let left = left.entry(call.is_events).or_default();
         call.records.iter().for_each(|record| {
             left.remove(record);
         });
-        let last = call.records.last().copied().unwrap_or_default();
+        let counted = call.records.iter().filter(|record| counts(record));
+        let last = counted.last().copied().unwrap_or_default();
         for passed in left.range(..last) {
-            let failures = failures.get(passed).copied().unwrap_or_default();
-            assert!(failures >= 2, "{context}: {passed} is passed in {call:?}");
+            let batch = batches.get(passed);
+            let failures = batch.and_then(|batch| failures.get(batch)).copied();
+            assert!(
+                failures >= Some(2),
+                "{context}: {passed} is passed in {call:?}"
+            );
         }
     }
 }

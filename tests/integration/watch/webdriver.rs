@@ -12,6 +12,10 @@ use ureq::Agent;
 
 use crate::support::LONG;
 
+pub(super) const ENTER: &str = "\u{e007}";
+pub(super) const ESCAPE: &str = "\u{e00c}";
+pub(super) const DOWN: &str = "\u{e015}";
+
 pub(super) struct Browser {
     driver: Child,
     agent: Agent,
@@ -87,6 +91,14 @@ impl Browser {
         self.command("/execute/sync", &json!({ "script": script, "args": [] }))
     }
 
+    /// What the promise of this JavaScript expression gives.
+    #[track_caller]
+    pub(super) fn ask(&self, promise: &str) -> Value {
+        let script =
+            format!("{promise}.then(arguments[0], (error) => arguments[0](String(error)))");
+        self.command("/execute/async", &json!({ "script": script, "args": [] }))
+    }
+
     /// Waits until this expression is true.
     #[track_caller]
     pub(super) fn wait(&self, condition: &str) {
@@ -123,21 +135,25 @@ impl Browser {
     #[track_caller]
     pub(super) fn picture(&self, name: &str, width: u32, height: u32) {
         // Not the window's size, which has a minimum.
-        self.command(
-            "/goog/cdp/execute",
-            &json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": {
-                "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false,
-            } }),
+        self.tools(
+            "Emulation.setDeviceMetricsOverride",
+            &json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false }),
         );
         let Some(folder) = std::env::var_os("TRUBRICS_SCREENSHOTS") else {
             return;
         };
-        let picture = self.command(
-            "/goog/cdp/execute",
-            &json!({ "cmd": "Page.captureScreenshot", "params": {} }),
-        );
+        let picture = self.tools("Page.captureScreenshot", &json!({}));
         let path = std::path::Path::new(&folder).join(format!("{name}.base64"));
         fs::write(path, picture["data"].as_str().unwrap()).unwrap();
+    }
+
+    /// Runs a command of the browser's own developer tools.
+    #[track_caller]
+    pub(super) fn tools(&self, command: &str, parameters: &Value) -> Value {
+        self.command(
+            "/goog/cdp/execute",
+            &json!({ "cmd": command, "params": parameters }),
+        )
     }
 
     /// What the browser had to complain about.

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::{
-    Call,
     ledger::assert_order,
     plan::is_poison,
     process::Process,
@@ -86,14 +85,8 @@ impl Storm {
             tracked.process == process.number && *number >= process.run.first_record && is_whole
         };
         let calls = self.server.calls_from(process.run.first_call).into_iter();
-        let own = calls
-            .filter(|call| call.sender == process.number)
-            .map(|call| Call {
-                records: call.records.iter().copied().filter(is_own).collect(),
-                ..call
-            });
-        let own: Vec<_> = own.filter(|call| !call.records.is_empty()).collect();
-        assert_order(&own, &format!("process {}", process.number));
+        let calls: Vec<_> = calls.filter(|call| call.sender == process.number).collect();
+        assert_order(&calls, is_own, &format!("process {}", process.number));
     }
 
     /// Every record that can be delivered has been.

@@ -166,3 +166,6 @@ fn each_project(
     }
     result
 }
+
+#[cfg(test)]
+mod tests;

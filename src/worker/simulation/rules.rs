@@ -1,7 +1,9 @@
 //! What the worker does with records that it may not send for long.
 
+use std::io;
+
 use super::{Answer, Query, Rule, SECOND, Setup, Simulation};
-use crate::{DropReason, record::Endpoint};
+use crate::{Consent, DropReason, record::Endpoint, spool::Fault};
 
 /// A client with one request at a time, and a server that always answers so.
 fn start(has_spool: bool, answer: Answer) -> Simulation {
@@ -49,4 +51,45 @@ fn a_refused_key_drops_records_in_memory_and_keeps_those_on_disk() {
         let calls = simulation.server.calls().len();
         assert_eq!(calls, if has_spool { 3 } else { 1 }, "one in five minutes");
     }
+}
+
+#[test]
+fn a_withdrawal_that_cannot_be_noted_is_an_error_until_it_is() {
+    let mut simulation = start(true, Answer::Status(503));
+    simulation.track(Endpoint::Events, 10);
+    simulation.run_for(SECOND);
+    assert_eq!(simulation.disk.segments(), 1);
+    simulation.disk.set_fault(Some(Fault {
+        first: 0,
+        lasts: true,
+        error: io::ErrorKind::Other,
+        percent: 0,
+    }));
+    let answer = simulation.withdraw();
+    simulation.run_for(SECOND);
+    assert!(answer.try_recv().is_ok_and(|result| result.is_err()));
+    assert_eq!(simulation.stats().pending, 0);
+    let answer = simulation.grant();
+    simulation.run_for(SECOND);
+    assert!(answer.try_recv().is_ok_and(|result| result.is_err()));
+    assert_eq!(simulation.consent(), Consent::Withdrawn);
+    simulation.disk.set_fault(None);
+    let answer = simulation.grant();
+    simulation.run_for(SECOND);
+    assert!(answer.try_recv().is_ok_and(|result| result.is_ok()));
+    assert_eq!(simulation.consent(), Consent::Granted);
+    assert_eq!(simulation.disk.segments(), 0);
+}
+
+#[test]
+fn a_grant_forgets_no_record_that_was_taken_with_consent() {
+    let mut simulation = start(true, Answer::Status(503));
+    simulation.track(Endpoint::Events, 10);
+    simulation.run_for(SECOND);
+    let answer = simulation.grant();
+    simulation.run_for(SECOND);
+    assert!(answer.try_recv().is_ok_and(|result| result.is_ok()));
+    let stats = simulation.stats();
+    assert_eq!((stats.pending, stats.dropped), (1, 0));
+    assert_eq!(simulation.consent(), Consent::Granted);
 }

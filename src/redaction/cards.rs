@@ -142,3 +142,129 @@ impl Digits {
         sum.is_multiple_of(10)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A number that begins so and has this many digits, the last of which is the check.
+    fn number(begin: &str, count: usize) -> String {
+        let with = |check: u8| format!("{begin:0<width$}{check}", width = count - 1);
+        let is_valid = |number: &String| {
+            let mut digits = Digits::default();
+            digits.add(number);
+            digits.is_luhn()
+        };
+        (0..10).map(with).find(is_valid).expect("a check digit")
+    }
+
+    fn in_groups_of_four(number: &str) -> String {
+        let groups: Vec<_> = number
+            .as_bytes()
+            .chunks(4)
+            .map(String::from_utf8_lossy)
+            .collect();
+        groups.join(" ")
+    }
+
+    fn is_found(text: &str, number: &str) -> bool {
+        let start = text.find(number).expect("the number");
+        let found = find(text);
+        found.len() == 1 && found[0] == (start..start + number.len())
+    }
+
+    #[test]
+    fn each_network_has_its_numbers() {
+        let networks = [
+            ("4", 13),
+            ("4", 16),
+            ("4999", 19),
+            ("51", 16),
+            ("5599", 16),
+            ("2221", 16),
+            ("2720", 16),
+            ("34", 15),
+            ("37", 15),
+            ("3000", 14),
+            ("3059", 19),
+            ("3090", 14),
+            ("36", 14),
+            ("3999", 19),
+            ("3528", 16),
+            ("3589", 19),
+            ("6000", 16),
+            ("6999", 19),
+            ("5000", 13),
+            ("5099", 19),
+            ("5600", 13),
+            ("5899", 19),
+            ("2200", 16),
+            ("2204", 19),
+        ];
+        for (begin, count) in networks {
+            let number = number(begin, count);
+            assert!(is_found(&number, &number), "{number}");
+        }
+        let others = [
+            ("4", 14),
+            ("51", 15),
+            ("2220", 16),
+            ("2721", 16),
+            ("34", 16),
+            ("3060", 14),
+            ("3527", 16),
+            ("3590", 15),
+            ("1000", 16),
+            ("7000", 16),
+            ("2199", 16),
+            ("2205", 16),
+            ("5900", 16),
+        ];
+        for (begin, count) in others {
+            let number = number(begin, count);
+            assert_eq!(find(&number), [], "{number}");
+        }
+    }
+
+    #[test]
+    fn a_number_has_at_most_nineteen_digits() {
+        let longest = number("4", 19);
+        assert!(is_found(&longest, &longest));
+        assert_eq!(find(&format!("{longest}0")), []);
+        let grouped = in_groups_of_four(&longest);
+        assert!(is_found(&grouped, &grouped));
+        assert_eq!(find(&format!("{grouped}0")), []);
+        let in_front = format!("{} 4000000", in_groups_of_four(&number("4111", 16)));
+        assert!(is_found(&in_front, &in_front[..19]));
+    }
+
+    #[test]
+    fn a_number_is_a_word_of_its_own() {
+        let number = number("4111", 16);
+        for (before, after) in [
+            ("", ""),
+            ("a ", " b"),
+            ("(", ")"),
+            ("", "."),
+            ("", ", "),
+            ("", "-"),
+            ("a.", ".a"),
+        ] {
+            let text = format!("{before}{number}{after}");
+            assert!(is_found(&text, &number), "{text}");
+        }
+        for (before, after) in [
+            ("a", ""),
+            ("", "a"),
+            ("+", ""),
+            ("", ".5"),
+            ("", ",5"),
+            ("", "-a"),
+            ("1.", ""),
+            ("_", ""),
+        ] {
+            let text = format!("{before}{number}{after}");
+            assert_eq!(find(&text), [], "{text}");
+        }
+    }
+}

@@ -180,3 +180,6 @@ fn each_project(
     }
     result
 }
+
+#[cfg(test)]
+mod tests;

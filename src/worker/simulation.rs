@@ -19,6 +19,7 @@ mod disks;
 mod outages;
 mod poison;
 mod restarts;
+mod rules;
 mod weather;
 mod withdrawals;
 

@@ -1,5 +1,8 @@
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
     time::Duration,
 };
 
@@ -29,7 +32,9 @@ fn run(count: usize, timeout: Duration, answer: fn(&str) -> u16) -> Run {
         let body = String::from_utf8_lossy(request.body());
         Ok(Response::new(answer(&body)))
     });
-    let builder = Trubrics::builder("key").transport(transport);
+    // A call makes one request at a time whatever the client may do.
+    let builder = Trubrics::builder("key").max_concurrent_requests(3);
+    let builder = builder.transport(transport);
     let (parts, _worker) = builder.prepare().expect("valid settings").expect("enabled");
     let prepare = |number: usize| {
         let event = Event::new("u", format!("event {number}."));
@@ -94,4 +99,46 @@ fn the_last_attempt_is_made_shortly_before_the_deadline() {
         assert!(run.took <= timeout);
         assert_eq!(undelivered(&run).len(), 150);
     }
+}
+
+/// Runs a call of one event in real time, whose first attempt fails, and asks before each step whether it may go on.
+/// Returns the outcome of the event, and how often it was asked.
+fn run_in_real_time(may_go_on: bool) -> (Option<Outcome>, usize) {
+    let requests = Arc::new(AtomicUsize::new(0));
+    let transport = transport_fn(move |_| match requests.fetch_add(1, SeqCst) {
+        0 => Ok(Response::new(503)),
+        _ => Ok(Response::new(200)),
+    });
+    let builder = Trubrics::builder("key").transport(transport);
+    let builder = builder.initial_backoff(Duration::from_millis(50));
+    let (parts, _worker) = builder.prepare().expect("valid settings").expect("enabled");
+    let record = parts.intake.prepare(Event::new("u", "event").into());
+    let records = vec![record.expect("valid")];
+    let client = parts.intake.accounting.clone();
+    let outcomes = Arc::new(CallOutcomes::new(client, &records));
+    let accounting = Arc::new(Accounting::of_call(parts.intake.client, outcomes.clone()));
+    let exchange = Arc::new(parts.exchange.for_call(accounting.clone()));
+    let deadline = clock::now() + Duration::from_secs(30);
+    let worker = Worker::of_call(exchange, accounting, &parts.worker, records, deadline);
+    let (_open, closed) = crossbeam_channel::bounded(0);
+    let asked = AtomicUsize::new(0);
+    worker.expect("no thread is needed").run_call(&closed, || {
+        asked.fetch_add(1, SeqCst);
+        may_go_on
+    });
+    (outcomes.take().remove(0), asked.into_inner())
+}
+
+#[test]
+fn a_call_waits_between_its_attempts() {
+    let (outcome, asked) = run_in_real_time(true);
+    assert_eq!(outcome, Some(Outcome::Delivered));
+    assert!(asked < 30, "it was asked {asked} times");
+}
+
+#[test]
+fn a_call_that_may_not_go_on_makes_no_attempt() {
+    let (outcome, asked) = run_in_real_time(false);
+    let dropped = Outcome::Dropped(DropReason::CloseTimeout, None);
+    assert_eq!((outcome, asked), (Some(dropped), 1));
 }

@@ -119,3 +119,91 @@ fn folders_and_files_are_for_their_owner_alone() {
     assert_eq!(mode(&folder.0), 0o700);
     assert_eq!(mode(&folder.0.join("a")), 0o600);
 }
+
+#[test]
+fn a_file_takes_bytes_as_long_as_it_is_there() {
+    let folder = Folder::new();
+    let mut file = folder.create("a");
+    file.append(b"ab").expect("the disk works");
+    assert_eq!(file.read().expect("the disk works"), b"0123456789ab");
+    assert!(file.is_linked().expect("the disk works"));
+    FileSystem::default()
+        .remove(&folder.0.join("a"))
+        .expect("the disk works");
+    assert!(!file.is_linked().expect("the disk works"));
+    let error = file.append(b"cd").expect_err("it was removed");
+    assert_eq!(error.kind(), io::ErrorKind::NotFound);
+}
+
+#[test]
+fn a_note_is_the_bytes_of_a_file_if_there_is_one() {
+    let folder = Folder::new();
+    drop(folder.create("a"));
+    let read = |name: &Path| FileSystem::default().read_note(&folder.0.join(name));
+    let a = read(Path::new("a")).expect("the disk works");
+    assert_eq!(a.as_deref(), Some(&b"0123456789"[..]));
+    for name in ["absent", "a/below"] {
+        assert_eq!(read(Path::new(name)).expect("the disk works"), None);
+    }
+    let error = read(Path::new("")).expect_err("it is a folder");
+    assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    read(Path::new(&"n".repeat(1_000))).expect_err("the name is too long");
+}
+
+#[cfg(unix)]
+fn set_mode(path: &Path, mode: u32) {
+    let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
+    std::fs::set_permissions(path, permissions).expect("the owner may");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_is_private_if_no_other_user_can_change_or_replace_it() {
+    let outer = Folder::new();
+    let inner = outer.0.join("inner");
+    FileSystem::default().prepare(&inner).expect("a folder");
+    for (outer_mode, mode, is_private) in [
+        (0o700, 0o700, true),
+        (0o755, 0o755, true),
+        (0o777, 0o700, false),
+        (0o1777, 0o700, true),
+        (0o700, 0o770, false),
+        (0o700, 0o702, false),
+        (0o1777, 0o777, false),
+    ] {
+        set_mode(&outer.0, outer_mode);
+        set_mode(&inner, mode);
+        let found = FileSystem::default().is_private(&inner);
+        assert_eq!(found.ok(), Some(is_private), "{outer_mode:o} {mode:o}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_others_may_write_is_not_adopted() {
+    let folder = Folder::new();
+    drop(folder.create("a"));
+    let name = folder.0.join("a");
+    set_mode(&name, 0o622);
+    let adopted = FileSystem::default().adopt(&name);
+    assert!(matches!(adopted, Ok(Adopted::Unsafe)));
+    let too_long = folder.0.join("n".repeat(1_000));
+    assert!(FileSystem::default().adopt(&too_long).is_err());
+}
+
+#[cfg(unix)]
+#[test]
+fn the_user_is_the_owner_of_the_files_that_the_process_makes() {
+    let folder = Folder::new();
+    let made = std::fs::metadata(&folder.0).expect("a folder");
+    let user = std::os::unix::fs::MetadataExt::uid(&made);
+    let disk = FileSystem::default();
+    assert_eq!(disk.user(&folder.0), Some(user));
+    let another = user.wrapping_add(1);
+    let disk = FileSystem::default();
+    disk.user.set(another).expect("it is not known");
+    drop(folder.create("a"));
+    let file = std::fs::metadata(folder.0.join("a")).expect("a file");
+    assert!(!disk.is_safe(&file, &folder.0));
+    assert_eq!(disk.is_safe(&made, &folder.0), user == 0);
+}

@@ -299,9 +299,12 @@ impl Storm {
         }
         for process in &mut self.processes {
             process.run.had_fault = true;
-            // A write that failed may have left records that no call can cut off.
-            for record in &process.run.open {
-                self.records[*record as usize].may_double = true;
+            // A write that failed may have left records that no call can cut off. The answer to a request in flight may
+            // not be written down.
+            let in_flight = process.client.as_ref().map(Client::records_in_flight);
+            let in_flight = in_flight.into_iter().flatten();
+            for record in process.run.open.iter().copied().chain(in_flight) {
+                self.records[record as usize].may_double = true;
             }
         }
     }

@@ -26,8 +26,8 @@ impl Record {
     /// [`Event`].
     ///
     /// The record is sent with the same bytes again, except that its timestamp is written in UTC and in milliseconds.
-    /// A property stays as it is also where JSON allows more than Rust's types, as in the number `1e999` or in half of a
-    /// surrogate pair. An optional field that is `null` is absent. A record without a `timestamp` gets that of the
+    /// A property stays as it is, also where JSON allows more than Rust's types, such as the number `1e999` or half of
+    /// a surrogate pair. An optional field that is `null` is absent. A record without a `timestamp` gets that of the
     /// moment when it is tracked: a program that imports past events checks [`get_timestamp`](Self::get_timestamp).
     ///
     /// # Errors

@@ -73,7 +73,7 @@ fn a_record_tracked_beside_a_withdrawal_is_delivered_before_it_or_dropped() {
 
 #[test]
 fn records_are_taken_again_after_a_grant() {
-    check("a withdrawal and a grant beside a caller", Some(2), || {
+    check("a withdrawal and a grant beside a caller", Some(1), || {
         let watched = Watched::new(|builder| builder);
         let client = &watched.client;
         let other = in_thread(client, |client| client.track(event()));
@@ -93,7 +93,7 @@ fn records_are_taken_again_after_a_grant() {
 
 #[test]
 fn a_withdrawal_beside_a_grant_leaves_no_doubt() {
-    check("a withdrawal beside a grant", Some(3), || {
+    check("a withdrawal beside a grant", Some(2), || {
         let watched = Watched::new(|builder| builder.consent(Consent::Undecided));
         let client = &watched.client;
         let other = in_thread(client, |client| client.grant().expect("the worker answers"));
@@ -109,7 +109,7 @@ fn a_withdrawal_beside_a_grant_leaves_no_doubt() {
 
 #[test]
 fn records_that_wait_for_the_consent_are_sent_after_the_grant() {
-    check("a caller beside the first grant", Some(3), || {
+    check("a caller beside the first grant", Some(2), || {
         let set = |builder: TrubricsBuilder| {
             builder
                 .consent(Consent::Undecided)
@@ -159,7 +159,7 @@ fn a_withdrawal_beside_a_close_returns() {
 
 #[test]
 fn a_request_of_a_caller_ends_before_a_withdrawal_returns() {
-    check("a direct request beside a withdrawal", Some(3), || {
+    check("a direct request beside a withdrawal", Some(2), || {
         let watched = Watched::new(|builder| builder);
         let other = in_thread(&watched.client, |client| {
             let _ = client.track_sync(event());

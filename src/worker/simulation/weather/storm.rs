@@ -103,7 +103,7 @@ impl Storm {
     pub(super) fn run(mut self) -> Figures {
         for (at, event) in self.plan.events.clone() {
             self.run_until(at);
-            self.perform(event);
+            self.perform(&event);
         }
         self.run_until(STORM);
         self.clear();
@@ -121,14 +121,14 @@ impl Storm {
 
     /// Everything works from here on, and every program runs with consent.
     fn clear(&mut self) {
-        self.perform(Event::DiskWorks);
+        self.perform(&Event::DiskWorks);
         for project in 0..self.projects.len() {
-            self.perform(Event::GrantElsewhere { project });
+            self.perform(&Event::GrantElsewhere { project });
         }
         for program in 0..self.processes.len() {
             let process = &mut self.processes[program];
             process.starts_at = process.starts_at.map(|_| STORM);
-            self.perform(Event::Grant { program });
+            self.perform(&Event::Grant { program });
         }
     }
 
@@ -188,8 +188,8 @@ impl Storm {
         }
     }
 
-    fn perform(&mut self, event: Event) {
-        match event {
+    fn perform(&mut self, event: &Event) {
+        match *event {
             Event::Server(_) => {}
             Event::Track {
                 program,

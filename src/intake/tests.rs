@@ -4,7 +4,7 @@ use std::{
     time::Duration,
 };
 
-use crossbeam_channel::{Receiver, unbounded};
+use crate::sync::channel::{Receiver, unbounded};
 
 use super::*;
 use crate::{

@@ -1,6 +1,8 @@
 //! The spool as the worker drives it: accounts for the records that go there and come from there, and holds them in
 //! memory while the disk fails.
 
+mod disk_state;
+
 use std::{
     io,
     num::NonZeroU32,
@@ -8,15 +10,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use log::warn;
-
+use self::disk_state::DiskState;
 use super::schedule::SpoolView;
 use crate::{
     accounting::{Accounting, Outcome, Unsettled},
     clock,
     consent::ConsentCell,
     drop_reason::DropReason,
-    logging::{TARGET, logging},
     record::Encoded,
     settings::Duty,
     spool::{Loaded, Notice, Now, Spool},
@@ -33,8 +33,7 @@ pub(super) struct Spooler {
     unspooled: Unsettled,
     /// Since when the oldest of them may have waited.
     unspooled_since: Option<Instant>,
-    /// When the disk failed last, if the failure was logged and the recovery was not.
-    failed_at: Option<Instant>,
+    disk_state: DiskState,
     /// When to scan for segments of other runs, and how often that was done since one was found.
     next_scan: Option<Instant>,
     scans: u32,
@@ -51,10 +50,6 @@ const FIRST_SCAN_DELAY: Duration = Duration::from_millis(100);
 /// this delay, then a few more times, each after twice the time.
 const RESCAN_DELAY: Duration = Duration::from_secs(1);
 const MAX_SCANS: u32 = 5;
-
-/// A disk that is nearly full takes a small write right after it refused a large one. It has recovered when it takes a
-/// write this long after the last failure.
-const RECOVERY: Duration = Duration::from_secs(1);
 
 /// A client that is delivering, or whose last scan failed, scans again after this. One without consent then looks for a
 /// grant.
@@ -76,7 +71,7 @@ impl Spooler {
             spool,
             duty,
             flush_target: 0,
-            failed_at: None,
+            disk_state: DiskState::default(),
             next_scan: Some(now + FIRST_SCAN_DELAY),
             scans: 0,
             last_scan: now,
@@ -138,7 +133,7 @@ impl Spooler {
             Ok(Notice::Same) => {}
             Err(ref error) => {
                 let error = io::Error::new(error.kind(), error.to_string());
-                self.log_disk_state(&Err(error));
+                self.disk_state.log(&Err(error));
             }
         }
         notice
@@ -177,7 +172,7 @@ impl Spooler {
             self.spool
                 .store(records, self.spool.when_full(), Now::read())
         });
-        self.log_disk_state(&stored.map(|_| ()));
+        self.disk_state.log(&stored.map(|_| ()));
         // Before the evicted records are counted: some of these may be among them.
         let stored_bytes = bytes - records.cost();
         self.accounting
@@ -245,7 +240,7 @@ impl Spooler {
         let written = self.spool.acknowledge(entries);
         // A success does not say whether there is room for records.
         if written.is_err() {
-            self.log_disk_state(&written);
+            self.disk_state.log(&written);
         }
     }
 
@@ -370,26 +365,6 @@ impl Spooler {
 
     fn count_missing(&self, missing: u64) {
         self.accounting.lose_on_disk(DropReason::Corrupted, missing);
-    }
-
-    /// Logs the first failure, and the recovery.
-    fn log_disk_state(&mut self, outcome: &io::Result<()>) {
-        let now = clock::now();
-        match (outcome, self.failed_at) {
-            (Err(error), failed_at) => {
-                if failed_at.is_none() {
-                    logging(
-                        || warn!(target: TARGET, "the spool cannot be written: records wait in memory ({error})"),
-                    );
-                }
-                self.failed_at = Some(now);
-            }
-            (Ok(()), Some(failed_at)) if now.duration_since(failed_at) >= RECOVERY => {
-                logging(|| warn!(target: TARGET, "the spool can be written again"));
-                self.failed_at = None;
-            }
-            _ => {}
-        }
     }
 }
 

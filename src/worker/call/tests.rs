@@ -120,7 +120,7 @@ fn run_in_real_time(may_go_on: bool) -> (Option<Outcome>, usize) {
     let exchange = Arc::new(parts.exchange.for_call(accounting.clone()));
     let deadline = clock::now() + Duration::from_secs(30);
     let worker = Worker::of_call(exchange, accounting, &parts.worker, records, deadline);
-    let (_open, closed) = crossbeam_channel::bounded(0);
+    let (_open, closed) = crate::sync::channel::bounded(0);
     let asked = AtomicUsize::new(0);
     worker.expect("no thread is needed").run_call(&closed, || {
         asked.fetch_add(1, SeqCst);

@@ -182,7 +182,7 @@ fn the_first_failure_of_the_disk_and_its_recovery_are_logged() {
     assert_eq!(lines(|| bench.store([2])), [""; 0]);
     bench.disk.set_fault(None);
     assert_eq!(lines(|| bench.store([3])), [""; 0], "too soon");
-    bench.pass(RECOVERY);
+    bench.pass(disk_state::RECOVERY);
     let line = "WARN the spool can be written again";
     assert_eq!(lines(|| bench.store([4])), [line]);
     assert_eq!(lines(|| bench.store([5])), [""; 0]);

@@ -162,7 +162,7 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    use crossbeam_channel::unbounded;
+    use crate::sync::channel::unbounded;
 
     #[test]
     fn flushes_beside_a_busy_worker_do_not_pile_up() {

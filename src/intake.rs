@@ -234,4 +234,5 @@ impl Intake {
 }
 
 #[cfg(test)]
+#[cfg(not(trubrics_loom))]
 mod tests;

@@ -208,4 +208,5 @@ pub(super) fn make(exchange: &Exchange, slot: usize, attempt: Attempt) -> Comple
 }
 
 #[cfg(test)]
+#[cfg(not(trubrics_loom))]
 mod tests;

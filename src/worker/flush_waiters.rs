@@ -61,7 +61,7 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    use crossbeam_channel::{Receiver, TryRecvError, unbounded};
+    use crate::sync::channel::{Receiver, TryRecvError, unbounded};
 
     use crate::control::WorkerHandle;
 

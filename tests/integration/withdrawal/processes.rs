@@ -66,6 +66,13 @@ impl Process {
         writeln!(self.orders, "go on").expect("the process lives");
     }
 
+    #[cfg(unix)]
+    fn signal(&self, signal: &str) {
+        let process = self.child.id().to_string();
+        let sent = Command::new("kill").args([signal, &process]).status();
+        assert!(sent.expect("the program kill").success(), "{signal}");
+    }
+
     fn end(mut self) {
         assert!(self.child.wait().expect("its end").success());
     }
@@ -124,6 +131,7 @@ fn a_process_with_records() {
     assert_eq!((stats.pending, stats.left_in_spool), (0, 0), "{stats:?}");
 }
 
+#[cfg(unix)]
 #[test]
 fn a_process_with_records_notices_the_withdrawal_of_another() {
     for is_granted in [false, true] {
@@ -132,12 +140,15 @@ fn a_process_with_records_notices_the_withdrawal_of_another() {
         let mut process = Process::start(command("a_process_with_records", &server, &folder));
         assert_eq!(process.hear(), "stored");
         assert!(folder.records() > 0);
+        // It must not look between the two changes.
+        process.signal("-STOP");
         trubrics::withdraw_in(&folder.0).expect("the disk works");
         assert_eq!(folder.records(), 0, "also those that the process holds");
         if is_granted {
             trubrics::grant_in(&folder.0).expect("the disk works");
         }
         server.set_unavailable(false);
+        process.signal("-CONT");
         process.order();
         let consent = if is_granted { "granted" } else { "withdrawn" };
         assert_eq!(process.hear(), consent);
@@ -151,7 +162,6 @@ fn a_process_with_records_notices_the_withdrawal_of_another() {
     }
 }
 
-/// The other end of the next test.
 #[test]
 fn a_withdrawal_elsewhere_breaks_off_a_request_in_flight() {
     let server = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -171,6 +181,7 @@ fn a_withdrawal_elsewhere_breaks_off_a_request_in_flight() {
     assert_eq!(client.consent(), Consent::Withdrawn);
 }
 
+/// The other end of the next test.
 #[test]
 fn a_process_that_withdraws() {
     if let Some(folder) = env::var_os(FOLDER) {

@@ -85,7 +85,7 @@ fn handle(request: Request, client: &Trubrics) {
         _ => (404, "There is nothing here\n"),
     };
     let mut response = Response::from_string(body).with_status_code(status);
-    // Who is signed in, as the proxy in front of us says, or was here before; somebody new gets a cookie.
+    // Who is signed in, as the proxy in front of us says, or was here before; a new user gets a cookie.
     let known = header(&request, "X-User").or_else(|| {
         let cookies = header(&request, "Cookie")?;
         let visitor = cookies

@@ -44,7 +44,7 @@ fn answer(request: Request, feed: &Arc<Feed>) {
         None => (request.url(), ""),
     };
     let _ = match path {
-        // A name of somebody else's that leads here would let their page read the records.
+        // With another host name that leads here, a foreign page could read the records.
         _ if !is_for_loopback(&request) => request.respond(Response::empty(421)),
         "/" => respond_with_page(request),
         "/feed" => {

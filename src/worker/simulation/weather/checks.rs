@@ -104,7 +104,7 @@ impl Storm {
         *process.run.shown.entry(drops.reason).or_default() += drops.records.len() as u64;
         for record in &drops.records {
             let process = &self.processes[number];
-            let is_right = self.is_right(process, drops.reason, *record);
+            let is_right = self.is_right(process, drops, *record);
             assert!(is_right, "{drops:?} of process {number}, record {record}");
             let tracked = &mut self.records[*record as usize];
             if drops.reason == DropReason::Withdrawn {
@@ -121,13 +121,14 @@ impl Storm {
         }
     }
 
-    fn is_right(&self, process: &Process, reason: DropReason, record: u32) -> bool {
+    fn is_right(&self, process: &Process, drops: &Drops, record: u32) -> bool {
         let run = &process.run;
         let tracked = &self.records[record as usize];
-        let age = self.now().saturating_sub(tracked.at);
+        // At the time of the drop: a step in which the worker makes a request itself ends later than it began.
+        let age = drops.at.saturating_sub(tracked.at);
         let spool = process.program.spool.as_ref();
         let may_be_in_memory = process.may_be_in_memory();
-        match reason {
+        match drops.reason {
             DropReason::Rejected => is_refused(record),
             DropReason::TooLarge => true,
             DropReason::GaveUp => may_be_in_memory && age >= defaults::GIVE_UP_AFTER,

@@ -167,7 +167,7 @@ impl Worker {
         };
         self.drop_held();
         let forgotten = match &mut self.spooler {
-            Some(spooler) => noted.and(spooler.forget()),
+            Some(spooler) => noted.and(spooler.forget(is_withdrawn)),
             None => noted,
         };
         self.forgotten = withdrawals;

@@ -252,6 +252,30 @@ fn a_withdrawal_of_another_process_is_noticed_before_the_next_request() {
     }
 }
 
+#[test]
+fn what_others_store_after_a_grant_is_not_forgotten() {
+    for setup in clients(1).filter(|setup| setup.has_spool) {
+        for is_noticed in [false, true] {
+            let mut simulation = Simulation::new(setup, server(Answer::Status(200)).0);
+            simulation.run_for(60 * SECOND);
+            simulation.withdraw_elsewhere();
+            if is_noticed {
+                simulation.track(Endpoint::Events, 5);
+                simulation.run_for(SECOND);
+                assert_eq!(simulation.consent(), Consent::Withdrawn, "{setup:?}");
+            }
+            simulation.grant_elsewhere();
+            simulation.store_elsewhere(900);
+            simulation.track(Endpoint::Events, 5);
+            simulation.run_for(60 * SECOND);
+            assert_eq!(simulation.consent(), Consent::Granted, "{setup:?}");
+            simulation.kill_and_restart();
+            simulation.run_for(60 * SECOND);
+            assert_eq!(simulation.server.accepted(), [900], "{setup:?}");
+        }
+    }
+}
+
 /// Another process withdraws after a round, and grants the consent at once or later.
 fn run_elsewhere(
     setup: Setup,

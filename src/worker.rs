@@ -74,6 +74,8 @@ pub(crate) struct Worker {
     forgotten: u64,
     /// The disk failed when records were forgotten: some of them may be there.
     has_leftovers: bool,
+    /// The disk failed when the last withdrawal was to be noted. A grant that is read later may be an earlier one.
+    is_unnoted: bool,
     /// The bytes of the records in memory that were taken and are not settled.
     batched_bytes: usize,
     queues: [EndpointQueue; Endpoint::ALL.len()],
@@ -140,6 +142,7 @@ impl Worker {
             incoming: Incoming::new(records, parts.queue.clone(), accounting()),
             forgotten: 0,
             has_leftovers: false,
+            is_unnoted: false,
             batched_bytes: 0,
             queues: Endpoint::ALL.map(|_| EndpointQueue::new(accounting())),
             next_endpoint: Endpoint::Events,

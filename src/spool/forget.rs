@@ -5,6 +5,7 @@ use std::{io, mem, path::Path};
 use super::{
     Loaded, Spool,
     disk::{Disk, ListBounds},
+    epoch::Epoch,
     note::Note,
     segment::{Adoption, Contents, Segment, name},
 };
@@ -38,6 +39,11 @@ impl Spool {
                 }
             }
         })
+    }
+
+    /// Whether a withdrawal was noted when the file was read or written last.
+    pub(crate) fn has_read_withdrawal(&self) -> bool {
+        self.note.is_some_and(|note| note.is_withdrawn)
     }
 
     /// Notes for all processes that the consent was withdrawn.
@@ -86,7 +92,23 @@ impl Spool {
     /// # Errors
     ///
     /// The first error of the disk. The other segments are removed all the same.
-    pub(crate) fn forget(&mut self, mut each: impl FnMut(Loaded)) -> io::Result<()> {
+    pub(crate) fn forget(&mut self, each: impl FnMut(Loaded)) -> io::Result<()> {
+        self.forget_but(None, each)
+    }
+
+    /// As [`forget`](Self::forget), after another process withdrew the consent and granted it again. The segments that
+    /// other processes made since that grant stay.
+    ///
+    /// # Errors
+    ///
+    /// As for [`forget`](Self::forget).
+    pub(crate) fn forget_earlier(&mut self, each: impl FnMut(Loaded)) -> io::Result<()> {
+        let granted = self.note.filter(|note| !note.is_withdrawn);
+        self.forget_but(granted.map(|note| note.epoch), each)
+    }
+
+    /// Removes all segments but those that other processes made in the epoch `kept`.
+    fn forget_but(&mut self, kept: Option<Epoch>, mut each: impl FnMut(Loaded)) -> io::Result<()> {
         let mut result = Ok(());
         for segment in self.in_delivery.take_segments() {
             result = result.and(segment.remove(&*self.disk));
@@ -104,21 +126,23 @@ impl Spool {
         self.orphans.forget_skipped();
         self.full_since = None;
         self.read_again_at = None;
-        result.and(remove_all(&*self.disk, &self.folder, &mut each))
+        result.and(remove_all(&*self.disk, &self.folder, kept, &mut each))
     }
 }
 
-/// Removes the segments in the folder of a project, whichever process holds them, and those that were being made. Calls
-/// `each` with the records of each one that no process holds.
+/// Removes the segments in the folder of a project, whichever process holds them, and those that were being made, apart
+/// from those of the epoch `kept`. Calls `each` with the records of each one that no process holds.
 pub(super) fn remove_all(
     disk: &dyn Disk,
     folder: &Path,
+    kept: Option<Epoch>,
     each: &mut dyn FnMut(Loaded),
 ) -> io::Result<()> {
+    let is_kept = |name: &str| kept.is_some_and(|epoch| name::is_of(name, epoch));
     let bounds = ListBounds {
         read: usize::MAX,
         returned: usize::MAX,
-        wanted: &|name| name::is_segment(name) || name::is_temp(name),
+        wanted: &|name| (name::is_segment(name) || name::is_temp(name)) && !is_kept(name),
     };
     let names = match disk.list(folder, bounds) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

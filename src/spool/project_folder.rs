@@ -105,7 +105,7 @@ impl ProjectFolder {
     }
 
     fn remove_all(&self) -> io::Result<()> {
-        remove_all(&FileSystem::default(), &self.0, &mut |_| ())
+        remove_all(&FileSystem::default(), &self.0, None, &mut |_| ())
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use log::warn;
 
-use super::{Ahead, Worker};
+use super::{Ahead, Worker, spooler::Spooler};
 use crate::{
     accounting::{Outcome, Unsettled},
     catch_panic::panic_point,
@@ -60,7 +60,7 @@ impl Worker {
         if now < spooler.next_look() {
             return Some(Ahead::Wait(Some(spooler.next_look())));
         }
-        if let Ok(Notice::Granted) = spooler.look() {
+        if matches!(spooler.look(), Ok(Notice::Granted)) && !self.is_unnoted {
             // The look counts as a withdrawal of its own.
             let withdrawals = self.forgotten + 1;
             self.log_forgotten(Some(withdrawals));
@@ -125,7 +125,8 @@ impl Worker {
                 Ok(Notice::Same) => {}
                 Ok(notice) => {
                     withdrawals += 1;
-                    granted_after = (notice == Notice::Granted).then_some(withdrawals);
+                    let is_granted = notice == Notice::Granted && !self.is_unnoted;
+                    granted_after = is_granted.then_some(withdrawals);
                 }
                 // It is written anew below.
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => {}
@@ -165,9 +166,11 @@ impl Worker {
             Some(spooler) if is_withdrawn => spooler.note_withdrawal(),
             _ => Ok(()),
         };
+        let is_known = |spooler: &Spooler| spooler.spool().has_read_withdrawal();
+        self.is_unnoted = noted.is_err() && !self.spooler.as_ref().is_some_and(is_known);
         self.drop_held();
         let forgotten = match &mut self.spooler {
-            Some(spooler) => noted.and(spooler.forget()),
+            Some(spooler) => noted.and(spooler.forget(is_withdrawn)),
             None => noted,
         };
         self.forgotten = withdrawals;

@@ -262,12 +262,13 @@ impl Spooler {
         records.append(self.unspooled.take());
     }
 
-    /// Removes all records of the project from the disk, and drops those that are not with the worker.
+    /// Removes all records of the project from the disk, and drops those that are not with the worker. Those that other
+    /// processes stored since the last grant stay, unless the consent is withdrawn.
     ///
     /// # Errors
     ///
     /// The first error of the disk. Records that cannot be removed are dropped too.
-    pub(super) fn forget(&mut self) -> io::Result<()> {
+    pub(super) fn forget(&mut self, is_withdrawn: bool) -> io::Result<()> {
         let accounting = self.accounting.clone();
         let drop_all = |loaded: Loaded| {
             accounting.recover(loaded.recovered);
@@ -275,7 +276,10 @@ impl Spooler {
             let outcome = Outcome::Dropped(DropReason::Withdrawn, None);
             accounting.settle(&loaded.records, &outcome);
         };
-        let forgotten = self.spool.forget(drop_all);
+        let forgotten = match is_withdrawn {
+            true => self.spool.forget(drop_all),
+            false => self.spool.forget_earlier(drop_all),
+        };
         self.accounting.forget_on_disk();
         self.set_flush_target();
         forgotten

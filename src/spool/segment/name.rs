@@ -32,9 +32,10 @@ pub(in crate::spool) fn make_in(epoch: Option<Epoch>, now: SystemTime) -> (Strin
     (format!("{stem}{TEMP_SUFFIX}"), format!("{stem}{SUFFIX}"))
 }
 
-/// Whether the segment of this name was made in this epoch.
+/// Whether the segment of this name, which may be the temporary one, was made in this epoch.
 pub(in crate::spool) fn is_of(name: &str, epoch: Epoch) -> bool {
     let stem = name.strip_suffix(SUFFIX);
+    let stem = stem.or_else(|| name.strip_suffix(TEMP_SUFFIX));
     stem.is_some_and(|stem| stem.ends_with(epoch.as_str()))
 }
 

@@ -136,6 +136,35 @@ fn a_segment_of_a_later_epoch_is_left_to_those_who_know_it() {
 }
 
 #[test]
+fn a_process_that_notices_a_grant_leaves_the_records_of_after_it() {
+    let disk = MemoryDisk::default();
+    let mut ours = spool(&disk, settings());
+    store_apart(&disk, &mut ours, &mut records("a", 0..2), at(0));
+    let mut killed = spool(&disk, settings());
+    killed.note_withdrawal().expect("the disk works");
+    grant_elsewhere(&disk);
+    let mut ahead = spool(&disk, settings());
+    ahead.look().expect("a note");
+    store_apart(&disk, &mut ahead, &mut records("b", 0..2), at(1));
+    ahead.leave(at(1));
+    // A process that has not looked yet.
+    leave_behind(&disk, "x", 3, at(1));
+
+    assert_eq!(ours.look().expect("a note"), Notice::Granted);
+    let mut forgotten = Vec::new();
+    ours.forget_earlier(|loaded| forgotten.extend(texts(&loaded.records)))
+        .expect("the disk works");
+    assert_eq!(forgotten, ["a0", "a1", "x0", "x1", "x2"]);
+    ours.scan_for_orphans(at(2)).expect("the disk works");
+    let loaded = ours.load(true, true, at(2)).expect("records");
+    assert_eq!(texts(&loaded.records), ["b0", "b1"]);
+
+    ours.note_withdrawal().expect("the disk works");
+    ours.forget(|_| ()).expect("the disk works");
+    assert_eq!(disk.segments(), 0);
+}
+
+#[test]
 fn runs_after_a_grant_share_segments_as_before() {
     let disk = MemoryDisk::default();
     withdraw_elsewhere(&disk);

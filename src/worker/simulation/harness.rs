@@ -16,8 +16,8 @@ use crate::{
     Consent, Event, LlmEvent, Stats,
     clock::{self, double::VirtualTime},
     defaults,
-    record::Endpoint,
-    spool::{Fingerprint, MemoryDisk, Spool, SpoolSettings, WhenFull},
+    record::{Encoded, Endpoint},
+    spool::{Fingerprint, MemoryDisk, Now, Spool, SpoolSettings, WhenFull},
 };
 
 /// The settings of a run. Everything else is as by default.
@@ -157,6 +157,20 @@ impl Simulation {
             other.note_grant().expect("the disk works"),
             "it was withdrawn"
         );
+    }
+
+    /// Another process stores a record, and ends at once.
+    pub(super) fn store_elsewhere(&self, number: u32) {
+        let mut other = Spool::in_memory(spool_settings(self.setup), &self.disk);
+        other.look().expect("the disk works");
+        let mut records = vec![Encoded {
+            json: format!(r#"{{"event":"{number}"}}"#).into_bytes().into(),
+            endpoint: Endpoint::Events,
+            spool_entry: None,
+        }];
+        let stored = other.store(&mut records, WhenFull::Evict, Now::read());
+        stored.expect("the disk works");
+        assert_eq!(other.leave(Now::read()).records, 1);
     }
 
     pub(super) fn consent(&self) -> Consent {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    io::ErrorKind,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -10,7 +11,7 @@ use std::{
 };
 
 use super::{Answer, Query, Random, Rule, SECOND, Setup, Simulation, Traffic, clients, seeds};
-use crate::{Consent, DropReason, record::Endpoint};
+use crate::{Consent, DropReason, record::Endpoint, spool::Fault};
 
 /// What the server does until the consent is granted again.
 const WEATHER: [Answer; 6] = [
@@ -248,6 +249,63 @@ fn a_withdrawal_of_another_process_is_noticed_before_the_next_request() {
                     }
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn what_others_store_after_a_grant_is_not_forgotten() {
+    for setup in clients(1).filter(|setup| setup.has_spool) {
+        for is_noticed in [false, true] {
+            let mut simulation = Simulation::new(setup, server(Answer::Status(200)).0);
+            simulation.run_for(60 * SECOND);
+            simulation.withdraw_elsewhere();
+            if is_noticed {
+                simulation.track(Endpoint::Events, 5);
+                simulation.run_for(SECOND);
+                assert_eq!(simulation.consent(), Consent::Withdrawn, "{setup:?}");
+            }
+            simulation.grant_elsewhere();
+            simulation.store_elsewhere(900);
+            simulation.track(Endpoint::Events, 5);
+            simulation.run_for(60 * SECOND);
+            assert_eq!(simulation.consent(), Consent::Granted, "{setup:?}");
+            simulation.kill_and_restart();
+            simulation.run_for(60 * SECOND);
+            assert_eq!(simulation.server.accepted(), [900], "{setup:?}");
+        }
+    }
+}
+
+#[test]
+fn a_withdrawal_that_is_not_noted_is_not_undone_by_an_earlier_grant() {
+    for setup in clients(1).filter(|setup| setup.has_spool) {
+        for waits in [SECOND, 120 * SECOND] {
+            let mut simulation = Simulation::new(setup, server(Answer::Status(200)).0);
+            simulation.withdraw_elsewhere();
+            simulation.grant_elsewhere();
+            simulation.store_elsewhere(900);
+            // The process cannot read the note of the grant.
+            simulation.disk.set_fault(Some(Fault {
+                first: 0,
+                lasts: true,
+                error: ErrorKind::Other,
+                percent: 0,
+            }));
+            simulation.kill_and_restart();
+            let answer = simulation.withdraw();
+            simulation.run_for(Duration::ZERO);
+            let answer = answer.try_recv().expect("an answer");
+            answer.expect_err("the withdrawal is not noted");
+            simulation.disk.set_fault(None);
+            simulation.run_for(waits);
+            assert_eq!(simulation.consent(), Consent::Withdrawn, "{setup:?}");
+            let answer = simulation.grant();
+            simulation.run_for(60 * SECOND);
+            let answer = answer.try_recv().expect("an answer");
+            answer.expect("the disk works");
+            assert_eq!(simulation.consent(), Consent::Granted, "{setup:?}");
+            assert!(simulation.server.accepted().is_empty(), "{setup:?}");
         }
     }
 }

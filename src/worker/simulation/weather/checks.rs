@@ -15,8 +15,13 @@ pub(super) const CLOSE_SLACK: Duration = Duration::from_millis(50);
 
 /// So many requests of a process may fail in a minute, four more for each request that is answered otherwise, and two
 /// more for each caller that waits. An answer is evidence against batches that failed before: their halves follow each
-/// other without a pause.
+/// other without a pause. The first request of each half does not count, because a batch has only so many. Nor does a
+/// record that was found in this way: it has delays of its own.
 pub(super) const MAX_FAILED: u64 = 40;
+
+/// So many requests of such a record may fail in a minute: its delay doubles from 250 ms to 30 s, and is at least half of
+/// that.
+const MAX_ALONE: u64 = 11;
 
 impl Storm {
     pub(super) fn check(&mut self) {
@@ -71,7 +76,7 @@ impl Storm {
         if self.projects[process.project].changes == 0 {
             assert_respects(run, call);
         }
-        count(&mut run.minute, call);
+        count(run, call);
         let minute = run.minute;
         let failed = minute
             .failed
@@ -104,7 +109,7 @@ impl Storm {
         *process.run.shown.entry(drops.reason).or_default() += drops.records.len() as u64;
         for record in &drops.records {
             let process = &self.processes[number];
-            let is_right = self.is_right(process, drops.reason, *record);
+            let is_right = self.is_right(process, drops, *record);
             assert!(is_right, "{drops:?} of process {number}, record {record}");
             let tracked = &mut self.records[*record as usize];
             if drops.reason == DropReason::Withdrawn {
@@ -121,13 +126,14 @@ impl Storm {
         }
     }
 
-    fn is_right(&self, process: &Process, reason: DropReason, record: u32) -> bool {
+    fn is_right(&self, process: &Process, drops: &Drops, record: u32) -> bool {
         let run = &process.run;
         let tracked = &self.records[record as usize];
-        let age = self.now().saturating_sub(tracked.at);
+        // At the time of the drop: a step in which the worker makes a request itself ends later than it began.
+        let age = drops.at.saturating_sub(tracked.at);
         let spool = process.program.spool.as_ref();
         let may_be_in_memory = process.may_be_in_memory();
-        match reason {
+        match drops.reason {
             DropReason::Rejected => is_refused(record),
             DropReason::TooLarge => true,
             DropReason::GaveUp => may_be_in_memory && age >= defaults::GIVE_UP_AFTER,
@@ -348,17 +354,38 @@ fn assert_respects(run: &mut Run, call: &Call) {
 /// The longest `Retry-After` that a client respects.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
 
-fn count(minute: &mut Minute, call: &Call) {
-    let number = call.at.as_secs() / 60;
+fn count(run: &mut Run, call: &Call) {
+    let (minute, number) = (&mut run.minute, call.at.as_secs() / 60);
     if minute.number != number {
         *minute = Minute {
             number,
             ..Minute::default()
         };
+        run.alone.values_mut().for_each(|failed| *failed = 0);
     }
     let is_refused = matches!(call.answer, Answer::Bad(_) | Answer::Status(400..500));
-    match call.answer.accepts() && call.answer != Answer::Unheard || is_refused {
-        true => minute.answered += 1,
-        false => minute.failed += 1,
+    if call.answer.accepts() && call.answer != Answer::Unheard || is_refused {
+        minute.answered += 1;
+        return;
     }
+    let Some(first) = call.records.first() else {
+        return;
+    };
+    let size = call.records.len();
+    let is_half = run
+        .failed_with
+        .get(first)
+        .is_some_and(|whole| size < *whole);
+    match run.alone.get_mut(first).filter(|_| size == 1) {
+        _ if is_half && size == 1 => drop(run.alone.insert(*first, 0)),
+        _ if is_half => {}
+        Some(failed) => {
+            *failed += 1;
+            let bound = MAX_ALONE + minute.callers;
+            assert!(*failed <= bound, "too many requests: last {call:?}");
+        }
+        None => minute.failed += 1,
+    }
+    let sizes = call.records.iter().map(|record| (*record, size));
+    run.failed_with.extend(sizes);
 }

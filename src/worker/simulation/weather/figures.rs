@@ -53,7 +53,7 @@ impl fmt::Display for Figures {
         )?;
         writeln!(
             f,
-            "failed requests of a process in a minute, beyond 4 for each answer and 2 for each caller: {} (bound: {MAX_FAILED})",
+            "failed requests of a process in a minute, beyond halves, 4 for each answer and 2 for each caller: {} (bound: {MAX_FAILED})",
             self.failed
         )?;
         writeln!(

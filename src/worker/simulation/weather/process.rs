@@ -69,6 +69,10 @@ pub(super) struct Run {
     /// How many drops were shown.
     pub(super) shown: BTreeMap<DropReason, u64>,
     pub(super) minute: Minute,
+    /// How many records the last failed request had that carried this one.
+    pub(super) failed_with: BTreeMap<u32, usize>,
+    /// The records that are alone because their batches failed, and how many requests of each failed in this minute.
+    pub(super) alone: BTreeMap<u32, u64>,
     /// When requests began whose answers asked for a delay, and the delays.
     pub(super) retry_after: Vec<(Duration, Duration)>,
 }

@@ -1,7 +1,7 @@
 //! `cargo run --example cli_tool -- greet --print-telemetry`: a tool that counts its runs, at no cost to its user.
 //!
-//! A run with `TRUBRICS_API_KEY` stores its event and ends, and a process in the background delivers it. The first run in
-//! a terminal shows a notice and sends nothing. `telemetry off` and the variables delete the stored events.
+//! A run with `TRUBRICS_API_KEY` stores its event and ends. A process in the background delivers it. The first run in a
+//! terminal shows a notice and sends nothing. `telemetry off` and the variables delete the stored events.
 #![expect(clippy::print_stdout, reason = "a tool talks to its user")]
 #![expect(clippy::print_stderr, reason = "and says how it is used")]
 

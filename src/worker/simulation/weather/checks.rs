@@ -19,8 +19,8 @@ pub(super) const CLOSE_SLACK: Duration = Duration::from_millis(50);
 /// record that was found in this way: it has delays of its own.
 pub(super) const MAX_FAILED: u64 = 40;
 
-/// So many requests of such a record may fail in a minute: its delay doubles from 250 ms to 30 s, and is at least half of
-/// that.
+/// So many requests of such a record may fail in a minute: its delay doubles from 250 ms to 30 s, and is at least half
+/// of that.
 const MAX_ALONE: u64 = 11;
 
 impl Storm {

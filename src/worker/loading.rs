@@ -109,6 +109,10 @@ impl Worker {
         } else if self.has_only_suspects() {
             // However few records are gathered: they would wait for as long as the bad ones do.
             self.take_unspooled();
+            // There may be no other moment for it while the host rests after each attempt.
+            self.spooler
+                .iter_mut()
+                .for_each(|spooler| spooler.scan(now));
             self.load_from_spool(true, now);
         } else if self.queues.iter().all(EndpointQueue::is_failing)
             && let Some(is_due) = self.loadable()

@@ -6,7 +6,7 @@ use super::{
     Answer, Ledger, Query, Random, Rule, SECOND, Setup, Simulation, Traffic, clients,
     ledger::assert_order, seeds,
 };
-use crate::DropReason;
+use crate::{DropReason, record::Endpoint};
 
 /// How a server fails because of a record.
 #[derive(Debug, Clone)]
@@ -222,4 +222,21 @@ fn a_record_that_takes_too_long_ends_alone() {
     let fault = Fault::Answers(Answer::Silence);
     let worst = run_all("silence for one record", Bad::One, &fault);
     assert!(worst.failed <= 16, "{worst:?}");
+}
+
+#[test]
+fn a_bad_record_that_is_alone_does_not_hold_up_those_of_other_runs() {
+    for setup in clients(1).filter(|setup| setup.has_spool) {
+        let rule = |query: &mut Query<'_>| match query.records.contains(&0) {
+            true => Answer::Status(500),
+            false => Answer::Status(200),
+        };
+        let mut simulation = Simulation::new(setup, Box::new(rule));
+        simulation.track(Endpoint::Events, 5);
+        simulation.run_for(120 * SECOND);
+        simulation.store_elsewhere(900);
+        // A client at work looks for it about once a minute, and between two attempts.
+        simulation.run_for(150 * SECOND);
+        assert_eq!(simulation.server.accepted(), [900], "{setup:?}");
+    }
 }

@@ -20,8 +20,8 @@ pub(super) const CLOSE_SLACK: Duration = Duration::from_millis(50);
 pub(super) const MAX_FAILED: u64 = 40;
 
 /// So many requests of such a record may fail in a minute: its delay doubles from 250 ms to 30 s, and is at least half
-/// of that.
-const MAX_ALONE: u64 = 11;
+/// of that. The delays may begin anew once, when the other parts of its batch become a batch of their own.
+const MAX_ALONE: u64 = 2 * 11;
 
 impl Storm {
     pub(super) fn check(&mut self) {

@@ -163,7 +163,10 @@ impl Storm {
             .iter()
             .filter(|(since, _)| *since >= tracked.at);
         let stored = later.map(|(since, ahead)| since.as_millis() as i128 + ahead);
-        let oldest = stored.chain([at(tracked.at)]).min().unwrap_or_default();
+        // A clock that jumps at the moment of a record may have done so after it.
+        let just_before = tracked.at.saturating_sub(Duration::from_nanos(1));
+        let tracked_at = [at(tracked.at), at(just_before)];
+        let oldest = stored.chain(tracked_at).min().unwrap_or_default();
         self.now().saturating_sub(tracked.at) >= age
             || at(self.now()) - oldest >= age.as_millis() as i128
     }

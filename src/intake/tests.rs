@@ -114,7 +114,7 @@ fn a_full_queue_drops_the_newest_record_or_gives_it_back() {
     let Record::Event(back) = error.into_record() else {
         panic!("not the event")
     };
-    assert_eq!(back.get_name(), "Sign up", "no hook runs in vain");
+    assert_eq!(back.get_name(), "Sign up", "no hook saw it");
     assert!(bench.next().contains("Sign up hooked"));
 }
 

@@ -121,10 +121,9 @@ impl Worker {
         );
         // Records must get to the disk while a request is in flight, so another thread makes it.
         let exchange = parts.exchange.clone();
-        let makes_requests = settings.duty != Duty::Store;
         let dispatcher = match (settings.max_concurrent_requests, &spool) {
             (1, None) => Dispatcher::on_worker(exchange),
-            (_, _) if !makes_requests => Dispatcher::on_worker(exchange),
+            _ if settings.duty == Duty::Store => Dispatcher::on_worker(exchange),
             (requests, _) => Dispatcher::on_threads(exchange, &parts.handle, requests)?,
         };
         let accounting = || parts.accounting.clone();

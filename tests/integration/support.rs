@@ -3,6 +3,7 @@
 
 use std::{
     env,
+    io::BufRead,
     path::{Path, PathBuf},
     process::Command,
     sync::mpsc::{self, Receiver},
@@ -164,4 +165,25 @@ pub(crate) fn example(name: &str) -> Command {
         program.display()
     );
     Command::new(program)
+}
+
+/// The body of the next request, which the client sends with its length.
+pub(crate) fn read_request(reader: &mut impl BufRead) -> Option<Vec<u8>> {
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        let line = line.trim_end().to_ascii_lowercase();
+        if line.is_empty() {
+            break;
+        }
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some(body)
 }

@@ -1,7 +1,7 @@
 //! A server that restarts on its port, between the acceptance of a request and its answer, too.
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{BufReader, Write},
     net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex, MutexGuard},
     thread::{self, JoinHandle},
@@ -11,6 +11,7 @@ use std::{
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::ledger::Ledger;
+use crate::support::read_request;
 
 /// From the acceptance of a request to its answer.
 const LATENCY: Duration = Duration::from_millis(5);
@@ -132,25 +133,4 @@ fn serve(number: u64, stream: &TcpStream, shared: &Shared, stopped: &Receiver<()
         }
     }
     let _ = stream.shutdown(Shutdown::Both);
-}
-
-/// The body of the next request, which the client sends with its length.
-fn read_request(reader: &mut impl BufRead) -> Option<Vec<u8>> {
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).ok()? == 0 {
-            return None;
-        }
-        let line = line.trim_end().to_ascii_lowercase();
-        if line.is_empty() {
-            break;
-        }
-        if let Some(value) = line.strip_prefix("content-length:") {
-            length = value.trim().parse().ok()?;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    Some(body)
 }

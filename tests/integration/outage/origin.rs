@@ -4,13 +4,15 @@
 //! one: what was recorded has been answered, and what was not answered is not recorded.
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{BufReader, Write},
     net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex, MutexGuard},
     thread,
 };
 
 use serde_json::Value;
+
+use crate::support::read_request;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Outage {
@@ -132,25 +134,4 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) {
             state.bodies.push(body);
         }
     }
-}
-
-/// The body of the next request, which the client sends with its length.
-fn read_request(reader: &mut impl BufRead) -> Option<Vec<u8>> {
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).ok()? == 0 {
-            return None;
-        }
-        let line = line.trim_end().to_ascii_lowercase();
-        if line.is_empty() {
-            break;
-        }
-        if let Some(value) = line.strip_prefix("content-length:") {
-            length = value.trim().parse().ok()?;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    Some(body)
 }

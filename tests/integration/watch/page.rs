@@ -107,7 +107,7 @@ fn the_page_shows_what_comes_and_filters_it_by_user() {
     assert_eq!(browser.run(COUNTS), json!(["3", "2", "1", "0", "0"]));
     assert_eq!(browser.run(SHOWN), "3 found · 7 entries");
 
-    // What comes now is filtered too.
+    // Later entries are filtered too.
     watch.deliver([
         Event::new("bob@example.com", "Log in"),
         Event::new("ADA", "Log in"),

@@ -36,7 +36,7 @@ pub(super) struct Tracked {
     pub(super) may_be_lost: bool,
 }
 
-/// What is known of the consent of a project.
+/// The consent of a project, as far as the checks know it.
 #[derive(Default, Clone, Copy)]
 pub(super) struct Project {
     pub(super) is_withdrawn: bool,

@@ -112,8 +112,6 @@ pub(crate) struct Spool {
     /// When those of this client's segments are due that could not be read and were put back.
     read_again_at: Option<Instant>,
     has_warned_unreadable: bool,
-    /// The folder could not be listed, and was not listed since.
-    lacks_listing: bool,
 }
 
 /// The records of a spool that the client lets go.
@@ -169,7 +167,6 @@ impl Spool {
             full_since: None,
             read_again_at: None,
             has_warned_unreadable: false,
-            lacks_listing: false,
         }
     }
 
@@ -230,17 +227,19 @@ impl Spool {
     ///
     /// When the folder cannot be read, or is not there.
     pub(crate) fn scan_for_orphans(&mut self, now: Now) -> io::Result<()> {
-        self.orphans.forget_skipped();
+        self.orphans.start_over();
         self.full_since = None;
         let is_private = self.check_folder();
-        self.lacks_listing = is_failure(&is_private);
+        self.orphans.note_failure(&is_private);
         self.may_recover = is_private?;
         self.list_orphans(now)
     }
 
-    /// Whether the folder could not be listed, so that segments of other processes may be in it.
-    pub(crate) fn lacks_listing(&self) -> bool {
-        self.lacks_listing
+    /// Whether the disk failed since the last scan began, so that the folder may have segments that were not loaded.
+    pub(crate) fn needs_scan(&self) -> bool {
+        // The process holds the last ones now, and finds them in a scan after it has let go of them.
+        let has_unread = || self.in_delivery.segments().any(Segment::has_unloaded);
+        self.orphans.has_failed() || has_unread()
     }
 
     /// How many own records are gathered in a segment that is not full, and their bytes.
@@ -340,7 +339,7 @@ impl Spool {
             wanted: &wanted,
         };
         let listed = self.disk.list(&self.folder, bounds);
-        self.lacks_listing = is_failure(&listed);
+        self.orphans.note_failure(&listed);
         self.note_orphans(listed?, now);
         Ok(())
     }
@@ -371,11 +370,6 @@ impl Spool {
             self.sealed.push_back(segment);
         }
     }
-}
-
-/// Whether the disk failed. A folder that does not exist holds no segments.
-fn is_failure<T>(outcome: &io::Result<T>) -> bool {
-    (outcome.as_ref()).is_err_and(|error| error.kind() != io::ErrorKind::NotFound)
 }
 
 /// A scan takes so many files at a time, so that a large folder does not keep the worker from its other work.

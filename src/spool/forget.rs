@@ -123,7 +123,7 @@ impl Spool {
             each(Loaded::of_all(segment.hand_out()));
         }
         self.orphans.clear();
-        self.orphans.forget_skipped();
+        self.orphans.start_over();
         self.full_since = None;
         self.read_again_at = None;
         result.and(remove_all(&*self.disk, &self.folder, kept, &mut each))

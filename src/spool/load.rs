@@ -112,19 +112,24 @@ impl Spool {
         let mut loaded = Loaded::default();
         while !self.is_enough(&loaded) {
             let next = self.sealed.pop_front();
-            let Some(mut segment) = next.or_else(|| self.active.take_if(|_| is_due)) else {
+            let Some(segment) = next.or_else(|| self.active.take_if(|_| is_due)) else {
                 break;
             };
-            match segment.try_hand_out() {
-                Ok(contents) => self.deliver(segment, contents, &mut loaded, now),
-                Err(error) if segment.is_linked() => self.put_unreadable_back(segment, &error, now),
-                Err(_) => {
-                    let contents = segment.hand_out();
-                    self.deliver(segment, contents, &mut loaded, now);
-                }
-            }
+            self.read(segment, &mut loaded, now);
         }
         loaded.is_any().then_some(loaded)
+    }
+
+    /// Delivers the records of a segment of this client.
+    fn read(&mut self, mut segment: Segment, loaded: &mut Loaded, now: Now) {
+        match segment.try_hand_out() {
+            Ok(contents) => self.deliver(segment, contents, loaded, now),
+            Err(error) if segment.is_linked() => self.put_unreadable_back(segment, &error, now),
+            Err(_) => {
+                let contents = segment.hand_out();
+                self.deliver(segment, contents, loaded, now);
+            }
+        }
     }
 
     /// Keeps a segment of this client that cannot be read, and has it tried again soon. Logs the first one.
@@ -154,10 +159,9 @@ impl Spool {
                 self.deliver(segment, contents, &mut loaded, now);
             } else if self.orphans.needs_listing() {
                 continue;
-            } else if let Some(mut segment) = self.active.take_if(|active| active.has_unloaded()) {
+            } else if let Some(segment) = self.active.take_if(|active| active.has_unloaded()) {
                 // It was the newest file when this client began to add to it.
-                let contents = segment.hand_out();
-                self.deliver(segment, contents, &mut loaded, now);
+                self.read(segment, &mut loaded, now);
             } else {
                 break;
             }

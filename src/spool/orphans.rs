@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    io,
+    io::{self, ErrorKind},
     path::Path,
 };
 
@@ -25,6 +25,8 @@ pub(super) struct Orphans {
     is_cut: bool,
     /// Those that were tried since the last scan, and could not be taken over.
     skipped: HashMap<String, Skipped>,
+    /// The disk failed since the last scan began.
+    has_failed: bool,
     has_warned: bool,
     /// Those of another epoch are not delivered.
     epoch: Option<Epoch>,
@@ -57,9 +59,21 @@ impl Orphans {
         self.skipped.get(name).copied()
     }
 
-    /// Lets every file be tried once more.
-    pub(super) fn forget_skipped(&mut self) {
+    /// A scan begins, after which every file can be tried once more.
+    pub(super) fn start_over(&mut self) {
         self.skipped.clear();
+        self.has_failed = false;
+    }
+
+    /// Whether the disk failed since the last scan began, so that segments may have been passed over.
+    pub(super) fn has_failed(&self) -> bool {
+        self.has_failed
+    }
+
+    /// Notes whether the disk failed. A file or folder that does not exist holds no records.
+    pub(super) fn note_failure<T>(&mut self, outcome: &io::Result<T>) {
+        self.has_failed |=
+            (outcome.as_ref()).is_err_and(|error| error.kind() != ErrorKind::NotFound);
     }
 
     /// Keeps the segments of a listing, and removes temporary files that were abandoned.
@@ -110,13 +124,15 @@ impl Orphans {
     }
 
     /// Whether a segment is of another epoch than this client. Removes it if it is from before the last withdrawal.
-    fn is_of_other_epoch(&self, disk: &dyn Disk, folder: &Path, name: &str) -> bool {
+    fn is_of_other_epoch(&mut self, disk: &dyn Disk, folder: &Path, name: &str) -> bool {
         let is_other = |epoch| !name::is_of(name, epoch);
         if !self.epoch.is_some_and(is_other) {
             return false;
         }
         // It may be of a later one, which this client does not know yet.
-        if let Ok(Some(note)) = Note::read(disk, folder)
+        let note = Note::read(disk, folder);
+        self.note_failure(&note);
+        if let Ok(Some(note)) = note
             && is_other(note.epoch)
         {
             let _ = disk.remove(&folder.join(name));
@@ -141,9 +157,10 @@ impl Orphans {
             // It is not a segment, and would take much memory.
             Ok(size) if size.length > MAX_FILE_BYTES => Ok(Adoption::Foreign),
             Ok(_) => Segment::adopt(disk, folder, name, start),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Adoption::Held),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Adoption::Held),
             Err(error) => Err(error),
         };
+        self.note_failure(&adopted);
         let skipped = match adopted {
             Ok(Adoption::Taken(segment, contents)) => return Some((*segment, contents)),
             Ok(Adoption::Held) => Skipped::Held,

@@ -342,7 +342,7 @@ impl Spooler {
 
     /// Has a client at rest scan again if the disk failed: no later work would have it scan.
     fn repeat_failed_scan(&mut self, now: Instant) {
-        if self.next_scan.is_none() && self.spool.lacks_listing() {
+        if self.next_scan.is_none() && self.spool.needs_scan() {
             self.next_scan = Some(now + SCAN_INTERVAL);
         }
     }

@@ -1,4 +1,4 @@
-//! Files of this client that cannot be read for a while.
+//! Files that cannot be read for a while.
 
 use super::*;
 use crate::spool::disk::double::Operation;
@@ -52,4 +52,60 @@ fn own_records_that_cannot_be_read_are_left_in_the_folder() {
     assert_eq!(spool.leave(at(0)).records, 12);
     disk.refuse(None);
     assert_eq!(deliver_all(&disk), texts(&records("a", 0..12)));
+}
+
+#[test]
+fn a_segment_of_another_run_that_cannot_be_read_needs_another_scan() {
+    for operation in [
+        Operation::Measure,
+        Operation::Adopt,
+        Operation::Read,
+        Operation::ReadNote,
+    ] {
+        let disk = MemoryDisk::default();
+        leave_behind(&disk, "x", 2, at(0));
+        let mut spool = spool(&disk, settings());
+        if operation == Operation::ReadNote {
+            // The segment is of an earlier epoch.
+            spool.note_withdrawal().expect("the disk works");
+            spool.note_grant().expect("the disk works");
+        }
+        spool.scan_for_orphans(at(20)).expect("the disk works");
+        assert!(!spool.needs_scan(), "{operation:?}");
+        disk.refuse(Some(operation));
+        assert!(spool.load(true, true, at(20)).is_none(), "{operation:?}");
+        assert!(spool.needs_scan(), "{operation:?}");
+        disk.refuse(None);
+        spool.scan_for_orphans(at(20)).expect("the disk works");
+        assert!(!spool.needs_scan(), "{operation:?}");
+    }
+}
+
+/// A spool whose record was added to the segment of another run. The segment can no longer be read.
+fn inherited(disk: &MemoryDisk) -> Spool {
+    leave_behind(disk, "x", 2, at(0));
+    let mut spool = spool(disk, settings());
+    spool.scan_for_orphans(at(20)).expect("the disk works");
+    store(&mut spool, &mut records("a", 0..1), at(20)).expect("the disk works");
+    assert_eq!(disk.names().len(), 1);
+    disk.refuse(Some(Operation::Read));
+    spool
+}
+
+#[test]
+fn inherited_records_that_cannot_be_read_need_another_scan() {
+    let disk = MemoryDisk::default();
+    let mut spool = inherited(&disk);
+    let own = spool.load(true, true, at(20)).expect("its own record");
+    assert_eq!(texts(&own.records), ["a0"]);
+    spool.scan_for_orphans(at(20)).expect("the disk works");
+    assert!(spool.needs_scan(), "this client still holds the segment");
+    spool
+        .acknowledge(&entries(&own.records))
+        .expect("the disk works");
+    disk.refuse(None);
+    spool.scan_for_orphans(at(20)).expect("the disk works");
+    let loaded = spool.load(true, true, at(20)).expect("they can be read");
+    assert_eq!(texts(&loaded.records), ["x0", "x1"]);
+    assert!(!spool.needs_scan());
 }

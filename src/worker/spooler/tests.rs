@@ -264,6 +264,25 @@ fn a_scan_that_fails_is_repeated_while_the_client_rests() {
 }
 
 #[test]
+fn a_segment_of_another_run_that_cannot_be_read_is_looked_for_again_while_the_client_rests() {
+    let mut bench = bench(1_000_000);
+    leave_from_another_run(&bench.disk, 3);
+    for _ in 0..MAX_SCANS {
+        bench.pass(20 * SECOND);
+        bench.spooler.scan(clock::now());
+    }
+    assert_eq!(bench.next_scan(), None);
+    bench.disk.set_fault(Some(FAILS));
+    assert!(bench.load().is_empty());
+    assert_eq!(bench.next_scan(), Some(clock::now() + SCAN_INTERVAL));
+    bench.disk.set_fault(None);
+    bench.pass(SCAN_INTERVAL);
+    bench.spooler.scan(clock::now());
+    assert_eq!(bench.load().len(), 1);
+    assert_eq!(bench.next_scan(), None);
+}
+
+#[test]
 fn a_flush_loads_records_of_its_client_before_those_of_other_runs() {
     for is_flushing in [false, true] {
         let mut bench = bench(1_000_000);

@@ -74,11 +74,12 @@ drop_reasons! {
     ///
     /// The record itself is at fault.
     Sampled(Record) => "its user is not in the sample",
-    /// The server refused the record: status 400 or 422.
+    /// The server refused the record: status 400 or 422, without an HTML page.
     ///
     /// The record itself is at fault.
     Rejected(Record) => "the server refused it",
-    /// The server refused the request with a status that does not speak of its records, such as a redirect, 404 or 407.
+    /// The server refused the request with a status that does not speak of its records, such as a redirect, 404 or 407, or
+    /// a proxy refused it with an HTML page.
     ///
     /// The delivery is at fault.
     RequestRejected(Delivery) => "the server refused the request",

@@ -113,7 +113,7 @@ pub(crate) fn judge(response: &Response, now: OffsetDateTime, api_key: &str) -> 
             refusal: Some(refusal),
             body: BodySent::Whole,
         },
-        400 | 422 => Verdict::Invalid {
+        400 | 422 if !is_page(response) => Verdict::Invalid {
             bad: detail.as_ref().map(bad_indexes).unwrap_or_default(),
             refusal,
         },
@@ -121,6 +121,13 @@ pub(crate) fn judge(response: &Response, now: OffsetDateTime, api_key: &str) -> 
         401 | 403 => Verdict::Unauthorized { refusal },
         _ => Verdict::Rejected { refusal },
     }
+}
+
+/// Whether the response is a page for a browser. A proxy sends one, and has not read the records.
+fn is_page(response: &Response) -> bool {
+    let kind = response.header("content-type").unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    kind.eq_ignore_ascii_case("text/html")
 }
 
 #[derive(Default)]

@@ -39,6 +39,26 @@ fn every_status_has_its_verdict() {
 }
 
 #[test]
+fn the_page_of_a_proxy_says_nothing_about_the_records() {
+    let page = |status, kind| {
+        let response = Response::new(status).with_header("Content-Type", kind);
+        verdict(&response.with_body("<html>"))
+    };
+    for status in [400, 422] {
+        for kind in ["text/html", "TEXT/HTML; charset=utf-8", " text/html ;q"] {
+            let refusal = refusal(status);
+            assert_eq!(page(status, kind), Verdict::Rejected { refusal }, "{kind}");
+        }
+        for kind in ["application/json", "text/plain", "text/htmlx", ""] {
+            let is_invalid = matches!(page(status, kind), Verdict::Invalid { .. });
+            assert!(is_invalid, "{kind}");
+        }
+    }
+    let is_too_large = matches!(page(413, "text/html"), Verdict::TooLarge { .. });
+    assert!(is_too_large, "a proxy knows the size of a body");
+}
+
+#[test]
 fn a_success_is_one_whatever_its_body() {
     assert_eq!(
         verdict(&Response::new(204).with_body("<html>")),

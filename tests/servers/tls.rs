@@ -177,8 +177,8 @@ fn clear_text_to_a_port_of_tls_is_refused_by_nginx() {
     let client = build(settings.flush_batch_size(100));
     track(&client, 0..100, 200);
     let _ = client.flush(LONG);
-    // A 400, which says that some record of a batch is bad, or all of them.
-    assert_settled(&client, 0, &[(DropReason::Rejected, 100)]);
+    // A 400 with a page, which says nothing about the records.
+    assert_settled(&client, 0, &[(DropReason::RequestRejected, 100)]);
     tell(&format!(
         "clear text to a port of TLS: {} requests",
         nginx.answers().len()

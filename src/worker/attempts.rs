@@ -18,6 +18,9 @@ use crate::{
     reply::{BodySent, Verdict},
 };
 
+/// Endpoints that failed this often have turns. Otherwise a bad batch would hide that the other endpoint works again.
+const FAILURES_BEFORE_TURNS: u32 = 2;
+
 /// A batch that failed this often is split, if nothing else can be sent to gather evidence from.
 pub(super) const FAILURES_BEFORE_SPLIT: u32 = 3;
 
@@ -42,14 +45,15 @@ struct Failure {
 }
 
 impl Worker {
-    /// The endpoint to attempt: by turns, but after a failure the one that has failed less often.
+    /// The endpoint to attempt: by turns, but after a failure the one that has failed less often, up to a bound.
     fn choose_endpoint(&self, now: Instant) -> Endpoint {
         let is_ready = |endpoint: Endpoint| {
             self.queues[endpoint as usize].has_work() && self.rest_of(endpoint, now).is_none()
         };
+        let failures =
+            |endpoint: Endpoint| self.blame.failures(endpoint).min(FAILURES_BEFORE_TURNS);
         let (next, other) = (self.next_endpoint, self.next_endpoint.other());
-        let is_other_better =
-            self.failed_at.is_some() && self.blame.failures(other) < self.blame.failures(next);
+        let is_other_better = self.failed_at.is_some() && failures(other) < failures(next);
         match is_ready(other) && (is_other_better || !is_ready(next)) {
             true => other,
             false => next,

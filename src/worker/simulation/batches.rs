@@ -173,3 +173,26 @@ fn an_event_that_fails_does_not_delay_llm_events() {
         assert!(late <= 1, "{setup:?}: {late} records waited half a second");
     }
 }
+
+#[test]
+fn an_endpoint_that_failed_for_long_has_its_turn_beside_a_bad_batch_of_the_other_one() {
+    const OUTAGE: Duration = Duration::from_secs(60 * 60);
+    for has_llm_outage in [false, true] {
+        let mut setup = with_spool();
+        setup.max_age = 10 * OUTAGE;
+        let (first, other) = match has_llm_outage {
+            true => (Endpoint::LlmEvents, Endpoint::Events),
+            false => (Endpoint::Events, Endpoint::LlmEvents),
+        };
+        let rule = |query: &mut Query<'_>| match query.at < OUTAGE || query.records.contains(&1) {
+            true => Answer::Status(503),
+            false => Answer::Status(200),
+        };
+        let mut simulation = Simulation::new(setup, Box::new(rule));
+        simulation.track(first, 10);
+        simulation.run_until(OUTAGE - SECOND);
+        simulation.track(other, 10);
+        simulation.run_for(120 * SECOND);
+        assert_eq!(simulation.stats().delivered, 1, "{first:?}");
+    }
+}

@@ -112,6 +112,8 @@ pub(crate) struct Spool {
     /// When those of this client's segments are due that could not be read and were put back.
     read_again_at: Option<Instant>,
     has_warned_unreadable: bool,
+    /// What became of records could not be written down, and was not since.
+    owes_acknowledgement: bool,
 }
 
 /// The records of a spool that the client lets go.
@@ -167,6 +169,7 @@ impl Spool {
             full_since: None,
             read_again_at: None,
             has_warned_unreadable: false,
+            owes_acknowledgement: false,
         }
     }
 
@@ -221,25 +224,30 @@ impl Spool {
         self.settings.when_full
     }
 
-    /// Looks for segments that other processes left, and removes temporary files that were abandoned.
+    /// Looks for segments that other processes left, and removes temporary files that were abandoned. Before that, it
+    /// writes down what could not be written down before.
     ///
     /// # Errors
     ///
     /// When the folder cannot be read, or is not there.
     pub(crate) fn scan_for_orphans(&mut self, now: Now) -> io::Result<()> {
+        // Without this, a segment would be held until the next records of this client are settled.
+        let acknowledged = self.acknowledge(&[]);
         self.orphans.start_over();
         self.full_since = None;
         let is_private = self.check_folder();
         self.orphans.note_failure(&is_private);
         self.may_recover = is_private?;
-        self.list_orphans(now)
+        self.list_orphans(now)?;
+        acknowledged
     }
 
-    /// Whether the disk failed since the last scan began, so that the folder may have segments that were not loaded.
+    /// Whether the disk failed since the last scan began, so that segments may have been passed over, or are held
+    /// although their records are settled.
     pub(crate) fn needs_scan(&self) -> bool {
-        // The process holds the last ones now, and finds them in a scan after it has let go of them.
+        // This process holds the last ones now, and finds them in a scan after it has let go of them.
         let has_unread = || self.in_delivery.segments().any(Segment::has_unloaded);
-        self.orphans.has_failed() || has_unread()
+        self.owes_acknowledgement || self.orphans.has_failed() || has_unread()
     }
 
     /// How many own records are gathered in a segment that is not full, and their bytes.

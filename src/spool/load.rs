@@ -69,11 +69,12 @@ impl Spool {
     }
 
     /// Writes down that these records are settled: delivered or dropped. A file is removed with the last of its
-    /// records. After an error, the next call writes it.
+    /// records. After an error, the next call or the next scan writes it.
     pub(crate) fn acknowledge(&mut self, entries: &[NonZeroU32]) -> io::Result<()> {
         let segments = self.in_delivery.len();
         let sync = self.settings.sync;
         let acknowledged = self.in_delivery.acknowledge(entries, &*self.disk, sync);
+        self.owes_acknowledgement = acknowledged.is_err();
         if self.in_delivery.len() < segments {
             // There may be room.
             self.full_since = None;

@@ -235,12 +235,13 @@ impl Spooler {
             .or_else(|| self.spool.load(is_due, may_recover, now))
     }
 
-    /// Writes down that these records are settled.
+    /// Writes down that these records are settled. After a failure of the disk, the next call or scan does.
     pub(super) fn acknowledge(&mut self, entries: &[NonZeroU32]) {
         let written = self.spool.acknowledge(entries);
         // A success does not say whether there is room for records.
         if written.is_err() {
             self.disk_state.log(&written);
+            self.repeat_failed_scan(clock::now());
         }
     }
 

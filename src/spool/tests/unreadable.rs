@@ -1,7 +1,7 @@
 //! Files that cannot be read for a while.
 
 use super::*;
-use crate::spool::disk::double::Operation;
+use crate::spool::disk::double::{Fault, Operation};
 
 /// A spool with a file that is closed for writing, and another one. Nothing can be read.
 fn unreadable(disk: &MemoryDisk) -> Spool {
@@ -108,4 +108,37 @@ fn inherited_records_that_cannot_be_read_need_another_scan() {
     let loaded = spool.load(true, true, at(20)).expect("they can be read");
     assert_eq!(texts(&loaded.records), ["x0", "x1"]);
     assert!(!spool.needs_scan());
+}
+
+#[test]
+fn a_scan_writes_down_what_could_not_be_written_down_before() {
+    for is_inherited in [false, true] {
+        let disk = MemoryDisk::default();
+        let mut spool = match is_inherited {
+            true => inherited(&disk),
+            false => spool(&disk, settings()),
+        };
+        store(&mut spool, &mut records("b", 0..1), at(20)).expect("the disk works");
+        let own = spool.load(true, false, at(20)).expect("own records");
+        disk.set_fault(Some(Fault {
+            first: 0,
+            lasts: true,
+            error: io::ErrorKind::Other,
+            percent: 0,
+        }));
+        let acknowledged = spool.acknowledge(&entries(&own.records));
+        assert!(acknowledged.is_err() && spool.needs_scan());
+        disk.set_fault(None);
+        disk.refuse(None);
+        spool.scan_for_orphans(at(20)).expect("the disk works");
+        assert!(!spool.needs_scan(), "inherited: {is_inherited}");
+        let loaded = spool.load(true, true, at(20));
+        let loaded = loaded.map_or(Vec::new(), |loaded| texts(&loaded.records));
+        let left = if is_inherited {
+            vec!["x0", "x1"]
+        } else {
+            vec![]
+        };
+        assert_eq!(loaded, left);
+    }
 }

@@ -283,6 +283,26 @@ fn a_segment_of_another_run_that_cannot_be_read_is_looked_for_again_while_the_cl
 }
 
 #[test]
+fn what_could_not_be_written_down_is_written_by_a_scan_while_the_client_rests() {
+    let mut bench = bench(1_000_000);
+    bench.store([1]);
+    for _ in 0..MAX_SCANS {
+        bench.pass(20 * SECOND);
+        bench.spooler.scan(clock::now());
+    }
+    let records = bench.load();
+    assert_eq!(bench.next_scan(), None);
+    bench.disk.set_fault(Some(FAILS));
+    bench.spooler.acknowledge(&entries(records.iter()));
+    assert_eq!(bench.next_scan(), Some(clock::now() + SCAN_INTERVAL));
+    bench.disk.set_fault(None);
+    bench.pass(SCAN_INTERVAL);
+    bench.spooler.scan(clock::now());
+    assert_eq!((bench.next_scan(), bench.disk.segments()), (None, 0));
+    drop(records);
+}
+
+#[test]
 fn a_flush_loads_records_of_its_client_before_those_of_other_runs() {
     for is_flushing in [false, true] {
         let mut bench = bench(1_000_000);

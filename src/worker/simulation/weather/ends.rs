@@ -108,10 +108,11 @@ impl Storm {
                 .map(|call| (call.at, call.records.len(), call.answer))
                 .collect();
             panic!(
-                "{} records wait {CLEARS_WITHIN:?} after the weather, first {first} of process {process}, tracked at {:?}: {:?}, sent {calls:?}",
+                "{} records wait {CLEARS_WITHIN:?} after the weather, first {first} of process {process}, tracked at {:?}: {:?}, sent {calls:?}; on disk {:?}",
                 open.len(),
                 self.records[first as usize].at,
-                self.processes[process].stats()
+                self.processes[process].stats(),
+                self.disk.names()
             );
         }
     }

@@ -283,6 +283,8 @@ impl Spooler {
         };
         self.accounting.forget_on_disk();
         self.set_flush_target();
+        // After a grant, other processes may have left segments that the last scan did not find.
+        self.next_scan = Some(clock::now());
         forgotten
     }
 

@@ -368,3 +368,19 @@ fn run_elsewhere(
     let consent = simulation.consent();
     assert_eq!(consent, Consent::Granted, "{context}: it stays noted");
 }
+
+#[test]
+fn a_client_at_rest_delivers_what_others_stored_after_a_grant_that_it_learns_of_late() {
+    for setup in clients(0).filter(|setup| setup.has_spool) {
+        let accepts = Box::new(|_: &mut Query<'_>| Answer::Status(200));
+        let mut simulation = Simulation::new(setup, accepts);
+        simulation.run_for(100 * SECOND);
+        simulation.withdraw_elsewhere();
+        simulation.grant_elsewhere();
+        simulation.store_elsewhere(900);
+        // Only now does the client look.
+        simulation.track(Endpoint::Events, 5);
+        simulation.run_for(20 * SECOND);
+        assert_eq!(simulation.server.accepted(), [900], "{setup:?}");
+    }
+}

@@ -275,7 +275,7 @@ fn head(request: &Request<'_>) -> Result<(http::request::Builder, api_key::KeyGu
 /// happens to the body.
 fn read(mut response: http::Response<ureq::Body>) -> Response {
     let mut ours = Response::new(response.status().as_u16());
-    for name in ["retry-after", "date"] {
+    for (_, name) in head::KEPT {
         let value = response.headers().get(name);
         if let Some(value) = value.and_then(|value| value.to_str().ok()) {
             ours = ours.with_header(name, value);

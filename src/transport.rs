@@ -234,7 +234,7 @@ impl Response {
         }
     }
 
-    /// Adds a header. The client reads only `Retry-After` and `Date`.
+    /// Adds a header. The client reads only `Retry-After`, `Date` and `Content-Type`.
     #[must_use]
     pub fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));

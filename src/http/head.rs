@@ -13,6 +13,13 @@ const MAX_LINE: usize = 1024;
 /// Larger heads end here. The largest that servers send by default are a tenth of it.
 const MAX_HEAD: usize = 256 * 1024;
 
+/// The headers that the client reads.
+pub(super) const KEPT: [(Field, &str); 3] = [
+    (Field::RetryAfter, "retry-after"),
+    (Field::Date, "date"),
+    (Field::ContentType, "content-type"),
+];
+
 /// A response does not begin with a status line of HTTP/1.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct NotHttp;
@@ -53,9 +60,10 @@ struct StatusLine {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Field {
+pub(super) enum Field {
     Connection,
     ContentLength,
+    ContentType,
     Date,
     RetryAfter,
     TransferEncoding,
@@ -186,7 +194,7 @@ impl ResponseHead {
             head.extend_from_slice(value);
             head.extend_from_slice(b"\r\n");
         };
-        for (field, name) in [(Field::RetryAfter, "retry-after"), (Field::Date, "date")] {
+        for (field, name) in KEPT {
             let value = self.values(field).next();
             if let Some(value) = value.filter(|value| is_text(value)) {
                 add(name, value);
@@ -288,17 +296,14 @@ impl StatusLine {
 
 impl Field {
     fn of(name: &[u8]) -> Option<Self> {
-        const FIELDS: [(&str, Field); 5] = [
-            ("connection", Field::Connection),
-            ("content-length", Field::ContentLength),
-            ("date", Field::Date),
-            ("retry-after", Field::RetryAfter),
-            ("transfer-encoding", Field::TransferEncoding),
+        const FRAMING: [(Field, &str); 3] = [
+            (Field::Connection, "connection"),
+            (Field::ContentLength, "content-length"),
+            (Field::TransferEncoding, "transfer-encoding"),
         ];
-        let found = FIELDS
-            .iter()
-            .find(|(field, _)| name.eq_ignore_ascii_case(field.as_bytes()));
-        found.map(|(_, field)| *field)
+        let mut known = FRAMING.iter().chain(&KEPT);
+        let found = known.find(|(_, known)| name.eq_ignore_ascii_case(known.as_bytes()));
+        found.map(|(field, _)| *field)
     }
 }
 

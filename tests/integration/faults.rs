@@ -8,7 +8,7 @@ use std::{
 
 use trubrics::{DropReason, Event, LlmEvent, Trubrics, testing::Reply};
 
-use crate::support::{Gate, LONG, NEVER, assert_balanced, build, client_of, server};
+use crate::support::{Folder, Gate, LONG, NEVER, assert_balanced, build, client_of, server};
 
 fn numbered(index: usize) -> Event {
     Event::new("u", "e").property("index", index)
@@ -64,6 +64,23 @@ fn every_refusal_that_is_final_costs_one_request_and_is_told_once() {
         assert_eq!(client.stats().dropped_for(reason), 1);
         assert_balanced(client.stats());
     }
+}
+
+#[test]
+fn records_that_a_proxy_refuses_with_a_page_stay_in_the_spool() {
+    let (server, folder) = (server(), Folder::new());
+    let client = build(client_of(&server).spool(&folder.0));
+    let page = Reply::status(400).header("content-type", "text/html");
+    server.script([page.body("<html>400 Bad Request</html>")]);
+    (0..10).for_each(|index| client.track(numbered(index)));
+    client.flush(LONG).expect_err("the proxy refuses");
+    assert_eq!(server.requests().len(), 1);
+    let stats = client.stats();
+    assert_eq!((stats.pending, stats.dropped), (10, 0));
+    client.close(LONG).expect("they stay in the folder");
+    let next = build(client_of(&server).spool(&folder.0));
+    next.close(LONG).expect("they are delivered");
+    assert_eq!(server.accepted(), 10);
 }
 
 #[test]

@@ -72,7 +72,7 @@ fn a_body_cut_short_still_gives_the_status() {
 fn the_headers_that_matter_come_back() {
     let server = Server::answering(
         "HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\n\
-         X-Other: 1\r\nContent-Length: 0\r\n\r\n",
+         Content-Type: text/html\r\nX-Other: 1\r\nContent-Length: 0\r\n\r\n",
     );
     let transport = transport(&server.url());
     let response = post(&transport, &server.url()).expect("an answer");
@@ -82,6 +82,7 @@ fn the_headers_that_matter_come_back() {
         response.header("Date"),
         Some("Mon, 01 Jan 2024 00:00:00 GMT")
     );
+    assert_eq!(response.header("Content-Type"), Some("text/html"));
     assert_eq!(response.header("X-Other"), None);
 }
 

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::Call;
+use super::{Answer, Call};
 
 /// The cost of the records that a server cannot take, until all others are delivered.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
@@ -49,8 +49,11 @@ pub(super) fn assert_order(calls: &[Call], counts: impl Fn(&u32) -> bool, contex
         for record in &call.records {
             batches.entry(*record).or_insert(batch);
         }
-        if !call.answer.accepts() {
+        // For the client, a request without an answer has failed.
+        if !call.answer.accepts() || call.answer == Answer::Unheard {
             *failures.entry(batch).or_default() += 1;
+        }
+        if !call.answer.accepts() {
             continue;
         }
         let left = left.entry(call.is_events).or_default();

@@ -264,6 +264,9 @@ impl Storm {
                 process.run.changes.push(change);
                 continue;
             };
+            if change.is_withdrawal || result.is_ok() {
+                process.run.owes_withdrawal = result.is_err();
+            }
             let project = &mut self.projects[project];
             if result.is_ok() && has_spool && change.is_withdrawal {
                 let is_newest = change.number == project.changes;

@@ -22,12 +22,14 @@ impl Storm {
         if is_withdrawal {
             run.withdrawn_before = next;
         }
+        let removes = is_withdrawal || run.owes_withdrawal;
+        run.owes_withdrawal |= is_withdrawal;
         run.minute.callers += 1;
         let project = &mut self.projects[process.project];
         project.changes += 1;
-        match is_withdrawal {
-            true => project.may_be_gone_before = next,
-            false => project.is_withdrawn = false,
+        project.is_withdrawn &= is_withdrawal;
+        if removes {
+            project.may_be_gone_before = next;
         }
         run.changes.push(Change {
             answer,

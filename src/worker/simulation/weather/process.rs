@@ -59,6 +59,8 @@ pub(super) struct Run {
     pub(super) changes: Vec<Change>,
     /// Records before this one were withdrawn by its own caller.
     pub(super) withdrawn_before: u32,
+    /// The last withdrawal of its own caller has not succeeded. The next grant completes it.
+    pub(super) owes_withdrawal: bool,
     pub(super) closes_by: Option<Duration>,
     /// The disk failed at some time.
     pub(super) had_fault: bool,

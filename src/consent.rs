@@ -84,14 +84,14 @@ impl ConsentCell {
         self.0.load(SeqCst) == withdrawals << STATE_BITS | GRANTED
     }
 
-    /// Withdraws the consent.
-    pub(crate) fn withdraw(&self) {
-        self.update(|count, _| (count + 1, WITHDRAWN));
+    /// Withdraws the consent. Returns how often it was withdrawn by then.
+    pub(crate) fn withdraw(&self) -> u64 {
+        self.count(|_| WITHDRAWN)
     }
 
     /// Another process withdrew the consent and granted it again: earlier records are to be forgotten.
     pub(crate) fn withdraw_earlier(&self) {
-        self.update(|count, state| (count + 1, state));
+        self.count(|state| state);
     }
 
     /// Grants the consent, unless it was withdrawn again after this many withdrawals. Returns whether it did.
@@ -103,12 +103,14 @@ impl ConsentCell {
         self.0.fetch_update(SeqCst, SeqCst, granted).is_ok()
     }
 
-    fn update(&self, change: impl Fn(u64, u64) -> (u64, u64)) {
-        let changed = |word: u64| {
-            let (count, state) = change(word >> STATE_BITS, word & STATE_MASK);
-            Some(count << STATE_BITS | state)
+    /// Counts a withdrawal, and changes the state. Returns the count.
+    fn count(&self, state: impl Fn(u64) -> u64) -> u64 {
+        let counted = |word: u64| {
+            let count = (word >> STATE_BITS) + 1;
+            Some(count << STATE_BITS | state(word & STATE_MASK))
         };
-        let _ = self.0.fetch_update(SeqCst, SeqCst, changed);
+        let (Ok(before) | Err(before)) = self.0.fetch_update(SeqCst, SeqCst, counted);
+        (before >> STATE_BITS) + 1
     }
 }
 

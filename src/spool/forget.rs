@@ -41,11 +41,6 @@ impl Spool {
         })
     }
 
-    /// Whether a withdrawal was noted when the file was read or written last.
-    pub(crate) fn has_read_withdrawal(&self) -> bool {
-        self.note.is_some_and(|note| note.is_withdrawn)
-    }
-
     /// Notes for all processes that the consent was withdrawn.
     pub(crate) fn note_withdrawal(&mut self) -> io::Result<()> {
         if let Ok(Some(note)) = Note::read(&*self.disk, &self.folder)

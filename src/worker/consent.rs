@@ -166,7 +166,7 @@ impl Worker {
             Some(spooler) if is_withdrawn => spooler.note_withdrawal(),
             _ => Ok(()),
         };
-        let is_known = |spooler: &Spooler| spooler.spool().has_read_withdrawal();
+        let is_known = |spooler: &Spooler| spooler.has_noticed(withdrawals);
         self.is_unnoted = noted.is_err() && !self.spooler.as_ref().is_some_and(is_known);
         self.drop_held();
         let forgotten = match &mut self.spooler {

@@ -40,6 +40,8 @@ pub(super) struct Spooler {
     last_scan: Instant,
     /// When the consent was looked at last.
     looked_at: Instant,
+    /// The last withdrawal of another process that was noticed, by the count of withdrawals.
+    noticed: u64,
 }
 
 /// Wait this long before recovering segments of earlier runs: a process that exits at once would send them, miss the
@@ -76,6 +78,7 @@ impl Spooler {
             scans: 0,
             last_scan: now,
             looked_at: now,
+            noticed: 0,
         }
     }
 
@@ -128,7 +131,7 @@ impl Spooler {
         self.looked_at = clock::now();
         let notice = self.spool.look();
         match notice {
-            Ok(Notice::Withdrawn) => self.consent.withdraw(),
+            Ok(Notice::Withdrawn) => self.noticed = self.consent.withdraw(),
             Ok(Notice::Granted) => self.consent.withdraw_earlier(),
             Ok(Notice::Same) => {}
             Err(ref error) => {
@@ -137,6 +140,11 @@ impl Spooler {
             }
         }
         notice
+    }
+
+    /// Whether another process noted the last of so many withdrawals.
+    pub(super) fn has_noticed(&self, withdrawals: u64) -> bool {
+        self.noticed == withdrawals
     }
 
     pub(super) fn looked_at(&self) -> Instant {

@@ -280,19 +280,26 @@ fn what_others_store_after_a_grant_is_not_forgotten() {
 #[test]
 fn a_withdrawal_that_is_not_noted_is_not_undone_by_an_earlier_grant() {
     for setup in clients(1).filter(|setup| setup.has_spool) {
-        for waits in [SECOND, 120 * SECOND] {
+        for (waits, has_read) in [(SECOND, false), (120 * SECOND, false), (120 * SECOND, true)] {
             let mut simulation = Simulation::new(setup, server(Answer::Status(200)).0);
             simulation.withdraw_elsewhere();
+            if has_read {
+                // The process reads the note of the withdrawal, and not yet that of the grant.
+                simulation.run_for(SECOND);
+                assert_eq!(simulation.consent(), Consent::Withdrawn, "{setup:?}");
+            }
             simulation.grant_elsewhere();
             simulation.store_elsewhere(900);
-            // The process cannot read the note of the grant.
+            // The process cannot read that note.
             simulation.disk.set_fault(Some(Fault {
                 first: 0,
                 lasts: true,
                 error: ErrorKind::Other,
                 percent: 0,
             }));
-            simulation.kill_and_restart();
+            if !has_read {
+                simulation.kill_and_restart();
+            }
             let answer = simulation.withdraw();
             simulation.run_for(Duration::ZERO);
             let answer = answer.try_recv().expect("an answer");

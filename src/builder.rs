@@ -110,7 +110,7 @@ impl TrubricsBuilder {
         let api_key = variable("TRUBRICS_API_KEY")?.ok_or_else(|| {
             ConfigError::new(
                 "TRUBRICS_API_KEY",
-                "is not set: it must hold the project's API key",
+                "is not set: it must hold the API key from the settings page of your project",
             )
         })?;
         let builder = Self::new(api_key);

@@ -9,7 +9,10 @@ use std::{
     sync::Arc,
 };
 
-use crate::record::{EventError, Record};
+use crate::{
+    error_chain,
+    record::{EventError, Record},
+};
 
 pub use self::delivery::DeliveryError;
 pub(crate) use self::delivery::DeliveryErrorKind;
@@ -20,7 +23,6 @@ const NO_CONSENT: &str = "the consent is undecided or was withdrawn";
 
 /// Why [`TrubricsBuilder::build`](crate::TrubricsBuilder::build) made no client: a setting that cannot be used, or a
 /// worker thread that could not be started.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct ConfigError {
     /// None if all settings are right.
@@ -57,6 +59,12 @@ impl ConfigError {
     /// of the environment variable. `None` if the worker thread could not be started, and no setting is wrong.
     pub fn setting(&self) -> Option<&str> {
         self.setting
+    }
+}
+
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        error_chain::debug(self, "ConfigError", f)
     }
 }
 
@@ -133,9 +141,7 @@ impl TrackError {
 
 impl fmt::Debug for TrackError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TrackError")
-            .field("kind", &self.kind)
-            .finish_non_exhaustive()
+        error_chain::debug(self, "TrackError", f)
     }
 }
 
@@ -160,7 +166,6 @@ impl Error for TrackError {
 ///
 /// The error of a flush counts the drops during the call.
 /// The error of a close counts all drops since the client was built.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct FlushError {
     pending: u64,
@@ -220,6 +225,12 @@ impl FlushError {
     }
 }
 
+impl fmt::Debug for FlushError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        error_chain::debug(self, "FlushError", f)
+    }
+}
+
 impl fmt::Display for FlushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.in_hook {
@@ -257,7 +268,7 @@ impl RefUnwindSafe for FlushError {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Trubrics, TrubricsBuilder};
+    use crate::{Event, TransportError, Trubrics, TrubricsBuilder};
 
     #[test]
     fn clients_and_errors_may_cross_a_caught_panic() {
@@ -268,6 +279,26 @@ mod tests {
         crosses::<TrackError>();
         crosses::<DeliveryError>();
         crosses::<FlushError>();
+    }
+
+    #[test]
+    fn an_error_of_main_is_a_sentence_with_its_causes() {
+        let main = |error: Box<dyn Error>| format!("Error: {error:?}");
+        let wrong = ConfigError::new("queue_bytes", "is 0");
+        assert_eq!(
+            main(wrong.into()),
+            r#"Error: ConfigError("queue_bytes is 0")"#
+        );
+        let no_answer = DeliveryErrorKind::NoAnswer(TransportError::new("refused"));
+        let cause = Some(Arc::new(DeliveryError::new(no_answer)));
+        let expected = "Error: FlushError(\"not everything was delivered: 2 pending, 1 dropped: the server could not be \
+                        reached: no answer from the server: refused\")";
+        assert_eq!(main(FlushError::new(2, 1, cause).into()), expected);
+        let invalid = TrackErrorKind::Invalid(EventError::empty_user_id());
+        let record = Event::new("", "secret").into();
+        let expected = "Error: TrackError(\"the record is invalid: user_id is empty: use anonymous_id() for a user \
+                        without auth\")";
+        assert_eq!(main(TrackError::new(invalid, record).into()), expected);
     }
 
     #[test]

@@ -117,6 +117,7 @@ mod debug_transport;
 mod drop_reason;
 mod environment;
 mod error;
+mod error_chain;
 mod gate;
 mod health;
 mod hooks;

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{clock, defaults};
+use crate::{clock, defaults, error_chain};
 
 /// Sends a request to the server and returns its response.
 ///
@@ -277,7 +277,6 @@ impl fmt::Debug for Response {
 
 /// The server gave no response: the connection was refused or lost, or the time ran out. The client always tries
 /// again.
-#[derive(Debug)]
 pub struct TransportError {
     cause: Box<dyn Error + Send + Sync>,
     was_sending_body: bool,
@@ -318,13 +317,13 @@ impl TransportError {
 
     /// Returns the cause and its own causes as one text, for the log.
     pub(crate) fn cause_text(&self) -> String {
-        let mut text = self.cause.to_string();
-        let mut cause = self.cause.source();
-        while let Some(deeper) = cause {
-            text = format!("{text}: {deeper}");
-            cause = deeper.source();
-        }
-        text
+        error_chain::text(&*self.cause)
+    }
+}
+
+impl fmt::Debug for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        error_chain::debug(self, "TransportError", f)
     }
 }
 

@@ -81,8 +81,13 @@ impl Model {
             .header("content-type", "application/json")
             .send(body.to_string())?;
         let events = ServerSentEvents::new(response.into_body().into_reader());
-        Ok(events.map(|event| Ok(Chunk(serde_json::from_str(&event?)?))))
+        Ok(events.map(|event| read_chunk(&event?)))
     }
+}
+
+fn read_chunk(event: &str) -> io::Result<Chunk> {
+    let broken = |error| io::Error::other(format!("the model's answer is broken: {error}"));
+    serde_json::from_str(event).map(Chunk).map_err(broken)
 }
 
 impl Chunk {

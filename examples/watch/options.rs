@@ -7,7 +7,7 @@ use crate::entry::Filter;
 pub(crate) const HELP: &str = "\
 Shows what a program sends to Trubrics, as it comes: an ingestion server on this machine, for which no account is needed.
 
-Usage: cargo run --example watch -- [OPTIONS]
+Usage: watch [OPTIONS], or cargo run --example watch -- [OPTIONS]
 
   --port PORT       where the server listens; 0 for a free port [8790]
   --page-port PORT  where the web page is; 0 for a free port [8791]

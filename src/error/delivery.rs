@@ -9,12 +9,12 @@ use std::{
 
 use super::NO_CONSENT;
 use crate::{
-    drop_reason::DropReason, record::EventError, reply::Refusal, transport::TransportError,
+    drop_reason::DropReason, error_chain, record::EventError, reply::Refusal,
+    transport::TransportError,
 };
 
 /// Why [`track_sync`](crate::Trubrics::track_sync) or [`deliver`](crate::Trubrics::deliver) did not deliver a record,
 /// or why the last request before a [`FlushError`](crate::FlushError) failed.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct DeliveryError {
     kind: DeliveryErrorKind,
@@ -126,6 +126,12 @@ impl DeliveryError {
             DeliveryErrorKind::Answer { refusal, .. } => Some(refusal),
             _ => None,
         }
+    }
+}
+
+impl fmt::Debug for DeliveryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        error_chain::debug(self, "DeliveryError", f)
     }
 }
 

@@ -8,9 +8,10 @@ use std::{
 };
 
 use super::strict::WriteError;
+use crate::error_chain;
 
 /// A record that cannot be sent as it is: a field is missing, or a value has no place in JSON.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct EventError {
     field: String,
@@ -63,6 +64,12 @@ impl EventError {
     /// Returns the field that is wrong, such as `user_id` or ``property `score` ``.
     pub fn field(&self) -> &str {
         &self.field
+    }
+}
+
+impl fmt::Debug for EventError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        error_chain::debug(self, "EventError", f)
     }
 }
 

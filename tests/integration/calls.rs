@@ -322,7 +322,7 @@ fn the_environment_gives_the_key_and_the_host() {
             .expect("a child process");
         String::from_utf8_lossy(&output.stderr).into_owned()
     };
-    let missing = "TRUBRICS_API_KEY is not set: it must hold the project's API key";
+    let missing = "TRUBRICS_API_KEY is not set: it must hold the API key from the settings page of your project";
     assert!(child(&[]).contains(missing));
     assert!(child(&[("TRUBRICS_API_KEY", " ")]).contains(missing));
     let host = ("TRUBRICS_HOST", "nonsense");

@@ -96,8 +96,8 @@ pub(crate) struct Spool {
     last_made: Option<SystemTime>,
     /// To be delivered; oldest first.
     sealed: VecDeque<Segment>,
-    /// Loaded before, and put back unsettled.
-    put_back: VecDeque<Segment>,
+    /// Those of this client that could not be read; oldest first.
+    unread: VecDeque<Segment>,
     in_delivery: InDelivery,
     orphans: Orphans,
     /// The folder was scanned, and no other user can put segments there.
@@ -109,7 +109,7 @@ pub(crate) struct Spool {
     evicted: Vec<Loaded>,
     /// When there was no room, if nothing is known to have changed since.
     full_since: Option<Instant>,
-    /// When those of this client's segments are due that could not be read and were put back.
+    /// When the unread segments are due again.
     read_again_at: Option<Instant>,
     has_warned_unreadable: bool,
     /// What became of records could not be written down, and was not since.
@@ -159,7 +159,7 @@ impl Spool {
             active_limit: 0,
             last_made: None,
             sealed: VecDeque::new(),
-            put_back: VecDeque::new(),
+            unread: VecDeque::new(),
             in_delivery: InDelivery::default(),
             orphans: Orphans::default(),
             may_recover: false,
@@ -296,7 +296,7 @@ impl Spool {
         let _ = self.acknowledge(&[]);
         let mut summary = LeaveSummary::default();
         let held = (self.in_delivery.take_segments())
-            .chain(mem::take(&mut self.put_back))
+            .chain(mem::take(&mut self.unread))
             .chain(mem::take(&mut self.sealed))
             .chain(self.active.take());
         // Files that are there stay in this process's hands until the rest is stored: they may have to make room.
@@ -359,7 +359,7 @@ impl Spool {
 
     /// All segments in this process's hands.
     fn segments(&self) -> impl Iterator<Item = &Segment> {
-        (self.active.iter().chain(&self.sealed).chain(&self.put_back))
+        (self.active.iter().chain(&self.sealed).chain(&self.unread))
             .chain(self.in_delivery.segments())
     }
 

@@ -108,7 +108,7 @@ impl Spool {
         for segment in self.in_delivery.take_segments() {
             result = result.and(segment.remove(&*self.disk));
         }
-        let held = mem::take(&mut self.put_back).into_iter();
+        let held = mem::take(&mut self.unread).into_iter();
         let held = held
             .chain(mem::take(&mut self.sealed))
             .chain(self.active.take());

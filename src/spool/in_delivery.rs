@@ -27,14 +27,7 @@ struct Loaded {
     number: u32,
     bytes: usize,
     stored_at: StoredAt,
-    state: State,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum State {
-    Waiting,
-    Settled,
-    PutBack,
+    is_settled: bool,
 }
 
 impl InDelivery {
@@ -47,7 +40,7 @@ impl InDelivery {
     pub(super) fn bytes(&self) -> usize {
         let waiting = self.parts.iter().flat_map(|part| &part.records);
         waiting
-            .filter(|record| record.state == State::Waiting)
+            .filter(|record| !record.is_settled)
             .map(|record| record.bytes)
             .sum()
     }
@@ -70,7 +63,7 @@ impl InDelivery {
                 number: content.number,
                 bytes: content.json.len(),
                 stored_at: content.stored_at,
-                state: State::Waiting,
+                is_settled: false,
             });
             let spool_entry = NonZeroU32::new(entry);
             encoded.push(Encoded {
@@ -111,32 +104,16 @@ impl InDelivery {
     ) -> io::Result<()> {
         let mut result = Ok(());
         self.parts.retain_mut(|part| {
-            part.mark(entries, State::Settled);
+            part.settle(entries);
             let written = match part.segment.is_settled() {
                 true => part.segment.remove_settled(disk, sync),
                 false => part.segment.write_settled(sync),
             };
             let is_unwritten = written.is_err() && part.segment.has_unwritten();
             result = std::mem::replace(&mut result, Ok(())).and(written);
-            let is_settled = |record: &Loaded| record.state == State::Settled;
-            is_unwritten || !part.records.iter().all(is_settled)
+            is_unwritten || !part.records.iter().all(|record| record.is_settled)
         });
         result
-    }
-
-    /// Notes that the worker does not have these records any more, though they are not settled.
-    pub(super) fn put_back(&mut self, entries: &[NonZeroU32]) {
-        for part in &mut self.parts {
-            part.mark(entries, State::PutBack);
-        }
-    }
-
-    /// Takes the segments of which records were put back, and the worker has none any more.
-    pub(super) fn take_put_back(&mut self) -> Vec<Segment> {
-        let has = |part: &Part, state| part.records.iter().any(|record| record.state == state);
-        let is_put_back = |part: &mut Part| has(part, State::PutBack) && !has(part, State::Waiting);
-        let put_back = self.parts.extract_if(.., is_put_back);
-        put_back.map(|part| part.segment).collect()
     }
 
     pub(super) fn is_older_than(&self, entry: NonZeroU32, age: Duration, now: Now) -> bool {
@@ -148,19 +125,17 @@ impl InDelivery {
 }
 
 impl Part {
-    /// Marks those of the entries that are in here and were not settled before.
-    fn mark(&mut self, entries: &[NonZeroU32], state: State) {
+    /// Settles those of the entries that are in here and were not settled before.
+    fn settle(&mut self, entries: &[NonZeroU32]) {
         let mut numbers = Vec::new();
         for entry in entries {
             let index = entry.get().checked_sub(self.first);
             let record = index.and_then(|index| self.records.get_mut(index as usize));
-            if let Some(record) = record.filter(|record| record.state != State::Settled) {
-                record.state = state;
+            if let Some(record) = record.filter(|record| !record.is_settled) {
+                record.is_settled = true;
                 numbers.push(record.number);
             }
         }
-        if state == State::Settled {
-            self.segment.settle(&numbers);
-        }
+        self.segment.settle(&numbers);
     }
 }

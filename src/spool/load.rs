@@ -1,4 +1,4 @@
-//! The records that the worker gets for delivery, and those that it gives back.
+//! The records that the worker gets for delivery, and what became of them.
 
 use std::{
     io, mem,
@@ -41,7 +41,9 @@ impl Spool {
         }
         if self.read_again_at.is_some_and(|at| at <= now.instant) {
             self.read_again_at = None;
-            self.take_up_again();
+            while let Some(segment) = self.unread.pop_back() {
+                self.sealed.push_front(segment);
+            }
         }
         if self.is_turn_of_orphans
             && may_recover
@@ -79,23 +81,7 @@ impl Spool {
             // There may be room.
             self.full_since = None;
         }
-        self.put_back.extend(self.in_delivery.take_put_back());
         acknowledged
-    }
-
-    /// Leaves these records on disk, unsettled: the worker forgets them. They are loaded again after
-    /// [`take_up_again`](Self::take_up_again), or by the next process.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no record is set aside yet"))]
-    pub(crate) fn put_back(&mut self, entries: &[NonZeroU32]) {
-        self.in_delivery.put_back(entries);
-        self.put_back.extend(self.in_delivery.take_put_back());
-    }
-
-    /// Has the segments whose records were put back loaded again, as the first ones.
-    pub(crate) fn take_up_again(&mut self) {
-        while let Some(segment) = self.put_back.pop_back() {
-            self.sealed.push_front(segment);
-        }
     }
 
     /// Whether this loaded record is older than it may be.
@@ -125,7 +111,7 @@ impl Spool {
     fn read(&mut self, mut segment: Segment, loaded: &mut Loaded, now: Now) {
         match segment.try_hand_out() {
             Ok(contents) => self.deliver(segment, contents, loaded, now),
-            Err(error) if segment.is_linked() => self.put_unreadable_back(segment, &error, now),
+            Err(error) if segment.is_linked() => self.keep_unread(segment, &error, now),
             Err(_) => {
                 let contents = segment.hand_out();
                 self.deliver(segment, contents, loaded, now);
@@ -134,13 +120,13 @@ impl Spool {
     }
 
     /// Keeps a segment of this client that cannot be read, and has it tried again soon. Logs the first one.
-    fn put_unreadable_back(&mut self, segment: Segment, error: &io::Error, now: Now) {
+    fn keep_unread(&mut self, segment: Segment, error: &io::Error, now: Now) {
         if !mem::replace(&mut self.has_warned_unreadable, true) {
             logging(
                 || warn!(target: TARGET, "a file of the spool cannot be read: its records wait ({error})"),
             );
         }
-        self.put_back.push_back(segment);
+        self.unread.push_back(segment);
         self.read_again_at = Some(now.instant + READ_AGAIN_AFTER);
     }
 

@@ -176,10 +176,10 @@ impl Spool {
 
     /// Removes the oldest segment that this process holds and does not deliver, or that no process holds.
     fn evict(&mut self, now: Now) -> io::Result<Evicted> {
-        // Records that were put back are older than those in sealed segments.
-        let held = match self.put_back.is_empty() {
+        // Unread segments are older than sealed ones.
+        let held = match self.unread.is_empty() {
             true => &mut self.sealed,
-            false => &mut self.put_back,
+            false => &mut self.unread,
         };
         let is_own_older = match (held.front().and_then(Segment::name), self.orphans.oldest()) {
             (Some(own), Some(orphan)) => own < orphan,

@@ -7,7 +7,6 @@ mod limits;
 mod many;
 mod order;
 mod projects;
-mod put_back;
 mod unreadable;
 
 use std::{

@@ -243,3 +243,39 @@ fn a_spool_of_a_gibibyte_needs_no_more_files_than_one_of_64_mib() {
         assert_eq!(spool(&disk, settings).segment_bytes(), expected);
     }
 }
+
+fn keep(spool: &mut Spool, records: &mut Vec<Encoded>, now: Now) -> StoreOutcome {
+    let stored = spool.store(records, WhenFull::Keep, now);
+    stored.expect("the disk works")
+}
+
+#[test]
+fn a_full_spool_can_be_asked_to_keep_what_it_has() {
+    let disk = MemoryDisk::default();
+    let mut spool = spool(&disk, settings());
+    let mut given = records("a", 0..60);
+    assert_eq!(keep(&mut spool, &mut given, at(0)), StoreOutcome::Full);
+    let stored = 60 - given.len();
+    assert!((20..40).contains(&stored), "{stored}");
+    assert_eq!(text(&given[0]), format!("a{stored}"));
+    assert!(spool.take_evicted().is_empty());
+    assert!(!may_have_room(&spool, 0), "nothing has changed");
+    assert!(
+        may_have_room(&spool, 1),
+        "another process may have removed some"
+    );
+
+    let loaded = spool.load(true, true, at(0)).expect("records");
+    spool
+        .acknowledge(&entries(&loaded.records))
+        .expect("the disk works");
+    assert!(may_have_room(&spool, 0));
+    let before = given.len();
+    keep(&mut spool, &mut given, at(0));
+    assert!(given.len() < before);
+}
+
+fn may_have_room(spool: &Spool, seconds: u64) -> bool {
+    let until = spool.full_until();
+    until.is_none_or(|until| at(seconds).instant >= until)
+}

@@ -142,3 +142,25 @@ fn a_scan_writes_down_what_could_not_be_written_down_before() {
         assert_eq!(loaded, left);
     }
 }
+
+#[test]
+fn own_records_that_cannot_be_read_have_to_go_when_the_folder_is_full() {
+    let disk = MemoryDisk::default();
+    let mut spool = unreadable(&disk);
+    spool.load(true, true, at(0)).expect("those in memory");
+    disk.refuse(None);
+    store(&mut spool, &mut records("b", 0..40), at(0)).expect("there is room");
+    let evicted = spool.take_evicted();
+    assert_eq!(texts(&evicted[0].records), texts(&records("a", 0..10)));
+    assert_eq!(evicted[0].recovered, 0, "they are this client's own");
+}
+
+#[test]
+fn records_in_delivery_that_nothing_became_of_are_left() {
+    let disk = MemoryDisk::default();
+    let mut spool = spool(&disk, settings());
+    store(&mut spool, &mut records("a", 0..3), at(0)).expect("there is room");
+    spool.load(true, true, at(0)).expect("records");
+    assert_eq!(spool.leave(at(0)).records, 3);
+    assert_eq!(deliver_all(&disk), ["a0", "a1", "a2"]);
+}

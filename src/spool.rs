@@ -109,6 +109,8 @@ pub(crate) struct Spool {
     evicted: Vec<Loaded>,
     /// When there was no room, if nothing is known to have changed since.
     full_since: Option<Instant>,
+    /// Segments in delivery have records of other processes that could not be read, and are tried with the next load.
+    is_inherited_due: bool,
     /// When the unread segments are due again.
     read_again_at: Option<Instant>,
     has_warned_unreadable: bool,
@@ -167,6 +169,7 @@ impl Spool {
             stored: 0,
             evicted: Vec::new(),
             full_since: None,
+            is_inherited_due: false,
             read_again_at: None,
             has_warned_unreadable: false,
             owes_acknowledgement: false,
@@ -238,6 +241,7 @@ impl Spool {
         let is_private = self.check_folder();
         self.orphans.note_failure(&is_private);
         self.may_recover = is_private?;
+        self.is_inherited_due = self.has_unloaded_in_delivery();
         self.list_orphans(now)?;
         acknowledged
     }
@@ -245,9 +249,12 @@ impl Spool {
     /// Whether the disk failed since the last scan began, so that segments may have been passed over, or are held
     /// although their records are settled.
     pub(crate) fn needs_scan(&self) -> bool {
-        // This process holds the last ones now, and finds them in a scan after it has let go of them.
-        let has_unread = || self.in_delivery.segments().any(Segment::has_unloaded);
-        self.owes_acknowledgement || self.orphans.has_failed() || has_unread()
+        self.owes_acknowledgement || self.orphans.has_failed() || self.has_unloaded_in_delivery()
+    }
+
+    /// Whether a segment in delivery has records of other processes that could not be read.
+    fn has_unloaded_in_delivery(&self) -> bool {
+        self.in_delivery.segments().any(Segment::has_unloaded)
     }
 
     /// How many own records are gathered in a segment that is not full, and their bytes.
@@ -266,7 +273,7 @@ impl Spool {
     /// Whether there may be something to deliver that another process left.
     pub(crate) fn has_orphans(&self) -> bool {
         let is_inherited = || self.active.as_ref().is_some_and(Segment::has_unloaded);
-        self.may_recover && (!self.orphans.is_empty() || is_inherited())
+        self.may_recover && (self.is_inherited_due || !self.orphans.is_empty() || is_inherited())
     }
 
     /// How many records this client stored, ever.

@@ -5,7 +5,7 @@ use std::{io, num::NonZeroU32, time::Duration};
 use super::{
     disk::Disk,
     now::{Now, StoredAt},
-    segment::{Content, Segment},
+    segment::{Content, Contents, Segment},
 };
 use crate::record::Encoded;
 
@@ -20,6 +20,8 @@ struct Part {
     segment: Segment,
     /// The entry of the first record. The others have the next ones.
     first: u32,
+    /// How many entries it may have: records that could not be read may be loaded later.
+    entries: u32,
     records: Vec<Loaded>,
 }
 
@@ -56,29 +58,31 @@ impl InDelivery {
 
     /// Takes the segment in, and gives each of its records an entry.
     pub(super) fn add(&mut self, segment: Segment, contents: Vec<Content>) -> Vec<Encoded> {
-        let first = self.free_entries(contents.len());
-        let (mut loaded, mut encoded) = (Vec::new(), Vec::new());
-        for (content, entry) in contents.into_iter().zip(first..) {
-            loaded.push(Loaded {
-                number: content.number,
-                bytes: content.json.len(),
-                stored_at: content.stored_at,
-                is_settled: false,
-            });
-            let spool_entry = NonZeroU32::new(entry);
-            encoded.push(Encoded {
-                spool_entry,
-                ..content.into_encoded()
-            });
-        }
-        let place = self.parts.partition_point(|part| part.first < first);
-        let part = Part {
+        let entries = contents.len() + segment.unloaded() as usize;
+        let first = self.free_entries(entries);
+        let mut part = Part {
             segment,
             first,
-            records: loaded,
+            entries: entries as u32,
+            records: Vec::new(),
         };
+        let encoded = part.load(contents);
+        let place = self.parts.partition_point(|part| part.first < first);
         self.parts.insert(place, part);
         encoded
+    }
+
+    /// Loads what other processes left in these segments, if it can be read now. Returns each segment's contents
+    /// without their records, and the records.
+    pub(super) fn load_inherited(&mut self) -> Vec<(Contents, Vec<Encoded>)> {
+        let unloaded = self.parts.iter_mut();
+        let unloaded = unloaded.filter(|part| part.segment.has_unloaded());
+        let load = |part: &mut Part| {
+            let mut contents = part.segment.hand_out_inherited().ok()?;
+            let records = part.load(std::mem::take(&mut contents.records));
+            Some((contents, records))
+        };
+        unloaded.filter_map(load).collect()
     }
 
     /// The first entry of the lowest gap for so many. A file has room for a few million records, so there is one.
@@ -88,7 +92,7 @@ impl InDelivery {
             if (part.first - first) as usize >= count {
                 break;
             }
-            first = part.first + part.records.len() as u32;
+            first = part.first + part.entries;
         }
         first
     }
@@ -125,6 +129,26 @@ impl InDelivery {
 }
 
 impl Part {
+    /// Gives each of the records the next entry.
+    fn load(&mut self, contents: Vec<Content>) -> Vec<Encoded> {
+        let next = self.first + self.records.len() as u32;
+        let entries = next..self.first + self.entries;
+        let mut encoded = Vec::new();
+        for (content, entry) in contents.into_iter().zip(entries) {
+            self.records.push(Loaded {
+                number: content.number,
+                bytes: content.json.len(),
+                stored_at: content.stored_at,
+                is_settled: false,
+            });
+            encoded.push(Encoded {
+                spool_entry: NonZeroU32::new(entry),
+                ..content.into_encoded()
+            });
+        }
+        encoded
+    }
+
     /// Settles those of the entries that are in here and were not settled before.
     fn settle(&mut self, entries: &[NonZeroU32]) {
         let mut numbers = Vec::new();

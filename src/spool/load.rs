@@ -13,7 +13,10 @@ use super::{
     now::Now,
     segment::{Contents, Segment},
 };
-use crate::logging::{TARGET, logging};
+use crate::{
+    logging::{TARGET, logging},
+    record::Encoded,
+};
 
 /// A load takes segments until it has this many records,
 const LOAD_RECORDS: usize = 1000;
@@ -135,6 +138,9 @@ impl Spool {
             return None;
         }
         let mut loaded = Loaded::default();
+        if mem::take(&mut self.is_inherited_due) {
+            self.load_inherited(&mut loaded, now);
+        }
         while !self.is_enough(&loaded) {
             if self.orphans.needs_listing() && self.list_orphans(now).is_err() {
                 // The next scan tries again.
@@ -156,6 +162,14 @@ impl Spool {
         loaded.is_any().then_some(loaded)
     }
 
+    /// Loads what other processes left in segments in delivery, and could not be read with the own records.
+    fn load_inherited(&mut self, loaded: &mut Loaded, now: Now) {
+        for (contents, records) in self.in_delivery.load_inherited() {
+            loaded.count(&contents);
+            self.push(records, loaded, now);
+        }
+    }
+
     fn is_enough(&self, loaded: &Loaded) -> bool {
         loaded.records.len() + loaded.expired.len() >= LOAD_RECORDS
             || loaded.bytes >= LOAD_BYTES.min(self.segment_bytes()) as usize
@@ -171,7 +185,12 @@ impl Spool {
             }
             return;
         }
-        for record in self.in_delivery.add(segment, contents.records) {
+        let records = self.in_delivery.add(segment, contents.records);
+        self.push(records, loaded, now);
+    }
+
+    fn push(&self, records: Vec<Encoded>, loaded: &mut Loaded, now: Now) {
+        for record in records {
             let is_expired = record
                 .spool_entry
                 .is_some_and(|entry| self.is_expired(entry, now));

@@ -265,12 +265,7 @@ impl Segment {
 
     /// The unsettled records that this client stored or has recovered.
     pub(super) fn counted(&self) -> u64 {
-        let inherited = if self.has_unloaded {
-            0
-        } else {
-            self.unsettled_inherited
-        };
-        self.unsettled_own + inherited
+        self.unsettled_own + self.unsettled_inherited - self.unloaded()
     }
 
     /// Whether this client stored the record of this number.
@@ -281,6 +276,14 @@ impl Segment {
     /// Whether it holds something that another process left, and that was not handed out.
     pub(super) fn has_unloaded(&self) -> bool {
         self.has_unloaded
+    }
+
+    /// How many of these records there are.
+    pub(super) fn unloaded(&self) -> u64 {
+        match self.has_unloaded {
+            true => self.unsettled_inherited,
+            false => 0,
+        }
     }
 
     pub(super) fn is_settled(&self) -> bool {

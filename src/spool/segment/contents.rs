@@ -99,6 +99,22 @@ impl Segment {
         contents
     }
 
+    /// Hands out what another process left in a segment whose own records are in delivery.
+    pub(in crate::spool) fn hand_out_inherited(&mut self) -> io::Result<Contents> {
+        let mut contents = self.read()?;
+        contents
+            .records
+            .retain(|content| !self.is_own(content.number));
+        contents
+            .missing_numbers
+            .retain(|number| !self.is_own(*number));
+        contents.missing = contents.missing_numbers.len() as u64;
+        self.unsettled_inherited = contents.records.len() as u64;
+        self.has_unloaded = false;
+        self.unwritten.extend_from_slice(&contents.missing_numbers);
+        Ok(contents)
+    }
+
     /// The records are this client's from here on. Missing ones are reported now, and no process reports them again.
     pub(in crate::spool) fn note_handed_out(&mut self, contents: &Contents) {
         let is_own = |content: &&Content| content.number > self.inherited;

@@ -111,6 +111,33 @@ fn inherited_records_that_cannot_be_read_need_another_scan() {
 }
 
 #[test]
+fn inherited_records_need_not_wait_for_own_ones_that_are_in_delivery() {
+    let disk = MemoryDisk::default();
+    let mut spool = inherited(&disk);
+    let own = spool.load(true, true, at(20)).expect("its own record");
+    leave_behind(&disk, "y", 1, at(20));
+    spool.scan_for_orphans(at(20)).expect("the disk works");
+    assert!(spool.load(true, true, at(20)).is_none());
+    disk.refuse(None);
+    assert!(
+        spool.load(true, true, at(20)).is_none(),
+        "not before a scan"
+    );
+    spool.scan_for_orphans(at(20)).expect("the disk works");
+    assert!(spool.has_orphans() && spool.needs_scan());
+    let loaded = spool.load(true, true, at(20)).expect("they can be read");
+    assert_eq!(texts(&loaded.records), ["x0", "x1", "y0"]);
+    assert_eq!((loaded.recovered, loaded.missing), (3, 0));
+    assert!(!spool.has_orphans() && !spool.needs_scan());
+    let (own, inherited) = (entries(&own.records), entries(&loaded.records));
+    assert!(!inherited.contains(&own[0]));
+    spool.acknowledge(&inherited).expect("the disk works");
+    assert_eq!(disk.segments(), 1, "the own record is in it");
+    spool.acknowledge(&own).expect("the disk works");
+    assert_eq!(disk.segments(), 0);
+}
+
+#[test]
 fn a_scan_writes_down_what_could_not_be_written_down_before() {
     for is_inherited in [false, true] {
         let disk = MemoryDisk::default();

@@ -43,7 +43,8 @@ pub(super) fn find(text: &[u8], from: usize) -> Option<Run> {
             if run.is_long() && run.looks_like_base64(text) {
                 return Some(run);
             }
-            at = run.range.end.max(at + 1);
+            // The bytes up to the sample may be in a run, so there is a digit.
+            at = run.range.end;
         }
     }
 }
@@ -274,8 +275,8 @@ fn escape(text: &[u8], at: usize) -> (Escape, usize) {
         [b'n' | b'r', ..] => return (Escape::Break, at + 1),
         [b'/', ..] => return (Escape::Digit(b'/'), at + 1),
         [b'u', a, b, c, d, ..] => [*a, *b, *c, *d],
-        [byte, ..] if byte.is_ascii() => return (Escape::Other, at + 1),
-        _ => return (Escape::Other, at),
+        [_, ..] => return (Escape::Other, at + 1),
+        [] => return (Escape::Other, at),
     };
     if !hex.iter().all(u8::is_ascii_hexdigit) {
         return (Escape::Other, at + 1);

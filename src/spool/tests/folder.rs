@@ -45,6 +45,18 @@ fn a_file_that_has_its_temporary_name_is_not_delivered() {
 }
 
 #[test]
+fn thousands_of_files_that_have_their_temporary_names_are_not_listed_again_and_again() {
+    let disk = MemoryDisk::default();
+    for number in 0..1_100 {
+        let (temp, _) = name::make(at(number).system);
+        disk.put(&folder().join(temp), HEADER);
+    }
+    let mut spool = spool(&disk, settings());
+    spool.scan_for_orphans(at(0)).expect("the disk works");
+    assert!(!spool.has_orphans());
+}
+
+#[test]
 fn nothing_is_to_be_delivered_after_the_last_segment_and_after_a_withdrawal() {
     for is_withdrawn in [false, true] {
         let disk = MemoryDisk::default();

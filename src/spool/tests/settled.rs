@@ -89,6 +89,19 @@ fn records_of_a_file_that_is_gone_and_cannot_be_read_are_missing() {
 }
 
 #[test]
+fn own_records_of_a_shared_file_that_is_gone_and_cannot_be_read_are_missing() {
+    let disk = MemoryDisk::default();
+    leave_behind(&disk, "x", 2, at(0));
+    let mut spool = spool(&disk, settings());
+    store(&mut spool, &mut records("a", 0..8), at(1)).expect("there is room");
+    assert!(spool.has_sealed() && disk.segments() == 1);
+    disk.remove_folder();
+    disk.refuse(Some(Operation::Read));
+    let left = spool.leave(at(1));
+    assert_eq!((left.records, left.missing), (0, 8));
+}
+
+#[test]
 fn a_file_that_cannot_be_read_stays_if_the_system_does_not_count_links() {
     let disk = MemoryDisk::default();
     let mut spool = with_two_files(&disk);

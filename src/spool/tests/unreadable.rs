@@ -145,6 +145,21 @@ fn inherited_records_need_not_wait_for_own_ones_that_are_in_delivery() {
 }
 
 #[test]
+fn an_own_record_in_delivery_is_not_missing_if_its_line_is_damaged() {
+    let disk = MemoryDisk::default();
+    let mut spool = inherited(&disk);
+    spool.load(true, true, at(20)).expect("its own record");
+    let name = disk.names().remove(0);
+    let bytes = disk.bytes(&name).expect("a file");
+    disk.damage(&name, bytes.len() - 5);
+    disk.refuse(None);
+    spool.scan_for_orphans(at(20)).expect("the disk works");
+    let loaded = spool.load(true, true, at(20)).expect("they can be read");
+    assert_eq!(texts(&loaded.records), ["x0", "x1"]);
+    assert_eq!((loaded.recovered, loaded.missing), (2, 0));
+}
+
+#[test]
 fn a_scan_writes_down_what_could_not_be_written_down_before() {
     for is_inherited in [false, true] {
         let disk = MemoryDisk::default();

@@ -22,13 +22,13 @@ pub(super) struct Run {
 /// Returns the first run from here on that is long enough and looks like base64.
 ///
 /// A run that begins at `at` or later reaches at least to `at + MIN_DIGITS - 1`. So most texts are searched by one byte
-/// in 1,024, and no byte is read more than a few times.
+/// in 1,023, and no byte is read more than a few times.
 pub(super) fn find(text: &[u8], from: usize) -> Option<Run> {
     let mut at = from;
     loop {
         let sample = at + MIN_DIGITS - 1;
         if !may_be_in_run(*text.get(sample)?) {
-            at = sample + 1;
+            at = sample;
             continue;
         }
         at = sample - length_at_end(&text[at..sample]);

@@ -67,7 +67,7 @@ fn local_start(text: &str, floor: usize, at: usize) -> usize {
 fn domain_end(text: &str, start: usize) -> Option<usize> {
     let rest = &text[start..];
     let is_after = |(at, char): &(usize, char)| {
-        *at > MAX_DOMAIN || (!is_letter(*char) && *char != '.' && *char != '-')
+        *at >= MAX_DOMAIN || (!is_letter(*char) && *char != '.' && *char != '-')
     };
     let end = rest.char_indices().find(is_after);
     let mut domain = &rest[..end.map_or(rest.len(), |(at, _)| at)];

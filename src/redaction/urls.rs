@@ -81,7 +81,7 @@ fn in_parameter(text: &str, floor: usize, equals: usize, end: usize) -> Option<R
         return None;
     }
     let value = text[equals + 1..end].trim_end_matches(['.', ',', '!', ':']);
-    if value.is_empty() || is_mark_at(text, equals + 1) {
+    if value.is_empty() {
         return None;
     }
     let key = &text[key_start..equals];

@@ -27,6 +27,29 @@ fn a_name_is_joined_to_its_value_by_what_joins_them_in_practice() {
         "secret=«す»",
         "<passwd> 5",
         "apiKey:'[secret]'",
+        "apikey:@[card]",
+        "Bearer:@[credential]",
+        "password=         hunter2",
+        "password: «hun[ter2»",
+    ]);
+}
+
+#[test]
+fn a_value_is_a_secret_if_it_is_no_word_no_placeholder_and_no_code() {
+    assert_exact(&[
+        "the password is \"swordfish\"",
+        "my password is «8-a1b2c3d»",
+        "my password is 8-character",
+        "password=«aaaa»",
+        "password=****",
+        "password=\"«!hunter2»\"",
+        "password=your_password_here",
+        "password=«your5tr0ngOne»",
+        "password=conf.value",
+        "password=«a:b.c»",
+        &format!("--token {}", "a".repeat(64)),
+        &format!("--token «{}»", "a".repeat(65)),
+        &format!("--token «{}»", "a".repeat(66)),
     ]);
 }
 

@@ -36,8 +36,7 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
             }
             in_user(text, start..start + user.len())
         } else if byte_at(text, trigger) == Some(b'=') {
-            let start = trigger + 1;
-            let secret = in_parameter(text, at, trigger, value_end.find(text, start));
+            let secret = in_parameter(text, at, trigger, value_end.find(text, trigger));
             secret.map(|secret| with_user(text, secret, &mut user_end))
         } else {
             None

@@ -16,7 +16,7 @@ fn assert_exact(texts: &[&str]) {
 fn a_name_is_joined_to_its_value_by_what_joins_them_in_practice() {
     assert_exact(&[
         "token::oke",
-        "<s:secret>«hunter»</s:secret>",
+        "an element <s:secret>«hunter»</s:secret>",
         "\"pwd\":«s»",
         "Bearer>1",
         "--token",
@@ -40,6 +40,7 @@ fn a_value_is_a_secret_if_it_is_no_word_no_placeholder_and_no_code() {
         "the password is \"swordfish\"",
         "my password is «8-a1b2c3d»",
         "my password is 8-character",
+        "my password is «http4u2you»",
         "password=«aaaa»",
         "password=****",
         "password=\"«!hunter2»\"",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Answer, Query, Rule, SECOND, Setup, Simulation};
-use crate::{DropReason, record::Endpoint};
+use crate::{DropReason, defaults, record::Endpoint};
 
 /// With a body of a hundred records, which is as many as a request may have, each record has so many bytes or more.
 const PADDING: usize = 1_000;
@@ -95,4 +95,18 @@ fn bodies_are_as_large_after_an_outage_as_before() {
     let mut calls = deliver(&mut simulation, 1_000, 300 * SECOND);
     calls.retain(|(_, is_accepted)| *is_accepted);
     assert_eq!(calls, [(100, true); 10]);
+}
+
+#[test]
+fn a_full_body_is_sent_at_once_whatever_was_sent_before() {
+    let mut simulation = start(false, Box::new(|_: &mut Query<'_>| Answer::Status(200)));
+    for round in 1..4 {
+        let in_one_body = defaults::MAX_BATCH_BYTES / 10;
+        for _ in 0..11 {
+            simulation.track(Endpoint::Events, in_one_body);
+        }
+        simulation.run_for(SECOND);
+        assert!(simulation.server.len() >= round, "in round {round}");
+        simulation.run_for(60 * SECOND);
+    }
 }

@@ -117,3 +117,69 @@ fn a_request_in_flight_does_not_keep_a_withdrawal_of_another_process_from_being_
     simulation.run_for(SECOND / 5);
     assert_eq!(simulation.consent(), Consent::Withdrawn);
 }
+
+#[test]
+fn a_grant_holds_for_the_next_run() {
+    let mut simulation = start(true, Answer::Status(503));
+    for answer in [simulation.withdraw(), simulation.grant()] {
+        simulation.run_for(SECOND);
+        assert!(answer.try_recv().is_ok_and(|result| result.is_ok()));
+    }
+    simulation.kill_and_restart();
+    assert_eq!(simulation.consent(), Consent::Granted);
+}
+
+#[test]
+fn a_grant_fails_if_it_cannot_read_what_other_processes_noted() {
+    let mut simulation = start(true, Answer::Status(503));
+    simulation.track(Endpoint::Events, 10);
+    let _withdrawn = simulation.withdraw();
+    simulation.run_for(SECOND);
+    simulation.disk.set_fault(Some(Fault {
+        first: 0,
+        lasts: false,
+        error: io::ErrorKind::Other,
+        percent: 0,
+    }));
+    let answer = simulation.grant();
+    simulation.run_for(SECOND);
+    assert!(answer.try_recv().is_ok_and(|result| result.is_err()));
+    assert_eq!(simulation.consent(), Consent::Withdrawn);
+}
+
+#[test]
+fn a_grant_after_that_of_another_process_keeps_what_was_stored_since() {
+    let mut simulation = start(true, Answer::Status(200));
+    simulation.withdraw_elsewhere();
+    simulation.grant_elsewhere();
+    simulation.store_elsewhere(7);
+    let answer = simulation.grant();
+    simulation.run_for(SECOND);
+    assert!(answer.try_recv().is_ok_and(|result| result.is_ok()));
+    simulation.run_for(600 * SECOND);
+    assert_eq!(simulation.server.accepted(), [7]);
+}
+
+#[test]
+fn a_batch_that_failed_goes_before_later_records_once_the_server_accepts_some() {
+    let setup = Setup {
+        seed: 0,
+        has_spool: false,
+        requests: 1,
+        max_age: 10_000 * SECOND,
+    };
+    let rule: Rule = Box::new(|query: &mut Query<'_>| {
+        Answer::Status(if query.at < 20 * SECOND { 503 } else { 200 })
+    });
+    let mut simulation = Simulation::new(setup, rule);
+    simulation.track(Endpoint::Events, 10);
+    let _flushed = simulation.flush(60 * SECOND);
+    simulation.run_for(15 * SECOND);
+    for _ in 0..1_000 {
+        simulation.track(Endpoint::Events, 10);
+    }
+    simulation.run_for(300 * SECOND);
+    let accepted = simulation.server.accepted();
+    let place = accepted.iter().position(|number| *number == 0);
+    assert!(place.is_some_and(|place| place <= 200), "{place:?}");
+}

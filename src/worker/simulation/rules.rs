@@ -96,13 +96,15 @@ fn a_grant_forgets_no_record_that_was_taken_with_consent() {
 
 #[test]
 fn a_batch_is_given_up_at_its_own_time() {
-    let mut simulation = start(false, Answer::Status(503));
+    // The first batch is attempted twice, and then the second one, which waits at the end of the first one's time.
+    let mut simulation = start(false, Answer::After(503, 130));
     simulation.track(Endpoint::Events, 10);
     simulation.run_for(100 * SECOND);
     simulation.track(Endpoint::Events, 10);
-    simulation.run_for(250 * SECOND);
+    simulation.run_for(230 * SECOND);
+    assert_eq!(simulation.server.calls().len(), 3);
     assert_eq!(simulation.stats().dropped, 1);
-    simulation.run_for(150 * SECOND);
+    simulation.run_for(300 * SECOND);
     assert_eq!(simulation.stats().dropped, 2);
 }
 
@@ -116,6 +118,7 @@ fn a_request_in_flight_does_not_keep_a_withdrawal_of_another_process_from_being_
     simulation.withdraw_elsewhere();
     simulation.run_for(SECOND / 5);
     assert_eq!(simulation.consent(), Consent::Withdrawn);
+    assert_eq!(simulation.server.cancelled(), 1, "it is broken off");
 }
 
 #[test]
@@ -150,7 +153,8 @@ fn a_grant_fails_if_it_cannot_read_what_other_processes_noted() {
 #[test]
 fn a_grant_after_that_of_another_process_keeps_what_was_stored_since() {
     let mut simulation = start(true, Answer::Status(200));
-    simulation.withdraw_elsewhere();
+    let _withdrawn = simulation.withdraw();
+    simulation.run_for(SECOND);
     simulation.grant_elsewhere();
     simulation.store_elsewhere(7);
     let answer = simulation.grant();
@@ -182,4 +186,15 @@ fn a_batch_that_failed_goes_before_later_records_once_the_server_accepts_some() 
     let accepted = simulation.server.accepted();
     let place = accepted.iter().position(|number| *number == 0);
     assert!(place.is_some_and(|place| place <= 200), "{place:?}");
+}
+
+#[test]
+fn a_grant_of_another_process_ends_a_withdrawal_of_this_one() {
+    let mut simulation = start(true, Answer::Status(200));
+    let _withdrawn = simulation.withdraw();
+    simulation.run_for(SECOND);
+    assert_eq!(simulation.consent(), Consent::Withdrawn);
+    simulation.grant_elsewhere();
+    simulation.run_for(120 * SECOND);
+    assert_eq!(simulation.consent(), Consent::Granted);
 }

@@ -4,7 +4,7 @@ use std::{
     io,
     sync::{
         Arc, Mutex, MutexGuard,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -71,6 +71,7 @@ pub(super) type Rule = Box<dyn FnMut(&mut Query<'_>) -> Answer + Send>;
 
 pub(super) struct Server {
     start: Instant,
+    cancelled: AtomicUsize,
     state: Mutex<State>,
 }
 
@@ -90,6 +91,7 @@ impl Server {
         };
         Self {
             start: clock::now(),
+            cancelled: AtomicUsize::new(0),
             state: Mutex::new(state),
         }
     }
@@ -97,6 +99,11 @@ impl Server {
     /// The time since the start.
     pub(super) fn now(&self) -> Duration {
         clock::now().saturating_duration_since(self.start)
+    }
+
+    /// How often the requests of the only client were broken off.
+    pub(super) fn cancelled(&self) -> usize {
+        self.cancelled.load(Relaxed)
     }
 
     pub(super) fn calls(&self) -> Vec<Call> {
@@ -128,6 +135,10 @@ impl Server {
 impl Transport for Server {
     fn send(&self, request: &Request<'_>) -> Result<Response, TransportError> {
         self.answer(request, 0)
+    }
+
+    fn cancel(&self) {
+        self.cancelled.fetch_add(1, Relaxed);
     }
 }
 

@@ -1,3 +1,5 @@
+mod duties;
+
 use super::*;
 use crate::{
     accounting::NoBudget,

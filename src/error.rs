@@ -314,6 +314,38 @@ mod tests {
     }
 
     #[test]
+    fn a_track_error_says_why_the_record_was_not_taken() {
+        let kinds = [
+            TrackErrorKind::Full,
+            TrackErrorKind::Closed,
+            TrackErrorKind::NoConsent,
+            TrackErrorKind::Invalid(EventError::empty_user_id()),
+        ];
+        for (expected, kind) in kinds.into_iter().enumerate() {
+            let error = TrackError::new(kind, Event::new("user", "Run").into());
+            let found = [
+                error.is_full(),
+                error.is_closed(),
+                error.lacks_consent(),
+                error.invalid().is_some(),
+            ];
+            let reasons = found.into_iter().enumerate().filter(|(_, is)| *is);
+            assert_eq!(reasons.map(|(at, _)| at).collect::<Vec<_>>(), [expected]);
+        }
+    }
+
+    #[test]
+    fn a_flush_error_has_its_numbers_and_says_why_nothing_was_done() {
+        let parts = |error: FlushError| {
+            let numbers = (error.pending(), error.dropped());
+            (numbers, error.is_in_hook(), error.lacks_consent())
+        };
+        assert_eq!(parts(FlushError::new(3, 2, None)), ((3, 2), false, false));
+        assert_eq!(parts(FlushError::in_hook(3)), ((3, 0), true, false));
+        assert_eq!(parts(FlushError::undecided(3)), ((3, 0), false, true));
+    }
+
+    #[test]
     fn a_delivery_error_says_if_the_client_is_closed_or_a_hook_refused() {
         let closed = DeliveryError::new(DeliveryErrorKind::Closed);
         assert!(closed.is_closed() && !closed.is_refused_by_hook());

@@ -308,3 +308,7 @@ fn body_sent(error: &TransportError, deadline: Instant) -> BodySent {
         false => BodySent::Unknown,
     }
 }
+
+#[cfg(test)]
+#[cfg(not(trubrics_loom))]
+mod tests;

@@ -112,6 +112,79 @@ fn every_bad_setting_is_refused_in_words_that_name_it_and_what_is_allowed() {
 }
 
 #[test]
+fn bad_settings_of_spool_sample_and_hand_off_are_refused() {
+    let spooled = || builder().spool(env::temp_dir());
+    let handed_off = |arguments: &[&str]| spooled().hand_off(arguments);
+    let at_most = |events, per| builder().at_most("Scroll", events, per);
+    let second = Duration::from_secs(1);
+    let cases = [
+        (
+            builder().spool(""),
+            "spool is empty: the path of a folder is needed",
+        ),
+        (
+            builder().spool(env::current_exe().expect("a file")),
+            "spool is the path of something that is not a folder",
+        ),
+        (
+            spooled().spool_max_bytes(4_095),
+            "spool_max_bytes is 4095: at least 4096 is allowed",
+        ),
+        (
+            spooled().spool_max_age(Duration::ZERO),
+            "spool_max_age is 0: more than zero is allowed",
+        ),
+        (builder().sample(1.5), "sample is 1.5: 0 to 1 is allowed"),
+        (
+            at_most((1 << 24) + 1, second),
+            "at_most is 16777217 events: 0 to 16777215 is allowed",
+        ),
+        (
+            at_most(1 << 24, second),
+            "at_most is 16777216 events: 0 to 16777215 is allowed",
+        ),
+        (
+            at_most(1, Duration::ZERO),
+            "at_most is 0ns: at least 1ms is allowed",
+        ),
+        (
+            handed_off(&[]),
+            "hand_off has no arguments: the program needs one to know the process that delivers",
+        ),
+        (
+            handed_off(&["a", "b\0"]),
+            "hand_off has an argument with a NUL",
+        ),
+        (
+            handed_off(&["a"]).overflow(Overflow::Block),
+            "hand_off does not work with Overflow::Block: this process makes no room by sending",
+        ),
+        (
+            builder().hand_off(["a"]),
+            "hand_off needs a spool: set its folder with spool",
+        ),
+        (
+            builder().spool("relative").hand_off(["a"]),
+            "hand_off needs an absolute path in spool",
+        ),
+        (
+            handed_off(&["a"]).hand_off_interval(Duration::from_millis(999)),
+            "hand_off_interval is 999ms: at least 1s is allowed",
+        ),
+    ];
+    for (builder, expected) in cases {
+        assert_eq!(problem(builder), expected);
+    }
+    for builder in [
+        at_most((1 << 24) - 1, second),
+        builder().sample(0.5),
+        handed_off(&["a"]).disabled(true),
+    ] {
+        drop(builder.build().expect("good settings"));
+    }
+}
+
+#[test]
 fn a_bad_setting_is_refused_even_for_a_disabled_client() {
     assert_eq!(
         problem(builder().disabled(true).max_batch_size(0)),

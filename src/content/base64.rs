@@ -22,13 +22,13 @@ pub(super) struct Run {
 /// Returns the first run from here on that is long enough and looks like base64.
 ///
 /// A run that begins at `at` or later reaches at least to `at + MIN_DIGITS - 1`. So most texts are searched by one byte
-/// in 1,024, and no byte is read more than a few times.
+/// in 1,023, and no byte is read more than a few times.
 pub(super) fn find(text: &[u8], from: usize) -> Option<Run> {
     let mut at = from;
     loop {
         let sample = at + MIN_DIGITS - 1;
         if !may_be_in_run(*text.get(sample)?) {
-            at = sample + 1;
+            at = sample;
             continue;
         }
         at = sample - length_at_end(&text[at..sample]);
@@ -43,7 +43,8 @@ pub(super) fn find(text: &[u8], from: usize) -> Option<Run> {
             if run.is_long() && run.looks_like_base64(text) {
                 return Some(run);
             }
-            at = run.range.end.max(at + 1);
+            // The bytes up to the sample may be in a run, so there is a digit.
+            at = run.range.end;
         }
     }
 }
@@ -274,8 +275,8 @@ fn escape(text: &[u8], at: usize) -> (Escape, usize) {
         [b'n' | b'r', ..] => return (Escape::Break, at + 1),
         [b'/', ..] => return (Escape::Digit(b'/'), at + 1),
         [b'u', a, b, c, d, ..] => [*a, *b, *c, *d],
-        [byte, ..] if byte.is_ascii() => return (Escape::Other, at + 1),
-        _ => return (Escape::Other, at),
+        [_, ..] => return (Escape::Other, at + 1),
+        [] => return (Escape::Other, at),
     };
     if !hex.iter().all(u8::is_ascii_hexdigit) {
         return (Escape::Other, at + 1);

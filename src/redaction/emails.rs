@@ -58,7 +58,7 @@ fn local_start(text: &str, floor: usize, at: usize) -> usize {
         |char: char| is_letter(char) || matches!(char, '.' | '_' | '%' | '+' | '-' | '\'');
     let local = text[floor..at].rsplit(|char| !is_local(char)).next();
     let local = local.unwrap_or_default();
-    note_steps(local.len() + 1);
+    note_steps(local.len());
     let trimmed = local.trim_start_matches(['.', '\'', '-', '%']);
     at - trimmed.len()
 }
@@ -67,18 +67,18 @@ fn local_start(text: &str, floor: usize, at: usize) -> usize {
 fn domain_end(text: &str, start: usize) -> Option<usize> {
     let rest = &text[start..];
     let is_after = |(at, char): &(usize, char)| {
-        *at > MAX_DOMAIN || (!is_letter(*char) && *char != '.' && *char != '-')
+        *at >= MAX_DOMAIN || (!is_letter(*char) && *char != '.' && *char != '-')
     };
     let end = rest.char_indices().find(is_after);
     let mut domain = &rest[..end.map_or(rest.len(), |(at, _)| at)];
-    note_steps(domain.len() + 1);
+    note_steps(domain.len());
     // Words may follow the address without a blank.
     if let Some(two_dots) = domain.find("..") {
         domain = &domain[..two_dots];
     }
     domain = domain.trim_end_matches(['.', '-']);
     while !is_domain(domain) {
-        note_steps(1);
+        note_steps(0);
         domain = domain.rsplit_once('.')?.0.trim_end_matches(['.', '-']);
     }
     let end = start + domain.len();

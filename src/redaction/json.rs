@@ -189,6 +189,7 @@ mod tests {
             "\n{ \"iban\" : 12 , \"b\"\t:\"x@y.zz\" }",
             "\n{ \"iban\" : \"[redacted]\" , \"b\"\t:\"[email]\" }",
         );
+        assert_redacts(r#""iban": 12"#, r#""iban": "[redacted]""#);
         assert_redacts(r#""\u0069ban":1"#, r#""\u0069ban":"[redacted]""#);
         assert_redacts(r#""a":"x\u0040y.zz\n""#, r#""a":"[email]\n""#);
         assert_redacts(r#""a":"\"x@y.zz\"\\""#, r#""a":"\"[email]\"\\""#);
@@ -206,7 +207,10 @@ mod tests {
                 .is_none()
         );
         assert!(PropertyRedaction::default().is_off());
-        assert!(!all().is_off());
+        let (mut texts, mut keys) = (PropertyRedaction::default(), PropertyRedaction::default());
+        texts.set_texts(Redaction::all());
+        keys.add_keys(["iban"]);
+        assert!(!texts.is_off() && !keys.is_off() && !all().is_off());
     }
 
     #[test]

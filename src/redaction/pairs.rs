@@ -220,9 +220,6 @@ impl Ends {
     }
 
     fn bare_value(&mut self, text: &str, start: usize, claim: Claim) -> Option<Range<usize>> {
-        if start >= text.len() || is_mark_at(text, start) {
-            return None;
-        }
         let end = match claim {
             Claim::Labelled | Claim::Option | Claim::Said => self.bare.find(text, start),
             _ => self.in_list.find(text, start),
@@ -257,7 +254,7 @@ impl Ends {
                 }
             }
             // A cookie: `name=value; name=value`.
-            Some(b'=') if !is_mark_at(text, start) => Some(Some(start..end)),
+            Some(b'=') => Some(Some(start..end)),
             _ => None,
         }
     }

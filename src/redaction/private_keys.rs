@@ -15,7 +15,7 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(length) = text[at..].find(BEGIN) {
-        note_steps(length + 1);
+        note_steps(length);
         let start = at + length;
         at = start + BEGIN.len();
         if is_private_key(&text[at..]) {

@@ -1,3 +1,4 @@
+mod bounds;
 mod near_misses;
 mod positives;
 mod steps;

@@ -36,8 +36,7 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
             }
             in_user(text, start..start + user.len())
         } else if byte_at(text, trigger) == Some(b'=') {
-            let start = trigger + 1;
-            let secret = in_parameter(text, at, trigger, value_end.find(text, start));
+            let secret = in_parameter(text, at, trigger, value_end.find(text, trigger));
             secret.map(|secret| with_user(text, secret, &mut user_end))
         } else {
             None
@@ -81,7 +80,7 @@ fn in_parameter(text: &str, floor: usize, equals: usize, end: usize) -> Option<R
         return None;
     }
     let value = text[equals + 1..end].trim_end_matches(['.', ',', '!', ':']);
-    if value.is_empty() || is_mark_at(text, equals + 1) {
+    if value.is_empty() {
         return None;
     }
     let key = &text[key_start..equals];

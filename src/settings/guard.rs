@@ -76,6 +76,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_last_limit_of_a_name_holds() {
+        let mut settings = GuardSettings::default();
+        for (name, events) in [("a", 1), ("b", 2), ("a", 3)] {
+            settings.limit(NameLimitSettings {
+                name: name.into(),
+                events,
+                per: Duration::from_secs(1),
+            });
+        }
+        let limits = settings.limits.iter();
+        let limits: Vec<_> = limits.map(|limit| (&*limit.name, limit.events)).collect();
+        assert_eq!(limits, [("b", 2), ("a", 3)]);
+    }
+
+    #[test]
     fn without_a_sample_and_limits_there_is_no_guard() {
         let mut settings = GuardSettings::default();
         assert!(settings.clone().guard().is_none());

@@ -75,3 +75,21 @@ impl HandOffSettings {
         Err(ConfigError::new("hand_off", problem))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_client_that_stores_has_its_records_delivered_by_another_process() {
+        let settings = HandOffSettings {
+            arguments: Some(vec!["deliver".into()]),
+            ..HandOffSettings::default()
+        };
+        for duty in [Duty::All, Duty::Store, Duty::Deliver] {
+            let hand_off = settings.clone().of_client(duty);
+            assert_eq!(hand_off.is_some(), duty == Duty::Store);
+        }
+        assert!(HandOffSettings::default().of_client(Duty::Store).is_none());
+    }
+}

@@ -180,7 +180,7 @@ impl Spool {
         loaded.count(&contents);
         if contents.records.is_empty() {
             // A file that cannot be read now stays for another process.
-            if !contents.is_unreadable && segment.is_settled() {
+            if segment.is_settled() {
                 let _ = segment.remove(&*self.disk);
             }
             return;

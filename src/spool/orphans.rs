@@ -36,7 +36,7 @@ pub(super) struct Orphans {
 pub(super) enum Skipped {
     /// Another process holds it.
     Held,
-    /// It cannot be read, has another version, or may have been written by another user.
+    /// It cannot be read, is gone, has another version, or may have been written by another user.
     Unusable,
 }
 
@@ -152,12 +152,10 @@ impl Orphans {
             self.skipped.insert(name.into(), Skipped::Held);
             return None;
         }
-        let measured = disk.measure(&folder.join(name));
-        let adopted = match measured {
+        let adopted = match disk.measure(&folder.join(name)) {
             // It is not a segment, and would take much memory.
             Ok(size) if size.length > MAX_FILE_BYTES => Ok(Adoption::Foreign),
             Ok(_) => Segment::adopt(disk, folder, name, start),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Adoption::Held),
             Err(error) => Err(error),
         };
         self.note_failure(&adopted);

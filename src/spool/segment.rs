@@ -221,7 +221,6 @@ impl Segment {
         match disk.remove(&self.path) {
             Ok(()) => Ok(()),
             // The file may have another name by now.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !self.is_linked() => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.write_settled(sync),
             Err(error) => self.write_settled(sync).and(Err(error)),
         }

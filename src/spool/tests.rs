@@ -3,10 +3,13 @@
 mod age;
 mod consent;
 mod failures;
+mod folder;
 mod limits;
 mod many;
 mod order;
 mod projects;
+mod settled;
+mod size;
 mod unreadable;
 
 use std::{

@@ -20,6 +20,7 @@ mod outages;
 mod poison;
 mod restarts;
 mod rules;
+mod sizes;
 mod weather;
 mod withdrawals;
 

@@ -4,7 +4,8 @@ use crossbeam_channel::bounded;
 use serde_json::Value;
 
 use crate::{
-    Event, LlmEvent, Response, Trubrics, TrubricsBuilder, catch_panic::injection, transport_fn,
+    Event, LlmEvent, Response, Trubrics, TrubricsBuilder, catch_panic::injection, control::Control,
+    transport_fn,
 };
 
 const LONG: Duration = Duration::from_secs(20);
@@ -185,4 +186,16 @@ fn a_panic_with_a_spool_leaves_no_record_pending() {
         survives_a_panic_anywhere(|| builder(status).spool(&folder));
     }
     fs::remove_dir_all(folder).expect("the folder of the spool");
+}
+
+#[test]
+fn a_message_ends_the_wait_and_is_handled() {
+    let builder = Trubrics::builder("key").transport(transport_fn(|_| Ok(Response::new(200))));
+    let (parts, mut worker) = builder.prepare().expect("valid settings").expect("enabled");
+    parts.intake.consent.withdraw();
+    let (done, answer) = bounded(1);
+    parts.intake.queue.pause();
+    parts.intake.worker.send(Control::Withdraw(done));
+    worker.wait(None);
+    answer.try_recv().expect("an answer").expect("no disk");
 }

@@ -54,6 +54,31 @@ fn lines_of_other_widths_are_not_one_run() {
 }
 
 #[test]
+fn a_run_is_found_behind_lines_of_other_lengths() {
+    let run = digits(MIN_DIGITS);
+    for word in 1..60 {
+        let text = format!("{}{}\n{run}", ".".repeat(10), "a".repeat(word));
+        assert_eq!(found(&text), Some(&*run), "{word}");
+    }
+}
+
+#[test]
+fn a_shorter_or_padded_line_is_the_last_one_of_its_run() {
+    let (line, run) = (digits(76), lines(&digits(76 * 20), 76, "\n"));
+    for last in [format!("{run}\n{}", &line[..20]), format!("{run}=")] {
+        assert_eq!(found(&format!("{last}\n{line}")), Some(&*last));
+    }
+    assert_eq!(found(&format!("{line}=\n{run}")), Some(&*run));
+}
+
+#[test]
+fn the_padding_is_two_characters_behind_digits_at_most() {
+    for (text, end) in [("QQ=", 3), ("QQ==", 4), ("QQ===", 4), ("==", 0)] {
+        assert_eq!(Run::at(text.as_bytes(), 0).range, 0..end, "{text}");
+    }
+}
+
+#[test]
 fn the_next_word_is_not_a_part_of_the_run() {
     let run = lines(&digits(76 * 20), 76, "\n");
     for after in [" What", "\n\n.", "\nWhat is it?", "\nWhat", "\nWhat."] {
@@ -69,7 +94,7 @@ fn the_next_word_is_not_a_part_of_the_run() {
 fn an_escape_before_a_run_stays_whole() {
     let run = digits(1_500);
     for before in [
-        "\\n", "\\t", "\\u0041", "\\\\n", "\\\"", "\\u00e9", "\\", "é\\",
+        "\\n", "\\t", "\\u", "\\u0041", "\\\\n", "\\\"", "\\u00e9", "\\é", "\\", "é\\",
     ] {
         let text = format!("a {before}{run}");
         let rest = found(&text).expect("a run");
@@ -77,6 +102,12 @@ fn an_escape_before_a_run_stays_whole() {
         let is_whole = kept.ends_with(before) || before.ends_with('\\') && rest.len() == 1_499;
         assert!(is_whole, "{kept} before {before}");
     }
+}
+
+#[test]
+fn a_text_of_all_kinds_of_digits_is_a_run_however_often_each_occurs() {
+    let text = "aAg1".repeat(300);
+    assert_eq!(found(&text), Some(&*text));
 }
 
 #[test]

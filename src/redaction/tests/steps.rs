@@ -142,4 +142,5 @@ fn the_bytes_that_are_looked_at_are_linear_in_the_text() {
         steps("The chart of the week: it shows both. ")
     );
     assert!(most < 40.0, "{text}: {most}");
+    assert!(most >= 1.0, "every byte is looked at");
 }

@@ -55,6 +55,7 @@ pub(in crate::spool) enum Operation {
     Adopt,
     Remove,
     Read,
+    CountLinks,
     Append,
     Truncate,
     Sync,

@@ -107,6 +107,24 @@ fn what_does_not_fit_into_a_number_makes_its_line_damaged() {
 }
 
 #[test]
+fn a_time_may_be_as_late_as_it_can_be() {
+    let late = UNIX_EPOCH + Duration::from_millis(u64::MAX);
+    let mut text = Vec::new();
+    write_record(&mut text, Endpoint::Events, 1, late, b"{}");
+    let lines = read_lines(&text);
+    assert!(matches!(&lines[..], [Line::Record(record)] if record.time == late));
+}
+
+#[test]
+fn a_blank_around_the_checksum_that_is_damaged_costs_its_line() {
+    for place in [CHECKSUM.start - 1, CHECKSUM.end] {
+        let mut text = [record(1, b"{}"), record(2, b"{}")].concat();
+        text[place] ^= 1;
+        assert_eq!(numbers(&text), [2], "{place}");
+    }
+}
+
+#[test]
 fn a_range_the_wrong_way_round_holds_nothing() {
     let text = line(b'a', 0, b"9-3");
     let [Line::Acknowledged(ranges)] = &read_lines(&text)[..] else {

@@ -121,6 +121,45 @@ fn a_note_that_cannot_be_read_is_written_anew_by_a_grant() {
 }
 
 #[test]
+fn a_damaged_note_stays_while_records_are_forgotten() {
+    let folder = Folder::new();
+    folder.leave_record();
+    let note = folder.project().0.join("consent");
+    fs::write(&note, "?").expect("written");
+    folder.project().forget().expect("the disk works");
+    assert_eq!(folder.segments(), 0);
+    assert_eq!(fs::read(&note).expect("a file"), b"?");
+}
+
+#[test]
+fn what_is_not_a_note_or_a_segment_is_an_error_or_stays() {
+    let folder = Folder::new();
+    folder.leave_record();
+    let project = folder.project();
+    let (_, name) = name::make(std::time::SystemTime::now());
+    fs::create_dir(project.0.join(name)).expect("made");
+    let note = project.0.join("consent");
+    fs::create_dir(&note).expect("made");
+    for change in [ProjectFolder::grant, ProjectFolder::forget] {
+        let error = change(&project).expect_err("it is a folder");
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    }
+    fs::remove_dir(&note).expect("removed");
+    project
+        .withdraw()
+        .expect("the folder of a segment's name stays");
+    assert_eq!(folder.segments(), 1);
+
+    let file = ProjectFolder(note);
+    assert!(file.has_segments().is_err());
+    assert!(
+        !ProjectFolder(folder.0.join("absent"))
+            .has_segments()
+            .expect("no folder")
+    );
+}
+
+#[test]
 fn only_the_folders_of_projects_are_changed() {
     let folder = Folder::new();
     withdraw_in(&folder.0).expect("there is no folder");

@@ -50,20 +50,13 @@ impl Contents {
 }
 
 impl Segment {
-    /// Closes the segment for writing, and hands out every record that is not settled. Records that are missing count
-    /// as settled from here on, and all are missing if the file cannot be read.
+    /// Closes the segment for writing, and hands out every record that is not settled, before the segment is let go.
+    /// All are missing if the file cannot be read.
     pub(in crate::spool) fn hand_out(&mut self) -> Contents {
-        self.try_hand_out().unwrap_or_else(|_| {
-            let missing = self.counted();
-            self.unsettled_own = 0;
-            if !self.has_unloaded {
-                self.unsettled_inherited = 0;
-            }
-            Contents {
-                missing,
-                is_unreadable: true,
-                ..Contents::default()
-            }
+        self.try_hand_out().unwrap_or_else(|_| Contents {
+            missing: self.counted(),
+            is_unreadable: true,
+            ..Contents::default()
         })
     }
 
@@ -170,7 +163,6 @@ impl Segment {
         };
         Contents {
             records: written.into_iter().zip(first..).map(content).collect(),
-            last_number: self.last_number,
             ..Contents::default()
         }
     }

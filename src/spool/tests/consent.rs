@@ -1,7 +1,10 @@
 //! Withdrawals that other processes note.
 
 use super::*;
-use crate::spool::{disk::double::Operation, note::Note};
+use crate::spool::{
+    disk::double::{Fault, Operation},
+    note::Note,
+};
 
 /// Another process withdraws the consent.
 fn withdraw_elsewhere(disk: &MemoryDisk) {
@@ -239,4 +242,51 @@ fn each_change_of_the_note_has_an_epoch_of_its_own() {
         .iter()
         .filter(|epoch| epochs.iter().filter(|other| other == epoch).count() == 1);
     assert_eq!(different.count(), 6);
+}
+
+#[test]
+fn a_note_that_cannot_be_looked_at_is_not_replaced_by_a_grant() {
+    let disk = MemoryDisk::default();
+    withdraw_elsewhere(&disk);
+    let mut ours = spool(&disk, settings());
+    disk.refuse(Some(Operation::ReadNote));
+    ours.note_grant().expect_err("it cannot be read");
+    disk.refuse(None);
+    assert_eq!(ours.look().expect("a note"), Notice::Withdrawn);
+}
+
+#[test]
+fn records_are_forgotten_where_there_are_none_and_while_other_processes_remove_them() {
+    let disk = MemoryDisk::default();
+    let mut ours = spool(&disk, settings());
+    ours.forget(|_| ()).expect("there is no folder");
+    for first in 0.. {
+        leave_behind(&disk, "x", 2, at(0));
+        disk.set_fault(Some(Fault {
+            first,
+            lasts: false,
+            error: io::ErrorKind::NotFound,
+            percent: 0,
+        }));
+        ours.forget(|_| ()).expect("what is gone needs no removal");
+        let is_over = !disk.has_failed();
+        disk.set_fault(None);
+        if is_over {
+            assert!(first > 3, "too few operations: {first}");
+            break;
+        }
+    }
+    assert_eq!(disk.segments(), 0);
+}
+
+#[test]
+fn a_folder_that_cannot_be_listed_is_not_forgotten_and_a_file_without_a_size_is() {
+    let disk = MemoryDisk::default();
+    leave_behind(&disk, "x", 2, at(0));
+    let mut ours = spool(&disk, settings());
+    disk.refuse(Some(Operation::List));
+    ours.forget(|_| ()).expect_err("it cannot be listed");
+    disk.refuse(Some(Operation::Measure));
+    ours.forget(|_| ()).expect("they can be removed");
+    assert_eq!(disk.segments(), 0);
 }

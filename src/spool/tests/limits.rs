@@ -122,6 +122,36 @@ fn a_client_has_room_for_a_segment_of_its_own_whatever_others_hold() {
 }
 
 #[test]
+fn a_client_that_delivers_what_others_left_has_room_for_a_segment_of_its_own() {
+    let disk = MemoryDisk::default();
+    leave_behind(&disk, "x", 1, at(0));
+    let mut ours = spool(&disk, settings());
+    ours.scan_for_orphans(at(1)).expect("the disk works");
+    ours.load(true, true, at(1)).expect("a record");
+    let others = others_that_hold_everything(&disk);
+    store(&mut ours, &mut records("a", 0..1), at(9)).expect("there is room for a few");
+    drop(others);
+}
+
+#[test]
+fn a_segment_that_is_removed_makes_another_look_for_room_worthwhile() {
+    let disk = MemoryDisk::default();
+    let _others = others_that_hold_everything(&disk);
+    let mut ours = spool(&disk, settings());
+    store(&mut ours, &mut records("a", 0..2), at(9)).expect("there is room for a few");
+    let loaded = ours.load(true, true, at(9)).expect("records");
+    let stored = ours.store(&mut records("a", 2..3), WhenFull::Keep, at(9));
+    assert_eq!(stored.expect("the disk works"), StoreOutcome::Full);
+    for (entry, until) in entries(&loaded.records)
+        .iter()
+        .zip([Some(at(10).instant), None])
+    {
+        ours.acknowledge(&[*entry]).expect("the disk works");
+        assert_eq!(ours.full_until(), until);
+    }
+}
+
+#[test]
 fn without_room_the_records_are_given_back() {
     let disk = MemoryDisk::default();
     let others = others_that_hold_everything(&disk);

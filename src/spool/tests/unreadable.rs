@@ -1,7 +1,10 @@
 //! Files that cannot be read for a while.
 
 use super::*;
-use crate::spool::disk::double::{Fault, Operation};
+use crate::{
+    logging::double::lines,
+    spool::disk::double::{Fault, Operation},
+};
 
 /// A spool with a file that is closed for writing, and another one. Nothing can be read.
 fn unreadable(disk: &MemoryDisk) -> Spool {
@@ -16,14 +19,18 @@ fn unreadable(disk: &MemoryDisk) -> Spool {
 fn own_records_that_cannot_be_read_are_loaded_later() {
     let disk = MemoryDisk::default();
     let mut spool = unreadable(&disk);
-    let rest = spool.load(true, true, at(0)).expect("those in memory");
-    assert_eq!((text(&rest.records[0]), rest.missing), ("a10".into(), 0));
-    assert!(spool.load(true, true, at(0)).is_none());
+    let logged = lines(|| {
+        let rest = spool.load(true, true, at(0)).expect("those in memory");
+        assert_eq!((text(&rest.records[0]), rest.missing), ("a10".into(), 0));
+        assert!(spool.load(true, true, at(0)).is_none());
+    });
+    assert_eq!(logged.len(), 1, "{logged:?}");
     assert!(!spool.has_sealed(), "not at once");
     assert_eq!(spool.settled(), 0);
     assert_eq!(spool.read_again_at(), Some(at(1).instant));
 
-    assert!(spool.load(true, true, at(1)).is_none());
+    let logged = lines(|| assert!(spool.load(true, true, at(1)).is_none()));
+    assert_eq!(logged, [""; 0], "once is enough");
     assert_eq!(spool.read_again_at(), Some(at(2).instant));
     disk.refuse(None);
     let loaded = spool.load(false, true, at(2)).expect("it can be read");
@@ -135,6 +142,21 @@ fn inherited_records_need_not_wait_for_own_ones_that_are_in_delivery() {
     assert_eq!(disk.segments(), 1, "the own record is in it");
     spool.acknowledge(&own).expect("the disk works");
     assert_eq!(disk.segments(), 0);
+}
+
+#[test]
+fn an_own_record_in_delivery_is_not_missing_if_its_line_is_damaged() {
+    let disk = MemoryDisk::default();
+    let mut spool = inherited(&disk);
+    spool.load(true, true, at(20)).expect("its own record");
+    let name = disk.names().remove(0);
+    let bytes = disk.bytes(&name).expect("a file");
+    disk.damage(&name, bytes.len() - 5);
+    disk.refuse(None);
+    spool.scan_for_orphans(at(20)).expect("the disk works");
+    let loaded = spool.load(true, true, at(20)).expect("they can be read");
+    assert_eq!(texts(&loaded.records), ["x0", "x1"]);
+    assert_eq!((loaded.recovered, loaded.missing), (2, 0));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use super::{Answer, Query, Rule, SECOND, Setup, Simulation};
-use crate::{record::Endpoint, spool::Fault};
+use crate::{DropReason, record::Endpoint, spool::Fault};
 
 const FAILS: Fault = Fault {
     first: 0,
@@ -61,4 +61,21 @@ fn own_records_wait_while_the_disk_cannot_be_read() {
     simulation.run_for(20 * SECOND);
     let stats = simulation.stats();
     assert_eq!((stats.delivered, stats.dropped, stats.pending), (51, 0, 0));
+}
+
+#[test]
+fn records_that_a_full_disk_does_not_take_are_given_up_like_those_without_a_spool() {
+    let setup = Setup {
+        seed: 0,
+        has_spool: true,
+        requests: 1,
+        max_age: 10_000 * SECOND,
+    };
+    let mut simulation = Simulation::new(setup, Box::new(|_: &mut Query<'_>| Answer::Status(503)));
+    simulation.disk.set_full(true);
+    simulation.track(Endpoint::Events, 10);
+    simulation.run_for(1_000 * SECOND);
+    let drops = simulation.drops();
+    let reasons: Vec<_> = drops.iter().map(|drop| drop.reason).collect();
+    assert_eq!(reasons, [DropReason::GaveUp]);
 }

@@ -93,3 +93,27 @@ fn a_grant_forgets_no_record_that_was_taken_with_consent() {
     assert_eq!((stats.pending, stats.dropped), (1, 0));
     assert_eq!(simulation.consent(), Consent::Granted);
 }
+
+#[test]
+fn a_batch_is_given_up_at_its_own_time() {
+    let mut simulation = start(false, Answer::Status(503));
+    simulation.track(Endpoint::Events, 10);
+    simulation.run_for(100 * SECOND);
+    simulation.track(Endpoint::Events, 10);
+    simulation.run_for(250 * SECOND);
+    assert_eq!(simulation.stats().dropped, 1);
+    simulation.run_for(150 * SECOND);
+    assert_eq!(simulation.stats().dropped, 2);
+}
+
+#[test]
+fn a_request_in_flight_does_not_keep_a_withdrawal_of_another_process_from_being_noticed() {
+    let mut simulation = start(true, Answer::Slow(200, 20 * SECOND));
+    simulation.track(Endpoint::Events, 10);
+    let _flushed = simulation.flush(60 * SECOND);
+    simulation.run_for(SECOND);
+    assert_eq!(simulation.in_flight(), 1);
+    simulation.withdraw_elsewhere();
+    simulation.run_for(SECOND / 5);
+    assert_eq!(simulation.consent(), Consent::Withdrawn);
+}

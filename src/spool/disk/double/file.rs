@@ -47,7 +47,7 @@ impl SegmentFile for MemoryFile {
 
     fn is_linked(&self) -> io::Result<bool> {
         let mut state = self.disk.state();
-        state.count(Operation::Read)?;
+        state.count(Operation::CountLinks)?;
         Ok(state.is_linked(self.node))
     }
 

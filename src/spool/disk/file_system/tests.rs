@@ -92,6 +92,9 @@ fn a_file_too_long_is_not_read() {
     file.truncate(MAX_FILE_BYTES + 1).expect("it has holes");
     let error = file.read().expect_err("too long");
     assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+    file.truncate(MAX_FILE_BYTES).expect("it has holes");
+    let most = file.read().expect("short enough").len();
+    assert_eq!(most as u64, MAX_FILE_BYTES);
     file.truncate(5).expect("the disk works");
     assert_eq!(file.read().expect("short enough"), b"01234");
 }

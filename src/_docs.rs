@@ -18,6 +18,10 @@
 //! | [Promises](promises) | What holds each promise? |
 
 #[doc = include_str!("_docs/start.md")]
+#[expect(
+    clippy::test_attr_in_doctest,
+    reason = "the page shows the tests of the example start, which run with the integration tests"
+)]
 pub mod start {}
 
 #[doc = include_str!("_docs/measuring_ai.md")]

@@ -78,8 +78,8 @@ drop_reasons! {
     ///
     /// The record itself is at fault.
     Rejected(Record) => "the server refused it",
-    /// The server refused the request with a status that does not speak of its records, such as a redirect, 404 or 407, or
-    /// a proxy refused it with an HTML page.
+    /// The server refused the request with a status that does not speak of its records, such as a redirect, 404 or 407,
+    /// or a proxy refused it with an HTML page.
     ///
     /// The delivery is at fault.
     RequestRejected(Delivery) => "the server refused the request",

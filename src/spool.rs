@@ -232,7 +232,7 @@ impl Spool {
     ///
     /// # Errors
     ///
-    /// When the folder cannot be read, or is not there.
+    /// When the folder cannot be read or is not there, or when the disk fails again.
     pub(crate) fn scan_for_orphans(&mut self, now: Now) -> io::Result<()> {
         // Without this, a segment would be held until the next records of this client are settled.
         let acknowledged = self.acknowledge(&[]);

@@ -71,7 +71,7 @@ fn track(client: &Trubrics, threads: usize) -> f64 {
     time(threads, CALLS, |count| client.track(limits::event(count)))
 }
 
-/// Encodes and pushes on a channel that nobody waits at.
+/// Encodes and pushes on a channel without a thread that waits.
 fn raw(threads: usize, calls: usize, encode: impl Fn(usize) -> Vec<u8> + Sync) -> f64 {
     let (sender, _receiver) = unbounded();
     time(threads, calls, |count| {

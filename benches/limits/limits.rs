@@ -127,7 +127,7 @@ pub(crate) fn roomy(url: &str) -> TrubricsBuilder {
         .queue_bytes(2 << 30)
 }
 
-/// Where nobody listens, for clients whose transport does not go there.
+/// A port without a server, for clients whose transport does not use it.
 pub(crate) const NOWHERE: &str = "http://127.0.0.1:9";
 
 /// A client whose worker is stuck in a request, so that nothing but the caller moves.

@@ -21,7 +21,7 @@ pub(crate) struct Sink {
 #[derive(Default)]
 struct Counted {
     records: AtomicU64,
-    /// The bodies themselves, where somebody wants to check the count.
+    /// The bodies themselves, for a check of the count.
     bodies: Option<Mutex<Vec<Vec<u8>>>>,
 }
 

@@ -35,7 +35,7 @@ pub(crate) fn compare(
     let mut our_figures = Vec::new();
     let mut raw_figures = vec![Vec::new(); raw.len()];
     for turn in 0..=turns {
-        // Whoever comes second finds another machine: the order changes with every turn.
+        // The second measurement finds a warmer machine, so the order changes with every turn.
         let before = turn % 2 == 0;
         let mut ours_now = before.then(&mut *ours);
         let raw_now: Vec<f64> = raw.iter_mut().map(|(_, measure)| measure()).collect();

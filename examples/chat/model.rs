@@ -79,15 +79,21 @@ impl Model {
         let response = ureq::post(format!("{}/chat/completions", self.url))
             .header("authorization", format!("Bearer {key}"))
             .header("content-type", "application/json")
-            .send(body.to_string())?;
+            .send(body.to_string())
+            .map_err(|error| format!("no answer from the model: {error}"))?;
         let events = ServerSentEvents::new(response.into_body().into_reader());
         Ok(events.map(|event| read_chunk(&event?)))
     }
 }
 
 fn read_chunk(event: &str) -> io::Result<Chunk> {
-    let broken = |error| io::Error::other(format!("the model's answer is broken: {error}"));
-    serde_json::from_str(event).map(Chunk).map_err(broken)
+    let Ok(chunk) = serde_json::from_str::<Value>(event) else {
+        return Err(io::Error::other(format!("not JSON of a model: {event}")));
+    };
+    match chunk["error"]["message"].as_str() {
+        Some(message) => Err(io::Error::other(format!("the model failed: {message}"))),
+        None => Ok(Chunk(chunk)),
+    }
 }
 
 impl Chunk {

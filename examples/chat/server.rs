@@ -68,7 +68,7 @@ fn chunks(message: &Value) -> Vec<String> {
     let words = text.split_inclusive(' ');
     chunks.extend(words.map(|word| delta(&json!({ "content": word }))));
     if asked == "fail" {
-        chunks.push("{ the model broke off".to_owned());
+        chunks.push(json!({ "error": { "message": "it is overloaded" } }).to_string());
         return chunks;
     }
     if text.is_empty() {

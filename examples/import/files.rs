@@ -47,7 +47,7 @@ pub(crate) struct ResumePoint {
 }
 
 impl ResumePoint {
-    /// The beginning, if there is no such file.
+    /// The beginning, if the file does not exist.
     pub(crate) fn load(&self) -> io::Result<Point> {
         let text = match fs::read_to_string(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Point::default()),

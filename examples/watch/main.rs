@@ -47,7 +47,7 @@ enum News {
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever read our output has had enough, as in `watch | head`.
+        // The reader of the output has ended, as in `watch | head`.
         Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("watch: {error}");

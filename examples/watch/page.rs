@@ -12,8 +12,12 @@ use tiny_http::{Header, Request, Response, Server};
 
 use crate::feed::{Feed, Reader};
 
-const PAGE: &str = include_str!("page.html");
-const SCRIPT: &str = include_str!("page.js");
+const PAGE: &str = include_str!("page/page.html");
+const SCRIPT: &str = concat!(
+    include_str!("page/figures.js"),
+    include_str!("page/rows.js"),
+    include_str!("page/page.js"),
+);
 
 // Only bounds how long a page that is gone holds a thread.
 const PATIENCE: Duration = Duration::from_secs(15);

@@ -99,7 +99,7 @@ impl Run {
         }
     }
 
-    /// Attempts the batch, and what is split from it, until nothing is left.
+    /// Attempts the batch and its parts until nothing is left.
     fn deliver(&mut self, batch: Batch) {
         let mut now = Instant::now();
         let mut batches = vec![batch];

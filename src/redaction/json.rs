@@ -8,7 +8,7 @@ use super::{
 };
 use crate::record::{end_of_text, write_text};
 
-/// What is redacted of properties.
+/// The redaction of properties: of their texts, and of all values of some keys.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PropertyRedaction {
     texts: Redaction,

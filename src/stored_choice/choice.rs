@@ -22,7 +22,7 @@ pub enum Choice {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MadeChoice {
-    /// What was chosen.
+    /// The user's answer.
     pub choice: Choice,
     /// When it was chosen, to the second.
     pub at: SystemTime,

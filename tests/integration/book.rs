@@ -246,6 +246,18 @@ fn the_first_screen_of_each_page_has_short_sentences() {
     }
 }
 
+#[test]
+fn each_block_of_rust_in_the_pages_is_compiled() {
+    let mut pages = pages();
+    pages.push(("README".to_owned(), README.to_owned()));
+    for (name, page) in pages {
+        let fences = page.lines().filter(|line| line.starts_with("```"));
+        for fence in fences {
+            assert!(!fence.contains("ignore"), "{name}: {fence}");
+        }
+    }
+}
+
 /// About as many columns as fit beside the sidebar in a window of 1280 pixels.
 const COLUMNS: usize = 96;
 

@@ -41,12 +41,14 @@ fn name(item: &str) -> String {
     head[..end].to_owned()
 }
 
-/// The items of the program that the page shows. The other blocks are programs of their own.
+/// The items of the program that the page shows. The block above its heading is a program of its own.
 fn shown() -> BTreeMap<String, String> {
+    let (_, page) = PAGE.split_once("\n# A whole program\n").expect("a heading");
     let mut shown = BTreeMap::new();
-    for block in PAGE.split("\n```rust,ignore\n").skip(1) {
+    for block in page.split("\n```rust\n").skip(1) {
         let block = block.split("\n```").next().expect("its end");
-        shown.extend(items(block.lines()));
+        let is_shown = |line: &&str| !line.starts_with("# ");
+        shown.extend(items(block.lines().filter(is_shown)));
     }
     shown
 }

@@ -55,7 +55,7 @@ enum End {
 const INPUT_BUFFER: usize = 2 * 1024;
 const OUTPUT_BUFFER: usize = 4 * 1024;
 
-/// Before a byte that says what comes.
+/// Before a byte with another meaning.
 const MARK: u8 = 0xFF;
 
 impl Server {

@@ -70,7 +70,7 @@ impl Storm {
         let Some(mut spool) = self.spool_of(project) else {
             return;
         };
-        // After an error, it is not known what is noted.
+        // After an error, the content of the note is unknown.
         let _ = spool.note_grant();
         let project = &mut self.projects[project];
         project.changes += 1;

@@ -22,7 +22,7 @@ pub(super) const CLEARS_WITHIN: Duration = Duration::from_secs(8 * 60);
 /// More steps at one instant than any run needs.
 const MAX_STEPS: usize = 10_000;
 
-/// A record that a program tracked, and what is known of it.
+/// A record that a program tracked, and its ends.
 pub(super) struct Tracked {
     pub(super) process: usize,
     pub(super) at: Duration,

@@ -115,7 +115,7 @@ impl Spool {
         for mut segment in held {
             // A file that is open can be read without its name.
             result = result.and(segment.remove(&*self.disk));
-            each(Loaded::of_all(segment.hand_out()));
+            each(Loaded::of_all(segment.hand_out_removed()));
         }
         self.orphans.clear();
         self.orphans.start_over();

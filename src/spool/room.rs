@@ -191,7 +191,7 @@ impl Spool {
                 return Err(error);
             }
             // A file that is open can be read without its name.
-            let contents = segment.hand_out();
+            let contents = segment.hand_out_removed();
             return Ok(self.note_evicted(&segment, contents, now));
         }
         let Some(name) = self.orphans.pop_oldest() else {

@@ -60,6 +60,15 @@ impl Segment {
         })
     }
 
+    /// Does the same after this process has removed the file, so that no other one can load what cannot be read.
+    pub(in crate::spool) fn hand_out_removed(&mut self) -> Contents {
+        let mut contents = self.hand_out();
+        let unloaded = self.unloaded();
+        contents.missing += unloaded;
+        contents.recovered += unloaded;
+        contents
+    }
+
     /// Does the same, unless the file has to be read and cannot be. Its records then stay as they are.
     pub(in crate::spool) fn try_hand_out(&mut self) -> io::Result<Contents> {
         let written = mem::take(&mut self.written);

@@ -213,3 +213,18 @@ fn records_in_delivery_that_nothing_became_of_are_left() {
     assert_eq!(spool.leave(at(0)).records, 3);
     assert_eq!(deliver_all(&disk), ["a0", "a1", "a2"]);
 }
+
+#[test]
+fn inherited_records_that_have_to_go_unread_are_counted() {
+    let disk = MemoryDisk::default();
+    let mut spool = inherited(&disk);
+    store(&mut spool, &mut records("b", 0..60), at(20)).expect("there is room");
+    let evicted = spool.take_evicted();
+    let first = &evicted[0];
+    assert!(
+        first.records.is_empty() && first.missing > 3,
+        "{}",
+        first.missing
+    );
+    assert_eq!(first.recovered, 2);
+}

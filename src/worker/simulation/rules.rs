@@ -218,3 +218,11 @@ fn each_record_waits_for_the_interval_and_no_longer_in_steady_traffic() {
         }
     }
 }
+
+#[test]
+fn a_short_run_delivers_what_other_runs_left() {
+    let mut simulation = start(true, Answer::Status(200));
+    simulation.store_elsewhere(7);
+    simulation.close(10 * SECOND);
+    assert_eq!(simulation.server.accepted(), [7]);
+}

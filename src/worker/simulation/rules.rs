@@ -198,3 +198,31 @@ fn a_grant_of_another_process_ends_a_withdrawal_of_this_one() {
     simulation.run_for(120 * SECOND);
     assert_eq!(simulation.consent(), Consent::Granted);
 }
+
+#[test]
+fn each_record_waits_for_the_interval_and_no_longer_in_steady_traffic() {
+    for has_spool in [false, true] {
+        let mut simulation = start(has_spool, Answer::Status(200));
+        simulation.track(Endpoint::Events, 10);
+        simulation.run_for(60 * SECOND);
+        assert_eq!(simulation.server.accepted(), [0]);
+        for number in 1..8 {
+            simulation.track(Endpoint::Events, 10);
+            simulation.run_for(4 * SECOND);
+            let accepted = simulation.server.accepted();
+            if number == 1 {
+                assert_eq!(accepted, [0], "it waits for others");
+            }
+            let late = accepted.len() as u32 + 3;
+            assert!(number < late, "{number}: {accepted:?}");
+        }
+    }
+}
+
+#[test]
+fn a_short_run_delivers_what_other_runs_left() {
+    let mut simulation = start(true, Answer::Status(200));
+    simulation.store_elsewhere(7);
+    simulation.close(10 * SECOND);
+    assert_eq!(simulation.server.accepted(), [7]);
+}

@@ -70,3 +70,15 @@ fn records_that_cannot_be_read_are_dropped_as_corrupted() {
     assert_eq!(stats.dropped_for(DropReason::Corrupted), 2);
     assert_eq!(bench.places(), (0, 0));
 }
+
+#[test]
+fn the_last_withdrawal_is_noted_by_another_process_until_the_caller_withdraws() {
+    let mut bench = bench(1_000_000);
+    let mut other = spool(&bench.disk, 1_000_000);
+    other.note_withdrawal().expect("the disk works");
+    assert!(!bench.spooler.has_noticed(1), "not before the client looks");
+    bench.spooler.look().expect("the disk works");
+    assert!(bench.spooler.has_noticed(bench.consent.withdrawals()));
+    bench.consent.withdraw();
+    assert!(!bench.spooler.has_noticed(bench.consent.withdrawals()));
+}

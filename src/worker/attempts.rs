@@ -314,3 +314,7 @@ impl Worker {
         }
     }
 }
+
+#[cfg(test)]
+#[cfg(not(trubrics_loom))]
+mod tests;

@@ -242,3 +242,7 @@ impl Worker {
         self.parts.health.set_spool(0, None);
     }
 }
+
+#[cfg(test)]
+#[cfg(not(trubrics_loom))]
+mod tests;

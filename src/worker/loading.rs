@@ -143,3 +143,7 @@ impl Worker {
         (spool.can_load() && (is_due || spool.has_orphans())).then_some(is_due)
     }
 }
+
+#[cfg(test)]
+#[cfg(not(trubrics_loom))]
+mod tests;

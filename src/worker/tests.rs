@@ -1,3 +1,5 @@
+pub(super) mod bench;
+
 use std::{convert::Infallible, env, fs, process, sync::mpsc, thread, time::Duration};
 
 use crossbeam_channel::bounded;

@@ -1,0 +1,118 @@
+//! A worker whose functions a test calls, in virtual time.
+
+use crossbeam_channel::Receiver;
+
+use super::*;
+use crate::{
+    batch::{Batch, blame::Blame},
+    client::ClientParts,
+    clock::{self, double::VirtualTime},
+    defaults,
+    exchange::Attempt,
+    record::{Encoded, Endpoint},
+    settings::Duty,
+    spool::{Fingerprint, MemoryDisk, Now, Spool, SpoolSettings, WhenFull},
+    worker::{Worker, dispatcher::Dispatcher, endpoint_queue::Next, spooler::Spooler},
+};
+
+pub(in crate::worker) struct Bench {
+    pub(in crate::worker) time: VirtualTime,
+    pub(in crate::worker) parts: ClientParts,
+    pub(in crate::worker) worker: Worker,
+    disk: MemoryDisk,
+    /// The requests that the worker begins. Nothing answers them.
+    _attempts: Receiver<(usize, Attempt)>,
+}
+
+impl Bench {
+    pub(in crate::worker) fn new() -> Self {
+        let time = VirtualTime::start();
+        let builder = Trubrics::builder("key").transport(transport_fn(|_| Ok(Response::new(200))));
+        let (parts, mut worker) = builder.prepare().expect("valid settings").expect("enabled");
+        let (dispatcher, attempts) = Dispatcher::over_channel(parts.exchange.clone(), 1);
+        worker.dispatcher = dispatcher;
+        Self {
+            time,
+            parts,
+            worker,
+            disk: MemoryDisk::default(),
+            _attempts: attempts,
+        }
+    }
+
+    pub(in crate::worker) fn with_spool() -> Self {
+        let mut bench = Self::new();
+        bench.add_spool();
+        bench
+    }
+
+    pub(in crate::worker) fn add_spool(&mut self) {
+        let (spool, intake, now) = (self.spool(), &self.parts.intake, clock::now());
+        let accounting = intake.accounting.clone();
+        let spooler = Spooler::new(accounting, intake.consent.clone(), spool, Duty::All, now);
+        self.worker.spooler = Some(spooler);
+    }
+
+    fn spool(&self) -> Spool {
+        let settings = SpoolSettings {
+            folder: "spool".into(),
+            project: Fingerprint::of(defaults::HOST, "key"),
+            max_bytes: defaults::SPOOL_MAX_BYTES,
+            max_age: defaults::SPOOL_MAX_AGE,
+            sync: false,
+            when_full: WhenFull::Evict,
+        };
+        Spool::in_memory(settings, &self.disk)
+    }
+
+    /// Callers track this many events.
+    pub(in crate::worker) fn track(&self, events: usize) {
+        for number in 0..events {
+            let event = Event::new("user", format!("event {number}"));
+            self.parts.intake.track(event.into());
+        }
+    }
+
+    /// Another run leaves an event in the spool, and the worker scans for it.
+    pub(in crate::worker) fn inherit(&mut self) {
+        let mut other = self.spool();
+        let mut records = vec![Encoded {
+            json: b"{}".as_slice().into(),
+            endpoint: Endpoint::Events,
+            spool_entry: None,
+        }];
+        let stored = other.store(&mut records, WhenFull::Evict, Now::read());
+        stored.expect("the disk works");
+        other.leave(Now::read());
+        self.time.set(self.time.elapsed() + Duration::from_secs(1));
+        let spooler = self.worker.spooler.as_mut().expect("a spool");
+        spooler.scan(clock::now());
+    }
+
+    /// Tracks this many events, and takes them as one batch that has failed so often.
+    pub(in crate::worker) fn batch(&mut self, events: usize, failures: u32) -> Batch {
+        self.track(events);
+        let (now, limits) = (clock::now(), self.worker.limits(Endpoint::Events));
+        self.worker.take(now);
+        let queue = self.worker.queue(Endpoint::Events);
+        let mut batch = queue.take(Next::New, limits, now).expect("events wait");
+        fail(&mut batch, failures);
+        batch
+    }
+
+    /// A batch of one event that was split from another one, and has failed so often since.
+    pub(in crate::worker) fn half(&mut self, failures: u32) -> Batch {
+        let half = self.batch(2, 3).split_off();
+        let mut half = half.expect("two events");
+        fail(&mut half, failures);
+        half
+    }
+}
+
+fn fail(batch: &mut Batch, failures: u32) {
+    let (mut blame, records) = (Blame::default(), batch.records());
+    for _ in 0..failures {
+        let (endpoint, began) = (batch.endpoint, batch.began);
+        blame.failed(endpoint, &mut batch.failures, records, true, began);
+    }
+}

@@ -228,7 +228,7 @@ fn a_flush_that_runs_out_of_time_says_what_is_pending_and_the_next_one_delivers_
     client.track(Event::new("u", "e"));
     let error = client
         .flush(Duration::from_millis(20))
-        .expect_err("nobody answers");
+        .expect_err("no server answers");
     assert_eq!((error.pending(), error.dropped()), (2, 0));
     assert_eq!(
         error.to_string(),

@@ -13,7 +13,7 @@ impl Chance {
         chance
     }
 
-    /// A seed that nobody chose.
+    /// A random seed.
     pub(crate) fn fresh_seed() -> u64 {
         RandomState::new().hash_one(0) % 1_000_000_000
     }

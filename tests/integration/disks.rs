@@ -18,7 +18,7 @@ use crate::{
     support::{Folder, Gate, LONG, build, client_of, server},
 };
 
-/// What a process in a mount namespace of its own mounts, nobody else sees, and nobody has to unmount.
+/// Other processes do not see the mounts of a mount namespace of its own. They end with it.
 const OWN_MOUNTS: [&str; 2] = ["unshare", "-rm"];
 
 /// What the client says of the spool, word for word but for the error.

@@ -248,7 +248,10 @@ fn neither_flush_nor_close_sends_against_a_retry_after() {
     client.flush(time).expect_err("the server asks to wait");
     client.flush(time).expect_err("it still does");
     let error = client.close(LONG).expect_err("it is dropped");
-    assert!(start.elapsed() < LONG, "none of them waits in vain");
+    assert!(
+        start.elapsed() < LONG,
+        "none of them waits until its deadline"
+    );
     assert_eq!((error.pending(), error.dropped()), (0, 1));
     assert_eq!(server.requests().len(), 1);
     assert_eq!(client.stats().dropped_for(DropReason::CloseTimeout), 1);

@@ -96,7 +96,7 @@ fn survive(outage: Outage) {
         .count();
     let doubled = arrivals.values().filter(|count| **count > 1).count();
     tell(&format!(
-        "{outage:?} for {lasted:.1?}: {EVENTS} events, {} pending at its end, {attempts} attempts reached the server in vain, \
+        "{outage:?} for {lasted:.1?}: {EVENTS} events, {} pending at its end, {attempts} attempts failed at the server, \
          {lost} lost, {doubled} doubled, flushed {caught_up:.1?} after it",
         at_the_end.pending,
     ));

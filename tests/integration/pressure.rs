@@ -163,7 +163,7 @@ fn a_caller_that_waits_for_room_is_let_go_by_a_close() {
     });
     client
         .close(Duration::from_millis(50))
-        .expect_err("nobody answers");
+        .expect_err("no server answers");
     waiting.recv_timeout(LONG).expect("the caller returns");
     caller.join().expect("no panic");
     gate.answer(200);

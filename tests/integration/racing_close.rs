@@ -18,7 +18,7 @@ fn a_close_without_time_leaves_no_record_behind_that_was_let_in() {
             .transport(transport_fn(|_| Ok(Response::new(200))))
             .on_drop(|dropped| {
                 if dropped.reason() == DropReason::CloseTimeout {
-                    // Time for a thread that was on its way in when the door was shut.
+                    // Time for a thread that had begun to track when the client was closed.
                     let _ = never::<()>().recv_timeout(Duration::from_millis(5));
                 }
             })
@@ -28,7 +28,7 @@ fn a_close_without_time_leaves_no_record_behind_that_was_let_in() {
         thread::scope(|scope| {
             for _ in 0..THREADS {
                 scope.spawn(|| {
-                    // Until the door is shut, and a little longer.
+                    // Until the client is closed, and a little longer.
                     while client.stats().dropped < 50 {
                         client.track(Event::new("user", "Sign up"));
                         tracked.fetch_add(1, SeqCst);

@@ -104,7 +104,7 @@ fn a_program_that_exits_loses_nothing_and_keeps_its_code() {
 }
 
 #[test]
-fn a_program_that_exits_keeps_its_code_when_nobody_answers() {
+fn a_program_that_exits_keeps_its_code_when_no_server_answers() {
     let server = server();
     server.set_unavailable(true);
     let started = Instant::now();

@@ -50,8 +50,8 @@ const CALLERS: u64 = 6;
 /// Short enough for every run of the tests.
 const STEPS: u64 = 900;
 
-/// One for each end of a storm: with a queue that overflows, with small batches, and with large ones in order. Another
-/// that nobody chose goes with them.
+/// One for each end of a storm: with a queue that overflows, with small batches, and with large ones in order. A
+/// random one goes with them.
 const SEEDS: [u64; 3] = [3, 7, 8];
 
 /// How many more records each caller tracks while the client is closed.
@@ -201,15 +201,15 @@ fn with_the_rest(first: Stats, settings: impl Fn() -> TrubricsBuilder) -> Vec<St
     clients
 }
 
-/// Takes the server down with records waiting. Nothing is in flight when it begins, and nobody else uses the client: a
-/// close without time may interrupt an answer, and of an accepted request nobody could then say what became of it.
+/// Takes the server down while records wait. No request is in flight then, and no other caller uses the client. A close
+/// without time may interrupt an answer, and what became of an accepted request would then be unknown.
 fn shut_down(server: &Server, main: &mut Caller<'_>) {
     main.flush_all();
     server.set_unavailable(true);
     (0..TAIL).for_each(|_| main.try_track());
 }
 
-/// Closes the client for good; nobody tracks any more.
+/// Closes the client for good. No caller tracks any more.
 fn finish(main: &mut Caller<'_>, end: &End) {
     match end {
         End::Calm => {

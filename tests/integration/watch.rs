@@ -222,7 +222,7 @@ fn what_a_record_says_cannot_rewrite_the_terminal() {
 }
 
 #[test]
-fn the_demonstration_needs_nobody_and_ends() {
+fn the_demonstration_needs_no_input_and_ends() {
     let output = example("watch").arg("--demo").output().unwrap();
     assert!(output.status.success());
     let said = String::from_utf8(output.stdout).unwrap();

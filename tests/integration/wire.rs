@@ -77,7 +77,7 @@ fn llm_event() -> LlmEvent {
     LlmEvent::new("user_123", "Why?", "Because.").timestamp(moment())
 }
 
-/// Whatever JSON has to escape, or somebody might want to.
+/// Characters that JSON has to escape, and others that an encoder might.
 const ODD_TEXT: &str = "\"'\\/ \0\u{1}\u{1f}\u{7f}\r\n\t \u{85}\u{2028}\u{2029}\u{feff}\u{fffd} né e\u{301} 日本語 🦀 👩‍👩‍👧 <b>&amp;</b> ${x} %s";
 
 /// An array of one object, which has these fields over its own.

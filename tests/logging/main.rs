@@ -16,7 +16,7 @@ use trubrics::{
 
 const LONG: Duration = Duration::from_secs(30);
 
-/// Everything logged at any level, by anybody, with its target.
+/// All lines that any crate logged at any level, with their targets.
 struct Lines(Mutex<Vec<(Level, String, String)>>);
 
 static LINES: Lines = Lines(Mutex::new(Vec::new()));

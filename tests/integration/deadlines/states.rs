@@ -17,14 +17,14 @@ use trubrics::{
 
 use crate::support::LONG;
 
-/// Brings a client into a state. Once the other side is dropped, it holds up nobody.
+/// Brings a client into a state. The other side blocks no thread once it is dropped.
 pub(super) type Enter = fn(TrubricsBuilder) -> (Trubrics, OtherSide);
 pub(super) type OtherSide = Box<dyn Any>;
 
 pub(super) type State = (&'static str, Enter);
 
 pub(super) const STATES: &[State] = &[
-    ("nobody listens", nobody_listens),
+    ("no listener", no_listener),
     #[cfg(target_os = "linux")]
     ("black hole", black_hole),
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
@@ -69,7 +69,7 @@ pub(super) const OWN_NAME_SERVER: [&str; 5] = [
 /// More than enough to be sent at once.
 const RECORDS: usize = 25;
 
-fn nobody_listens(builder: TrubricsBuilder) -> (Trubrics, OtherSide) {
+fn no_listener(builder: TrubricsBuilder) -> (Trubrics, OtherSide) {
     let client = builder.host("http://127.0.0.1:1").build().unwrap();
     track(&client, RECORDS);
     (client, Box::new(()))
@@ -129,7 +129,7 @@ fn proxy_hangs(builder: TrubricsBuilder) -> (Trubrics, OtherSide) {
 }
 
 fn body_is_not_read(builder: TrubricsBuilder) -> (Trubrics, OtherSide) {
-    // More than the kernel keeps for a connection that nobody reads.
+    // More than the kernel keeps for a connection that is not read.
     let text = "x".repeat(16 << 20);
     let listener = listen();
     let client = plain(builder, &listener);

@@ -20,7 +20,7 @@ fn line_count() -> usize {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the figures, for whoever wants them")]
+#[expect(clippy::print_stdout, reason = "the test shows its figures")]
 fn a_killed_import_goes_on_and_doubles_at_most_a_request_a_thread() {
     let count = line_count();
     // Each hundredth is no event, and each hundredth is refused.
@@ -87,7 +87,7 @@ fn a_killed_import_goes_on_and_doubles_at_most_a_request_a_thread() {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the figures, for whoever wants them")]
+#[expect(clippy::print_stdout, reason = "the test shows its figures")]
 fn an_import_delivers_every_line_once() {
     let count = line_count();
     let import = Import::of(&lines(count));

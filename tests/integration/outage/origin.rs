@@ -16,7 +16,7 @@ use crate::support::read_request;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Outage {
-    /// Nobody listens at the port.
+    /// No program listens at the port.
     Refused,
     /// Connections are made, and never a byte comes back.
     Silent,

@@ -14,7 +14,7 @@ pub(super) fn program_that_forks() {
     match fork::fork().expect("a child") {
         fork::Fork::Child => {
             let started = Instant::now();
-            let error = client.flush(LONG).expect_err("nobody delivers it here");
+            let error = client.flush(LONG).expect_err("no worker delivers it here");
             assert!(error.pending() > 0);
             let error = client
                 .track_sync(Event::new("user_123", "On the parent's connection"))

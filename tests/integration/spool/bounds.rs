@@ -133,7 +133,7 @@ fn what_has_to_go_when_a_client_leaves_is_told_of() {
         assert!(start.elapsed() < LONG);
         std::thread::yield_now();
     }
-    // Somebody removes the folder, and another client fills it anew.
+    // The folder is removed by hand, and another client fills it anew.
     std::fs::remove_dir_all(&folder.0).expect("removed");
     let other = build(small());
     // Too few to be attempted.

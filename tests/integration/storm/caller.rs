@@ -84,7 +84,7 @@ impl<'c> Caller<'c> {
         }
     }
 
-    /// Flushes with more time than it takes, when nobody else tracks.
+    /// Flushes with more time than it takes, when no other caller tracks.
     pub(super) fn flush_all(&mut self) {
         let _ = self.client.flush(AMPLE);
         let pending = self.client.stats().pending;

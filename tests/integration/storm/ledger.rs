@@ -152,7 +152,7 @@ pub(super) fn settle(
             *delivered.entry(marker).or_default() += 1;
             let Some(one) = by_marker.get(&marker) else {
                 check(false, &|| {
-                    format!("{marker} arrived, which nobody handed over")
+                    format!("{marker} arrived, which no caller handed over")
                 });
                 continue;
             };
@@ -192,7 +192,7 @@ pub(super) fn settle(
     }
     for marker in dropped.keys() {
         check(by_marker.contains_key(marker), &|| {
-            format!("{marker} was dropped, which nobody handed over")
+            format!("{marker} was dropped, which no caller handed over")
         });
     }
 

@@ -118,7 +118,7 @@ impl Weather {
             self.disturb(network, faults, burst, &mut freezes);
             let spell = burst + chance.below(burst * 2 + 2);
             let wanted = server.requests().len() + spell as usize;
-            // The time bounds an outage that nobody notices, and how long the end of the storm waits.
+            // The time bounds an outage in which no caller tracks, and how long the end of the storm waits.
             let _ = server.wait_for_requests(wanted, Duration::from_millis(20));
         }
         server.set_unavailable(false);

@@ -91,7 +91,7 @@ fn ask_model(question: &str) -> impl Iterator<Item = String> {
 fn complain(error: &dyn Error) {
     eprintln!("analytics: {error}");
     if let Some(cause) = error.source() {
-        eprintln!("  for {cause}");
+        eprintln!("  because: {cause}");
     }
 }
 

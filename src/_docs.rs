@@ -4,15 +4,15 @@
 //! |---|---|
 //! | [Start](start) | How do I track my first event, and then a whole program? |
 //! | [Measuring AI](measuring_ai) | Which records does an AI feature need? |
-//! | [Command-line tools](command_line_tools) | How does a tool count its runs, without a wait for its user? |
-//! | [Services](services) | How does a service use one client, and see that it is well? |
+//! | [Command-line tools](command_line_tools) | How does a tool count its runs, and how can its user opt out? |
+//! | [Services](services) | How does a service use one client, and why does no record arrive? |
 //! | [Settings](settings) | Which settings and features are there? |
 //! | [Privacy](privacy) | What leaves the machine, and what does a withdrawal forget? |
 //! | [Redaction](redaction) | What do the presets hide, and what do they miss? |
 //! | [Delivery](delivery) | What does each fault cost, and what is on disk when? |
 //! | [Testing](mod@testing) | How do I test what my program tracks? |
 //! | [Moving](moving) | How do I move from Python or JavaScript? |
-//! | [Recipes](recipes) | What do I do before my program ends, and how can its user opt out? |
+//! | [Recipes](recipes) | What do I do before my program ends, and in an async program? |
 //! | [Performance](performance) | What does it cost? |
 //! | [Architecture](architecture) | How is the crate built? |
 //! | [Promises](promises) | What holds each promise? |

@@ -100,12 +100,12 @@ impl TrubricsBuilder {
         }
     }
 
-    /// Settings for a client with the key in `TRUBRICS_API_KEY`, and the host in `TRUBRICS_HOST` if that is set and not
-    /// empty; [`Trubrics::from_env`] makes a client of them as they are.
+    /// Returns the settings of a client with the key in `TRUBRICS_API_KEY`, and the host in `TRUBRICS_HOST` if that is
+    /// set. A variable of blanks alone counts as not set. [`Trubrics::from_env`] makes a client of them as they are.
     ///
     /// # Errors
     ///
-    /// When `TRUBRICS_API_KEY` is missing, or one of the two is not Unicode.
+    /// When `TRUBRICS_API_KEY` is not set, or one of the two is not Unicode.
     pub fn from_env() -> Result<Self, ConfigError> {
         let api_key = variable("TRUBRICS_API_KEY")?.ok_or_else(|| {
             ConfigError::new(
@@ -128,7 +128,7 @@ impl TrubricsBuilder {
         self
     }
 
-    /// The longest wait before records are sent that are too few for a batch; at least a second.
+    /// Sends queued records this long after the first of them, even if they are too few for a batch; at least a second.
     /// Default: 10 s, [`defaults::FLUSH_INTERVAL`].
     pub fn flush_interval(mut self, interval: Duration) -> Self {
         self.worker.flush_interval = interval;
@@ -136,37 +136,40 @@ impl TrubricsBuilder {
     }
 
     /// Sends as soon as this many records are queued; 1 to 100. Waiting records of
-    /// [`max_batch_bytes`](Self::max_batch_bytes) together are sent at once too, however few they are. Under load the
-    /// worker polls every 50 ms instead of being woken, so a batch may wait up to 50 ms longer, or for a request of
-    /// [`max_batch_size`](Self::max_batch_size). Default: 20, [`defaults::FLUSH_BATCH_SIZE`].
+    /// [`max_batch_bytes`](Self::max_batch_bytes) together are sent at once too, however few they are. For 50 ms after
+    /// a full batch, 2 ms with a [`spool`](Self::spool), callers wake the worker for
+    /// [`max_batch_size`](Self::max_batch_size) records only, so a batch may wait that much longer. Default: 20,
+    /// [`defaults::FLUSH_BATCH_SIZE`].
     #[doc(alias = "flush_at")]
     pub fn flush_batch_size(mut self, records: usize) -> Self {
         self.worker.flush_batch_size = records;
         self
     }
 
-    /// The most records in one request; 1 to 100. Default: 100, [`defaults::MAX_BATCH_SIZE`].
+    /// Sends at most this many records in one request; 1 to 100. Default: 100, [`defaults::MAX_BATCH_SIZE`].
     pub fn max_batch_size(mut self, records: usize) -> Self {
         self.worker.batch.records = records;
         self
     }
 
-    /// The most bytes in the body of one request; a record that is larger goes alone. At least 1.
+    /// Sends at most this many bytes in the body of one request; a record that is larger goes alone. At least 1.
     /// Default: 1 MiB, [`defaults::MAX_BATCH_BYTES`].
     pub fn max_batch_bytes(mut self, bytes: usize) -> Self {
         self.worker.batch.bytes = bytes;
         self
     }
 
-    /// The most records that wait or are in flight; at least 1. It costs no memory until it is used.
+    /// Holds at most this many records that wait or are in flight; at least 1. A number over 67,108,863 counts as that
+    /// one. It costs no memory until it is used.
     /// Default: 100,000, [`defaults::QUEUE_CAPACITY`].
     pub fn queue_capacity(mut self, records: usize) -> Self {
         self.queue.capacity = records;
         self
     }
 
-    /// The most memory that records which wait or are in flight may take: their JSON, and 48 bytes for each. At least
-    /// 1. A record that takes more alone is invalid. Default: 32 MiB, [`defaults::QUEUE_BYTES`].
+    /// Holds at most this many bytes of records that wait or are in flight: their JSON, and 48 bytes for each; at least
+    /// 1. A number over 32 GiB counts as 32 GiB. A record that takes more alone is invalid. Default: 32 MiB,
+    /// [`defaults::QUEUE_BYTES`].
     pub fn queue_bytes(mut self, bytes: usize) -> Self {
         self.queue.bytes = bytes;
         self
@@ -180,16 +183,17 @@ impl TrubricsBuilder {
 
     /// How many requests may be in flight at once; 1 to 64.
     ///
-    /// With one, the worker thread makes the requests itself, and records arrive in their order. With more, each has a
-    /// thread of its own while the worker batches and decides, and the order holds within a request only: worth it
-    /// where the server is far away, since one connection carries [`max_batch_size`](Self::max_batch_size) records for
-    /// each round trip. Default: 1, [`defaults::MAX_CONCURRENT_REQUESTS`].
+    /// With one, records arrive in their order. The worker thread makes the requests itself, or with a
+    /// [`spool`](Self::spool) a second thread does. With more, the client has as many threads for requests, and the
+    /// order holds within a request only. That pays where the server is far away: one connection carries
+    /// [`max_batch_size`](Self::max_batch_size) records for each round trip. Default: 1,
+    /// [`defaults::MAX_CONCURRENT_REQUESTS`].
     pub fn max_concurrent_requests(mut self, max_concurrent_requests: usize) -> Self {
         self.worker.max_concurrent_requests = max_concurrent_requests;
         self
     }
 
-    /// The longest that a single request may take, from name lookup to the last byte of the answer; more than zero.
+    /// Limits how long a single request may take, from name lookup to the last byte of the answer; more than zero.
     /// While closing, a request gets the smaller of this and the time that is left.
     /// Default: 10 s, [`defaults::REQUEST_TIMEOUT`].
     pub fn request_timeout(mut self, limit: Duration) -> Self {
@@ -197,30 +201,33 @@ impl TrubricsBuilder {
         self
     }
 
-    /// How long after its first failed attempt a batch is given up, with one attempt at the very end, unless the server
-    /// asked for more time; zero for a single attempt. Default: 5 min, [`defaults::GIVE_UP_AFTER`].
+    /// Drops a batch this long after its first failed attempt, with a last attempt at that time; zero for a single
+    /// attempt. A longer `Retry-After` of the server is waited for. Records in a [`spool`](Self::spool) are not dropped
+    /// for this, but when they reach [`spool_max_age`](Self::spool_max_age). Default: 5 min,
+    /// [`defaults::GIVE_UP_AFTER`].
     #[doc(alias = "retry")]
     pub fn give_up_after(mut self, limit: Duration) -> Self {
         self.worker.give_up_after = limit;
         self
     }
 
-    /// The bound of the delay after a first failure, which doubles with each further one; at least a millisecond. The
-    /// delay itself is by chance between half of the bound and the whole. Default: 250 ms,
+    /// Sets the maximum delay after a first failure. It doubles with each further one. The delay itself is random, from
+    /// half of the maximum to all of it. At least a millisecond. Default: 250 ms,
     /// [`defaults::INITIAL_BACKOFF`].
     pub fn initial_backoff(mut self, delay: Duration) -> Self {
         self.worker.initial_backoff = delay;
         self
     }
 
-    /// The longest of the doubling delays; at least [`initial_backoff`](Self::initial_backoff). Default: 30 s,
+    /// Sets the longest of the doubling delays; at least [`initial_backoff`](Self::initial_backoff). Default: 30 s,
     /// [`defaults::MAX_BACKOFF`].
     pub fn max_backoff(mut self, delay: Duration) -> Self {
         self.worker.max_backoff = delay;
         self
     }
 
-    /// How long the drop of the last handle may wait for deliveries; zero to wait for none.
+    /// Sets how long the drop of the last handle may wait for deliveries; zero to wait for none. With a
+    /// [`spool`](Self::spool) and a disk that hangs, the drop may wait for a second where that is more.
     /// Default: 2 s, [`defaults::SHUTDOWN_TIMEOUT`].
     pub fn shutdown_timeout(mut self, limit: Duration) -> Self {
         self.shutdown_timeout = limit;
@@ -357,8 +364,8 @@ impl TrubricsBuilder {
         self
     }
 
-    /// The most bytes of UTF-8 that are sent of each text that [`llm_content`](Self::llm_content) is about, so that a
-    /// very long one is cut instead of refused by the server; at least 1. Default: no limit.
+    /// Cuts each text that [`llm_content`](Self::llm_content) is about to this many bytes of UTF-8, so that the server
+    /// does not refuse a very long one; at least 1. Default: no limit.
     ///
     /// The cut falls between two characters, and the record gets the property `truncated: true` and the length that the
     /// text had in characters, in `prompt_length` and its like. A redaction comes first: the limit is for the text that
@@ -400,6 +407,10 @@ impl TrubricsBuilder {
     /// Called for every drop, on the thread that drops: the worker, or the caller of `track` if the record was not
     /// taken. Default: none.
     ///
+    /// A program that keeps dropped records has to leave out those of
+    /// [`DropReason::Withdrawn`](crate::DropReason::Withdrawn) and
+    /// [`DropReason::Undecided`](crate::DropReason::Undecided): the person does not agree to them.
+    ///
     /// A panic is caught and ignored. The hook must be quick, and must not call `flush` or `close`, which return an
     /// error there. Records that it drops itself are counted but not reported. It must not capture the client: the
     /// reference cycle would keep it from closing when the last handle is dropped.
@@ -411,6 +422,9 @@ impl TrubricsBuilder {
     /// let (dead_letters, dead) = mpsc::channel();
     /// let client = Trubrics::builder("key")
     ///     .on_drop(move |dropped| {
+    ///         if matches!(dropped.reason(), DropReason::Withdrawn | DropReason::Undecided) {
+    ///             return;
+    ///         }
     ///         for record in dropped.records() {
     ///             let _ = dead_letters.send((dropped.reason(), record.to_owned()));
     ///         }
@@ -480,7 +494,8 @@ impl TrubricsBuilder {
 
     /// How much of the disk the [`spool`](Self::spool) may take for this project; at least 4 KiB. The oldest records
     /// are dropped first, as [`DropReason::SpoolFull`](crate::DropReason::SpoolFull). Each client may exceed it by 64
-    /// KiB if other processes hold everything. Default: 64 MiB, [`defaults::SPOOL_MAX_BYTES`].
+    /// KiB, or by a 1024th of it where that is more, if other processes hold everything. Default: 64 MiB,
+    /// [`defaults::SPOOL_MAX_BYTES`].
     pub fn spool_max_bytes(mut self, bytes: u64) -> Self {
         self.spool.max_bytes = bytes;
         self
@@ -592,25 +607,30 @@ impl TrubricsBuilder {
 }
 
 impl Trubrics {
-    /// Makes a client with default settings that sends to Trubrics.
+    /// Makes a client with default settings that sends to Trubrics. Blanks around the key are removed.
     ///
     /// # Errors
     ///
-    /// When the key is empty or not a valid header value, or the worker thread cannot be started.
+    /// When the key is empty, has more than 4,096 bytes or a character that is not printable ASCII, or the worker
+    /// thread cannot be started.
     pub fn new(api_key: impl Into<String>) -> Result<Self, ConfigError> {
         Self::builder(api_key).build()
     }
 
-    /// Makes a client with the key in `TRUBRICS_API_KEY`, and the host in `TRUBRICS_HOST` if that is set and not empty.
+    /// Makes a client with the key in `TRUBRICS_API_KEY`, and the host in `TRUBRICS_HOST` if that is set. A variable of
+    /// blanks alone counts as not set. It does not read `DO_NOT_TRACK` or `TRUBRICS_DISABLED`:
+    /// [`respect_opt_out`](TrubricsBuilder::respect_opt_out) does.
     ///
     /// # Errors
     ///
-    /// When `TRUBRICS_API_KEY` is missing or not Unicode, and as [`new`](Self::new).
+    /// When `TRUBRICS_API_KEY` is not set, one of the two is not Unicode, the host is not a URL, and as
+    /// [`new`](Self::new).
     pub fn from_env() -> Result<Self, ConfigError> {
         TrubricsBuilder::from_env()?.build()
     }
 
-    /// Begins the settings of a client.
+    /// Returns the settings of a client with this key and the defaults. It reads no variable of the environment, and
+    /// checks nothing before [`build`](TrubricsBuilder::build).
     pub fn builder(api_key: impl Into<String>) -> TrubricsBuilder {
         TrubricsBuilder::new(api_key.into())
     }

@@ -62,8 +62,8 @@ impl Trubrics {
     }
 
     /// Whether this client does nothing: it is [`disabled`](Self::disabled), or was
-    /// [built](crate::TrubricsBuilder::build) with settings that disable it, or for a user who opted out. Its
-    /// [`state`](Self::state) says why.
+    /// [built](crate::TrubricsBuilder::build) with settings that disable it, for a user who opted out, or with a
+    /// [`Gate::choice`](crate::Gate::choice) that the user has not made yet. Its [`state`](Self::state) says why.
     pub fn is_disabled(&self) -> bool {
         self.inner.is_err()
     }
@@ -122,13 +122,13 @@ impl Trubrics {
     /// [`Overflow`](crate::Overflow) says.
     ///
     /// A record that [`before_send`](crate::TrubricsBuilder::before_send) refuses is dropped and counted, and this
-    /// succeeds. The same holds for one that [`sample`](crate::TrubricsBuilder::sample) or
-    /// [`at_most`](crate::TrubricsBuilder::at_most) leaves out.
+    /// succeeds. The same holds for one whose redaction panics, and for one that
+    /// [`sample`](crate::TrubricsBuilder::sample) or [`at_most`](crate::TrubricsBuilder::at_most) leaves out.
     ///
     /// # Errors
     ///
-    /// When the queue is full, other callers wait for room in it, the client is closed or the record is invalid. The
-    /// record is then not counted in [`stats`](Self::stats): it is the caller's again.
+    /// When the queue is full, other callers wait for room in it, the client is closed, the consent does not permit the
+    /// record or the record is invalid. It is then not counted in [`stats`](Self::stats): it is the caller's again.
     pub fn try_track(&self, record: impl Into<Record>) -> Result<(), TrackError> {
         match &self.inner {
             Ok(inner) => inner.intake().try_track(record.into()),
@@ -165,8 +165,8 @@ impl Trubrics {
     ///
     /// Records of both kinds go out in full requests, one request at a time. Bad records are found and left out, and
     /// failed requests are sent again, all as the worker does. The order within a kind is kept, until a request fails
-    /// twice in a row: then others have their turn, because a record of it may be what makes the server fail. Such a
-    /// record is found too, and is tried for [`give_up_after`](crate::TrubricsBuilder::give_up_after).
+    /// twice in a row: then later requests may go first. A record that makes the server fail is isolated, and is tried
+    /// for [`give_up_after`](crate::TrubricsBuilder::give_up_after).
     ///
     /// `before_send` and the content rules apply. [`on_drop`](crate::TrubricsBuilder::on_drop) does not see these
     /// records, and the queue's bounds do not count them.
@@ -233,15 +233,18 @@ impl Trubrics {
     ///
     /// One attempt is made at once, even in a back-off, but not against a `Retry-After` of the server. After a failure,
     /// further attempts are spread over the time that is left. With `Duration::ZERO` this does not wait: all records
-    /// are sent as soon as possible, and the call succeeds.
+    /// are sent as soon as possible, and the call succeeds. A client with
+    /// [`hand_off`](crate::TrubricsBuilder::hand_off) delivers nothing itself: it waits until the records are on disk.
     ///
     /// # Errors
     ///
     /// When time ran out, or records of any caller were dropped during the call. Records outside the
     /// [`sample`](crate::TrubricsBuilder::sample) do not count. The error says how many are pending and how many were
     /// dropped, and its source says why the last request failed, if it did. Earlier drops are in
-    /// [`stats`](Self::stats), and in the error of [`close`](Self::close). A call from a hook, a transport, or a logger
-    /// that the client's own threads call returns an error at once.
+    /// [`stats`](Self::stats), and in the error of [`close`](Self::close).
+    ///
+    /// Some calls return an error at once: while records wait and the consent is undecided, in a forked process, and
+    /// from a hook, a transport, or a logger that the client's own threads call.
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
         match &self.inner {
             Ok(inner) => inner.flush(timeout),
@@ -249,7 +252,7 @@ impl Trubrics {
         }
     }
 
-    /// Flushes, and ends the worker thread; returns within `timeout` whatever the network does.
+    /// Delivers what it can within `timeout`, and ends the worker thread; returns in time whatever the network does.
     ///
     /// Attempts go on until shortly before the deadline. The call returns early if a `Retry-After` of the server leaves
     /// no attempt. Records that are not delivered by then are dropped as
@@ -262,9 +265,9 @@ impl Trubrics {
     ///
     /// With a [`spool`](crate::TrubricsBuilder::spool), records that are not delivered by then stay there for the next
     /// run. Only those for which the spool has no room, or that the disk does not take, are dropped. Once all records
-    /// are on disk, the first attempt that fails ends the call. With
-    /// `Duration::ZERO` this returns when they are on disk, after a second at most if the disk hangs. In the time that
-    /// is left, records of earlier runs are delivered too.
+    /// are on disk, the first attempt that fails ends the call. With `Duration::ZERO` this returns when they are on
+    /// disk. If the disk hangs, it returns after `timeout`, or after a second where that is more. In the time that is
+    /// left, records of earlier runs are delivered too.
     ///
     /// # Errors
     ///

@@ -16,8 +16,12 @@ macro_rules! drop_reasons {
             /// All reasons, in the order of their declaration.
             pub const ALL: &'static [Self] = &[$(Self::$name,)+];
 
-            /// Whether the record itself is the reason, so that the same record would be dropped again. Otherwise the
-            /// delivery failed, and the record may be tracked once more.
+            /// Whether the record itself is the reason: the same record would be dropped again.
+            ///
+            /// The record is not at fault for the other reasons. Before a program stores such a record or tracks it
+            /// again, it has to look at the reason: the person does not agree to records of
+            /// [`Withdrawn`](Self::Withdrawn) and [`Undecided`](Self::Undecided), and the server may have those of
+            /// [`GaveUp`](Self::GaveUp) and [`CloseTimeout`](Self::CloseTimeout).
             ///
             /// ```
             /// use trubrics::DropReason;
@@ -45,18 +49,18 @@ macro_rules! drop_reasons {
 /// Where the fault is when a record is dropped.
 enum Fault {
     Record,
-    Delivery,
+    Elsewhere,
 }
 
 drop_reasons! {
     /// The queue held as many records or bytes as it may, and [`Overflow`](crate::Overflow) says to drop the newest.
     ///
-    /// The delivery is at fault.
-    QueueFull(Delivery) => "the queue was full",
+    /// The record is not at fault.
+    QueueFull(Elsewhere) => "the queue was full",
     /// The client was closed before the record was tracked.
     ///
-    /// The delivery is at fault.
-    Closed(Delivery) => "the client was closed",
+    /// The record is not at fault.
+    Closed(Elsewhere) => "the client was closed",
     /// The record could not be sent as it was: see [`EventError`](crate::EventError).
     ///
     /// The record itself is at fault.
@@ -68,8 +72,8 @@ drop_reasons! {
     Hook(Record) => "a hook of the program refused it",
     /// More events of its name were tracked than [`at_most`](crate::TrubricsBuilder::at_most) allows.
     ///
-    /// The delivery is at fault.
-    RateLimited(Delivery) => "more events of its name came than at_most allows",
+    /// The record is not at fault.
+    RateLimited(Elsewhere) => "more events of its name came than at_most allows",
     /// Its user is not in the [`sample`](crate::TrubricsBuilder::sample).
     ///
     /// The record itself is at fault.
@@ -81,12 +85,12 @@ drop_reasons! {
     /// The server refused the request with a status that does not speak of its records, such as a redirect, 404 or 407,
     /// or a proxy refused it with an HTML page.
     ///
-    /// The delivery is at fault.
-    RequestRejected(Delivery) => "the server refused the request",
+    /// The record is not at fault.
+    RequestRejected(Elsewhere) => "the server refused the request",
     /// The server refused the key.
     ///
-    /// The delivery is at fault.
-    Unauthorized(Delivery) => "the server refused the key",
+    /// The record is not at fault.
+    Unauthorized(Elsewhere) => "the server refused the key",
     /// The server says that the record alone is too large.
     ///
     /// The record itself is at fault.
@@ -94,39 +98,39 @@ drop_reasons! {
     /// The server could not be reached, or answered "later", for as long as
     /// [`give_up_after`](crate::TrubricsBuilder::give_up_after) allows.
     ///
-    /// The delivery is at fault.
-    GaveUp(Delivery) => "the server could not be reached for too long",
+    /// The record is not at fault.
+    GaveUp(Elsewhere) => "the server could not be reached for too long",
     /// The client was closed and its time ran out.
     ///
-    /// The delivery is at fault.
-    CloseTimeout(Delivery) => "the client was closed before it could be delivered",
+    /// The record is not at fault.
+    CloseTimeout(Elsewhere) => "the client was closed before it could be delivered",
     /// The [`spool`](crate::TrubricsBuilder::spool) held too much, and the oldest records made room.
     ///
-    /// The delivery is at fault.
-    SpoolFull(Delivery) => "the spool was full",
+    /// The record is not at fault.
+    SpoolFull(Elsewhere) => "the spool was full",
     /// The record was in a [`spool`](crate::TrubricsBuilder::spool) for longer than
     /// [`spool_max_age`](crate::TrubricsBuilder::spool_max_age) allows.
     ///
-    /// The delivery is at fault.
-    Expired(Delivery) => "it was in the spool for too long",
+    /// The record is not at fault.
+    Expired(Elsewhere) => "it was in the spool for too long",
     /// The record was in a [`spool`](crate::TrubricsBuilder::spool) and can no longer be read.
     ///
-    /// The delivery is at fault.
-    Corrupted(Delivery) => "it could not be read from the spool",
+    /// The record is not at fault.
+    Corrupted(Elsewhere) => "it could not be read from the spool",
     /// The consent was [withdrawn](crate::Trubrics::withdraw). [`Dropped`](crate::Dropped) shows the records that
     /// waited, but not those that were tracked after the withdrawal.
     ///
-    /// The delivery is at fault.
-    Withdrawn(Delivery) => "the consent was withdrawn",
+    /// The record is not at fault.
+    Withdrawn(Elsewhere) => "the consent was withdrawn",
     /// The consent was [undecided](crate::Consent::Undecided) when the record was tracked, or when the client was
     /// closed. [`Dropped`](crate::Dropped) shows the records that waited.
     ///
-    /// The delivery is at fault.
-    Undecided(Delivery) => "the consent was undecided",
+    /// The record is not at fault.
+    Undecided(Elsewhere) => "the consent was undecided",
     /// The worker failed; please report it.
     ///
-    /// The delivery is at fault.
-    Internal(Delivery) => "the worker failed",
+    /// The record is not at fault.
+    Internal(Elsewhere) => "the worker failed",
 }
 
 #[cfg(test)]

@@ -58,10 +58,10 @@ pub struct Health {
     pub in_spool: u64,
     /// The bytes of the files that hold them. Delivered records that are still in such a file count, too.
     pub spool_bytes: u64,
-    /// When the worker's last request ended that the server accepted. [`track_sync`](crate::Trubrics::track_sync)
-    /// reports to its caller alone, here and below.
+    /// The end of the worker's last request that the server accepted. [`track_sync`](crate::Trubrics::track_sync) and
+    /// [`deliver`](crate::Trubrics::deliver) do not change this field, nor the two below.
     pub last_success: Option<SystemTime>,
-    /// When the worker's last request ended that was refused or not answered. It stays after a success.
+    /// The end of the worker's last request that was refused or not answered. It stays after a success.
     pub last_failure: Option<SystemTime>,
     /// Why that request failed.
     pub last_failure_cause: Option<Arc<DeliveryError>>,

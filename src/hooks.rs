@@ -36,7 +36,7 @@ impl<'a> Dropped<'a> {
         self.count
     }
 
-    /// The HTTP status, if it was the server that refused them or put them off.
+    /// The HTTP status, if the server refused them or asked for a later attempt.
     pub fn status(&self) -> Option<u16> {
         self.refusal.map(|refusal| refusal.status)
     }
@@ -50,7 +50,11 @@ impl<'a> Dropped<'a> {
     ///
     /// A record that is [`DropReason::Invalid`] is shown as far as it can be written: an empty user or name stays
     /// empty, values that could not be serialised are left out, and so is a timestamp that was not set or is out of
-    /// range. There is no JSON for [`DropReason::Hook`].
+    /// range.
+    ///
+    /// Some dropped records have no JSON, so these may be fewer than [`count`](Self::count): those of
+    /// [`DropReason::Hook`] and [`DropReason::Corrupted`], those that were tracked without consent, and those of a
+    /// withdrawal that cannot be read from the disk.
     pub fn records(&self) -> impl Iterator<Item = &'a str> {
         self.records
             .iter()

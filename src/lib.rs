@@ -25,6 +25,7 @@
 //! | a command-line tool | [Command-line tools](_docs::command_line_tools) |
 //! | a service | [Services](_docs::services) |
 //! | a program that asks its users, or lets them opt out | [Privacy](_docs::privacy) |
+//! | an async program, or one that ends by a signal or a panic | [Recipes](_docs::recipes) |
 //!
 //! [The other pages](_docs) are about settings, delivery, tests, performance, and how to move from another SDK.
 //!
@@ -58,7 +59,7 @@
 //!   [`Stats`], logged, and reported to [`on_drop`](TrubricsBuilder::on_drop).
 //! - **Delivery is at least once.** If the server accepted a record and only its answer was lost, it gets the record
 //!   again.
-//! - **A deadline is a deadline.** [`flush`](Trubrics::flush), [`close`](Trubrics::close) and the drop of the last
+//! - **Deadlines hold.** [`flush`](Trubrics::flush), [`close`](Trubrics::close) and the drop of the last
 //!   handle return in time whatever the network does.
 //! - **The end of the process is the end of the queue.** `std::process::exit` drops nothing, and Rust never drops a
 //!   `static`. [`close`](Trubrics::close) the client before, or give it a [`spool`](TrubricsBuilder::spool), which

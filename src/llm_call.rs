@@ -69,6 +69,10 @@ impl Trubrics {
 /// `outcome`, `duration` and `error_message` are names of this crate. The others are those of OpenTelemetry's
 /// conventions.
 ///
+/// The record is tracked as by [`track`](Trubrics::track), also in a drop: with
+/// [`Overflow::Block`](crate::Overflow::Block) this waits for room. The generation is kept in memory until then. A
+/// record that is larger than [`queue_bytes`](crate::TrubricsBuilder::queue_bytes) is invalid.
+///
 /// A call has a [generation id](Self::get_generation_id) from the beginning. Its [tools](Self::tool) and
 /// [retrievals](Self::retrieval) are tracked as [steps](Step) with the same id, and later feedback names it.
 ///

@@ -50,7 +50,7 @@ const REDACTED: &str = "[redacted]";
 /// );
 /// ```
 ///
-/// The presets go by the form of a text, so they are a net and not a proof. They miss secrets of unknown form, names,
+/// The presets go by the form of a text, so they are no guarantee. They miss secrets of unknown form, names,
 /// postal addresses and telephone numbers, and replace some harmless texts. [The page on
 /// redaction](crate::_docs::redaction) says what each of them misses, with figures. A text that must not leave the
 /// machine is kept by [`Content::Off`](crate::Content::Off) and

@@ -36,10 +36,10 @@ pub enum OffReason {
     Ci(&'static str),
     /// The condition of the program with this reason is true; from [`Gate::when`](crate::Gate::when).
     Condition(&'static str),
-    /// The user chose so; from [`Gate::choice`](crate::Gate::choice).
+    /// The user chose so; from [`Gate::choice`](crate::Gate::choice) or
+    /// [`Gate::choice_or_notice`](crate::Gate::choice_or_notice).
     Choice(MadeChoice),
-    /// The user's choice cannot be read, for the reason that this error's text gives; from
-    /// [`Gate::choice`](crate::Gate::choice).
+    /// The user's choice cannot be read, for the reason that this error's text gives; from the same gates.
     UnreadableChoice(String),
     /// The consent was withdrawn, by this process or another one: see [`withdraw`](crate::Trubrics::withdraw).
     Withdrawn,

@@ -8,12 +8,12 @@ use crate::drop_reason::DropReason;
 ///
 /// `tracked + recovered == delivered + dropped + pending + left_in_spool` whenever no record is on the move; without a
 /// [`spool`](crate::TrubricsBuilder::spool), `recovered` and `left_in_spool` are 0. A record that
-/// [`try_track`](crate::Trubrics::try_track) gave back, or for which [`track_sync`](crate::Trubrics::track_sync)
-/// returned an error, is its caller's and in none of them.
+/// [`try_track`](crate::Trubrics::try_track) gave back, or for which [`track_sync`](crate::Trubrics::track_sync) or
+/// [`deliver`](crate::Trubrics::deliver) returned an error, is its caller's and in none of them.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Records that `track` took or dropped.
+    /// Records that `track` took or dropped, and those that `track_sync` and `deliver` delivered.
     pub tracked: u64,
     /// Records that the server accepted.
     pub delivered: u64,

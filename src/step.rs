@@ -58,6 +58,9 @@ impl Trubrics {
 /// | `failed` | [`fail`](Self::fail) | `error_message`, `error.type` |
 /// | `interrupted` | a drop without either: an early return, a panic | |
 ///
+/// The event is tracked as by [`track`](Trubrics::track), also in a drop: with
+/// [`Overflow::Block`](crate::Overflow::Block) this waits for room.
+///
 /// Steps are independent of each other, so tools may run side by side: a step can be sent to another thread. After
 /// `std::mem::forget` or `std::process::exit` no event is tracked. A step of a disabled client does nothing.
 ///

@@ -1,6 +1,7 @@
 //! The boundary between the worker and the network: one blocking call, request in, response or error out.
 //!
-//! The worker and [`track_sync`](crate::Trubrics::track_sync) call a transport, each on its own thread. A transport
+//! The worker, [`track_sync`](crate::Trubrics::track_sync) and [`deliver`](crate::Trubrics::deliver) call a transport,
+//! each on its own thread. A transport
 //! knows nothing of retries, batches or the meaning of a status.
 
 use std::{
@@ -43,8 +44,8 @@ pub trait Transport: Send + Sync + 'static {
     ///
     /// The worker thread calls it. Separate threads call it instead when
     /// [`max_concurrent_requests`](crate::TrubricsBuilder::max_concurrent_requests) is more than one or there is a
-    /// [`spool`](crate::TrubricsBuilder::spool). [`track_sync`](crate::Trubrics::track_sync) calls it on its caller's
-    /// thread, possibly at the same time.
+    /// [`spool`](crate::TrubricsBuilder::spool). [`track_sync`](crate::Trubrics::track_sync) and
+    /// [`deliver`](crate::Trubrics::deliver) call it on their caller's thread, possibly at the same time.
     ///
     /// It must not follow redirects, because the key would travel to another host. A panic is caught and counts as an
     /// error.

@@ -32,18 +32,18 @@ impl TrubricsBuilder {
     /// Rust opens are never inherited. If it cannot be started, one `warn` line says so, and the records wait for the
     /// next run.
     ///
-    /// [`close`](crate::Trubrics::close) returns as soon as the records are on disk, whatever its timeout, and takes at
-    /// most a second longer if the disk hangs. [`flush`](crate::Trubrics::flush) waits for the disk, too.
-    /// [`track_sync`](crate::Trubrics::track_sync) and [`deliver`](crate::Trubrics::deliver) fail, unless the client
-    /// has a [`transport`](Self::transport) of its own: the default one is not made, because that takes milliseconds. A
-    /// process that `deliver_handed_off` runs in never starts another.
+    /// [`close`](crate::Trubrics::close) returns as soon as the records are on disk. If the disk hangs, it returns
+    /// after its timeout, or after a second where that is more. [`flush`](crate::Trubrics::flush) waits for the disk,
+    /// too. [`track_sync`](crate::Trubrics::track_sync) and [`deliver`](crate::Trubrics::deliver) fail, unless the
+    /// client has a [`transport`](Self::transport) of its own: the default one is not made, because that takes
+    /// milliseconds. A process that `deliver_handed_off` runs in never starts another.
     ///
     /// [`build`](Self::build) fails without a spool, if its path is relative, without arguments, and with
     /// [`Overflow::Block`](crate::Overflow::Block).
     ///
     /// ```no_run
     /// use std::env;
-    /// use trubrics::{AnonymousId, Event, TrubricsBuilder};
+    /// use trubrics::{AnonymousId, Event, State, TrubricsBuilder};
     ///
     /// const DELIVER: &str = "deliver-telemetry";
     ///
@@ -56,7 +56,10 @@ impl TrubricsBuilder {
     ///     return Ok(());
     /// }
     /// let client = settings.build()?;
-    /// client.track(Event::new(AnonymousId::in_file(folder.join("user-id"))?, "Run"));
+    /// if client.state() == State::On {
+    ///     let user_id = AnonymousId::in_file(folder.join("user-id"))?;
+    ///     client.track(Event::new(user_id, "Run"));
+    /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn hand_off(mut self, arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Self {

@@ -18,7 +18,8 @@ impl TrubricsBuilder {
     ///
     /// The URL begins with `http://`, `https://`, `socks4://`, `socks4a://` or `socks5://`, and has `user:password@`
     /// before the proxy's host if the proxy asks for them. A loopback host is never reached through a proxy. Default:
-    /// the proxy of the environment, unless `NO_PROXY` names the host.
+    /// the proxy in `HTTPS_PROXY`, or `HTTP_PROXY` for an `http` host, or else `ALL_PROXY`, unless `NO_PROXY` names the
+    /// host. The names in lower case count too.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.http.proxy = Some(url.into());
         self

@@ -7,13 +7,15 @@ use super::LlmCall;
 use crate::record::{Cost, IntoText, LlmEvent, Usage};
 
 impl LlmCall {
-    /// See [`LlmEvent::assistant_id`]. The steps of the call have it, too.
+    /// Sets `$assistant_id`, usually the model that was asked: see [`LlmEvent::assistant_id`]. The steps of the call
+    /// have it, too.
     pub fn assistant_id(mut self, assistant_id: impl IntoText) -> Self {
         self.set_assistant_id(assistant_id);
         self
     }
 
-    /// See [`LlmEvent::thread_id`]. The steps of the call have it, too.
+    /// Sets `$thread_id`, the conversation that the call belongs to: see [`LlmEvent::thread_id`]. The steps of the call
+    /// have it, too.
     pub fn thread_id(mut self, thread_id: impl IntoText) -> Self {
         self.set_thread_id(thread_id);
         self
@@ -26,103 +28,103 @@ impl LlmCall {
         self
     }
 
-    /// See [`LlmEvent::prompt_event_name`].
+    /// Sets the name under which the prompt is shown: see [`LlmEvent::prompt_event_name`].
     pub fn prompt_event_name(mut self, name: impl IntoText) -> Self {
         self.set_prompt_event_name(name);
         self
     }
 
-    /// See [`LlmEvent::generation_event_name`].
+    /// Sets the name under which the generation is shown: see [`LlmEvent::generation_event_name`].
     pub fn generation_event_name(mut self, name: impl IntoText) -> Self {
         self.set_generation_event_name(name);
         self
     }
 
-    /// See [`LlmEvent::prompt_id`].
+    /// Sets `$prompt_id`, an id of your own for the prompt: see [`LlmEvent::prompt_id`].
     pub fn prompt_id(mut self, prompt_id: impl IntoText) -> Self {
         self.set_prompt_id(prompt_id);
         self
     }
 
-    /// See [`LlmEvent::provider`].
+    /// Sets `gen_ai.provider.name`, the company that serves the model: see [`LlmEvent::provider`].
     pub fn provider(mut self, name: impl IntoText) -> Self {
         self.set_provider(name);
         self
     }
 
-    /// See [`LlmEvent::prompt_name`].
+    /// Sets `gen_ai.prompt.name`, the template of the prompt: see [`LlmEvent::prompt_name`].
     pub fn prompt_name(mut self, name: impl IntoText) -> Self {
         self.set_prompt_name(name);
         self
     }
 
-    /// See [`LlmEvent::prompt_version`].
+    /// Sets `gen_ai.prompt.version`, the version of the template: see [`LlmEvent::prompt_version`].
     pub fn prompt_version(mut self, version: impl IntoText) -> Self {
         self.set_prompt_version(version);
         self
     }
 
-    /// See [`LlmEvent::response_model`].
+    /// Sets `gen_ai.response.model`, the exact model that answered: see [`LlmEvent::response_model`].
     pub fn response_model(mut self, model: impl IntoText) -> Self {
         self.set_response_model(model);
         self
     }
 
-    /// See [`LlmEvent::response_id`].
+    /// Sets `gen_ai.response.id`, the provider's id of its answer: see [`LlmEvent::response_id`].
     pub fn response_id(mut self, id: impl IntoText) -> Self {
         self.set_response_id(id);
         self
     }
 
-    /// See [`LlmEvent::usage`].
+    /// Sets the parts of the usage that are known: see [`LlmEvent::usage`].
     pub fn usage(mut self, usage: Usage) -> Self {
         self.set_usage(usage);
         self
     }
 
-    /// See [`LlmEvent::input_tokens`].
+    /// Sets the tokens of the prompt: see [`LlmEvent::input_tokens`].
     pub fn input_tokens(mut self, tokens: u64) -> Self {
         self.set_input_tokens(tokens);
         self
     }
 
-    /// See [`LlmEvent::output_tokens`].
+    /// Sets the tokens of the generation: see [`LlmEvent::output_tokens`].
     pub fn output_tokens(mut self, tokens: u64) -> Self {
         self.set_output_tokens(tokens);
         self
     }
 
-    /// See [`LlmEvent::cost`].
+    /// Sets what the call cost: see [`LlmEvent::cost`].
     pub fn cost(mut self, cost: Cost) -> Self {
         self.set_cost(cost);
         self
     }
 
-    /// See [`LlmEvent::finish_reason`].
+    /// Sets why the model stopped: see [`LlmEvent::finish_reason`].
     pub fn finish_reason(mut self, reason: impl IntoText) -> Self {
         self.set_finish_reason(reason);
         self
     }
 
-    /// See [`LlmEvent::error_type`]. Without it, [`fail`](Self::fail) sets `_OTHER`.
+    /// Sets the class of the error: see [`LlmEvent::error_type`]. Without it, [`fail`](Self::fail) sets `_OTHER`.
     pub fn error_type(mut self, class: impl IntoText) -> Self {
         self.set_error_type(class);
         self
     }
 
-    /// See [`LlmEvent::property`].
+    /// Sets one property: see [`LlmEvent::property`].
     pub fn property(mut self, key: impl AsRef<str>, value: impl Serialize) -> Self {
         self.set_property(key, value);
         self
     }
 
-    /// See [`LlmEvent::properties`].
+    /// Sets many properties: see [`LlmEvent::properties`].
     pub fn properties(mut self, properties: impl Serialize) -> Self {
         self.change(|event| event.set_properties(&properties));
         self
     }
 
-    /// See [`assistant_id`](Self::assistant_id).
+    /// As [`assistant_id`](Self::assistant_id), for a call that has begun to stream.
     pub fn set_assistant_id(&mut self, assistant_id: impl IntoText) {
         if let Some(open) = &mut self.open {
             let assistant_id = assistant_id.into_text();
@@ -131,7 +133,7 @@ impl LlmCall {
         }
     }
 
-    /// See [`thread_id`](Self::thread_id).
+    /// As [`thread_id`](Self::thread_id), for a call that has begun to stream.
     pub fn set_thread_id(&mut self, thread_id: impl IntoText) {
         if let Some(open) = &mut self.open {
             let thread_id = thread_id.into_text();
@@ -140,7 +142,7 @@ impl LlmCall {
         }
     }
 
-    /// See [`generation_id`](Self::generation_id).
+    /// As [`generation_id`](Self::generation_id), for a call that has begun to stream.
     pub fn set_generation_id(&mut self, generation_id: impl Into<String>) {
         // The id of a generation that is tracked does not change.
         if self.open.is_some() || self.client.is_disabled() {
@@ -148,77 +150,77 @@ impl LlmCall {
         }
     }
 
-    /// See [`prompt_event_name`](Self::prompt_event_name).
+    /// As [`prompt_event_name`](Self::prompt_event_name), for a call that has begun to stream.
     pub fn set_prompt_event_name(&mut self, name: impl IntoText) {
         self.change(|event| event.set_prompt_event_name(name));
     }
 
-    /// See [`generation_event_name`](Self::generation_event_name).
+    /// As [`generation_event_name`](Self::generation_event_name), for a call that has begun to stream.
     pub fn set_generation_event_name(&mut self, name: impl IntoText) {
         self.change(|event| event.set_generation_event_name(name));
     }
 
-    /// See [`prompt_id`](Self::prompt_id).
+    /// As [`prompt_id`](Self::prompt_id), for a call that has begun to stream.
     pub fn set_prompt_id(&mut self, prompt_id: impl IntoText) {
         self.change(|event| event.set_prompt_id(prompt_id));
     }
 
-    /// See [`provider`](Self::provider).
+    /// As [`provider`](Self::provider), for a call that has begun to stream.
     pub fn set_provider(&mut self, name: impl IntoText) {
         self.change(|event| event.set_provider(name));
     }
 
-    /// See [`prompt_name`](Self::prompt_name).
+    /// As [`prompt_name`](Self::prompt_name), for a call that has begun to stream.
     pub fn set_prompt_name(&mut self, name: impl IntoText) {
         self.change(|event| event.set_prompt_name(name));
     }
 
-    /// See [`prompt_version`](Self::prompt_version).
+    /// As [`prompt_version`](Self::prompt_version), for a call that has begun to stream.
     pub fn set_prompt_version(&mut self, version: impl IntoText) {
         self.change(|event| event.set_prompt_version(version));
     }
 
-    /// See [`response_model`](Self::response_model).
+    /// As [`response_model`](Self::response_model), for a call that has begun to stream.
     pub fn set_response_model(&mut self, model: impl IntoText) {
         self.change(|event| event.set_response_model(model));
     }
 
-    /// See [`response_id`](Self::response_id).
+    /// As [`response_id`](Self::response_id), for a call that has begun to stream.
     pub fn set_response_id(&mut self, id: impl IntoText) {
         self.change(|event| event.set_response_id(id));
     }
 
-    /// See [`usage`](Self::usage).
+    /// As [`usage`](Self::usage), for a call that has begun to stream.
     pub fn set_usage(&mut self, usage: Usage) {
         self.change(|event| event.set_usage(usage));
     }
 
-    /// See [`input_tokens`](Self::input_tokens).
+    /// As [`input_tokens`](Self::input_tokens), for a call that has begun to stream.
     pub fn set_input_tokens(&mut self, tokens: u64) {
         self.change(|event| event.set_input_tokens(tokens));
     }
 
-    /// See [`output_tokens`](Self::output_tokens).
+    /// As [`output_tokens`](Self::output_tokens), for a call that has begun to stream.
     pub fn set_output_tokens(&mut self, tokens: u64) {
         self.change(|event| event.set_output_tokens(tokens));
     }
 
-    /// See [`cost`](Self::cost).
+    /// As [`cost`](Self::cost), for a call that has begun to stream.
     pub fn set_cost(&mut self, cost: Cost) {
         self.change(|event| event.set_cost(cost));
     }
 
-    /// See [`finish_reason`](Self::finish_reason).
+    /// As [`finish_reason`](Self::finish_reason), for a call that has begun to stream.
     pub fn set_finish_reason(&mut self, reason: impl IntoText) {
         self.change(|event| event.set_finish_reason(reason));
     }
 
-    /// See [`error_type`](Self::error_type).
+    /// As [`error_type`](Self::error_type), for a call that has begun to stream.
     pub fn set_error_type(&mut self, class: impl IntoText) {
         self.change(|event| event.set_error_type(class));
     }
 
-    /// See [`property`](Self::property).
+    /// As [`property`](Self::property), for a call that has begun to stream.
     pub fn set_property(&mut self, key: impl AsRef<str>, value: impl Serialize) {
         self.change(|event| event.set_property(key, value));
     }

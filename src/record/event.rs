@@ -107,13 +107,13 @@ impl Event {
         self
     }
 
-    /// Sets the property `$prompt_id`.
+    /// Sets the property `$prompt_id`: the prompt that the event is about, by the id that its LLM event has.
     pub fn prompt_id(mut self, prompt_id: impl IntoText) -> Self {
         self.set_prompt_id(prompt_id);
         self
     }
 
-    /// Sets the property `$generation_id`.
+    /// Sets the property `$generation_id`: the generation that the event is about, by the id that its LLM event has.
     pub fn generation_id(mut self, generation_id: impl IntoText) -> Self {
         self.set_generation_id(generation_id);
         self

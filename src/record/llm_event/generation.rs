@@ -9,7 +9,7 @@ use super::LlmEvent;
 use crate::record::{Cost, IntoText, Usage, gen_ai};
 
 impl LlmEvent {
-    /// Sets the property `$prompt_id`; `None` clears it.
+    /// Sets the property `$prompt_id`, an id of your own by which later events name the prompt; `None` clears it.
     pub fn prompt_id(mut self, prompt_id: impl IntoText) -> Self {
         self.set_prompt_id(prompt_id);
         self

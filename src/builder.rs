@@ -167,8 +167,8 @@ impl TrubricsBuilder {
         self
     }
 
-    /// Holds at most this many bytes of records that wait or are in flight: their JSON, and 48 bytes for each; at least
-    /// 1. A number over 32 GiB counts as 32 GiB. A record that takes more alone is invalid. Default: 32 MiB,
+    /// Holds at most this many bytes, 1 or more, of records that wait or are in flight: their JSON, and 48 bytes for
+    /// each. A number over 32 GiB counts as 32 GiB. A record that takes more alone is invalid. Default: 32 MiB,
     /// [`defaults::QUEUE_BYTES`].
     pub fn queue_bytes(mut self, bytes: usize) -> Self {
         self.queue.bytes = bytes;
@@ -375,16 +375,16 @@ impl TrubricsBuilder {
         self
     }
 
-    /// Whether images, recordings and files inside of texts are sent. Default: `false`, and a short note of kind and
-    /// size is sent instead of each, such as `[image/png, 48 kB]`.
+    /// Whether images, recordings and files inside of texts are sent. Default: `false`, and a placeholder with kind
+    /// and size is sent instead of each, such as `[image/png, 48 kB]`.
     ///
     /// They are data URLs with base64, and other runs of at least 1,024 characters of base64, in one line or wrapped.
     /// The texts are those that [`llm_content`](Self::llm_content) is about. The property `media_omitted` says how many
-    /// notes a record has. A text that is JSON stays JSON, and a property that is an object or a list stays one.
+    /// placeholders a record has. A text that is JSON stays JSON, and a property that is an object or a list stays one.
     ///
-    /// [`before_send`](Self::before_send) sees the record as it was tracked. Then come the notes, then
+    /// [`before_send`](Self::before_send) sees the record as it was tracked. Then come the placeholders, then
     /// [`Content::Redacted`], and then [`max_text_bytes`](Self::max_text_bytes). With [`Content::Off`] there are no
-    /// notes: the lengths are those of the texts with their media.
+    /// placeholders: the lengths are those of the texts with their media.
     ///
     /// ```
     /// use trubrics::{LlmEvent, Trubrics, testing::{API_KEY, Recorder}};

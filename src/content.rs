@@ -253,7 +253,7 @@ impl ContentRules {
         })
     }
 
-    /// The text with notes instead of media, unless these are sent, or nothing is.
+    /// The text with placeholders instead of media, unless these are sent, or nothing is.
     fn without_media<'t>(&self, text: &'t str) -> WithoutMedia<'t> {
         if self.send_media || matches!(self.content, Content::Off) {
             return WithoutMedia {

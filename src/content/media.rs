@@ -1,4 +1,4 @@
-//! Images, recordings and files in texts, and the notes that are sent instead of them.
+//! Images, recordings and files in texts, and the placeholders that are sent instead of them.
 
 use std::{borrow::Cow, fmt, ops::Range};
 
@@ -7,7 +7,7 @@ use super::base64::{self, Run};
 /// A text without its media.
 pub(super) struct WithoutMedia<'t> {
     pub(super) text: Cow<'t, str>,
-    /// How many notes there are instead.
+    /// How many placeholders there are instead.
     pub(super) omitted: usize,
 }
 
@@ -16,25 +16,25 @@ pub(super) fn is_in(text: &[u8]) -> bool {
     find_url(text, 0).is_some() || base64::find(text, 0).is_some()
 }
 
-/// Replaces each data URL and each long run of base64 by a note of its kind and size.
+/// Replaces each data URL and each long run of base64 by a placeholder of its kind and size.
 ///
-/// JSON stays JSON: a note has no character that JSON escapes, and replaces whole characters and escapes.
+/// JSON stays JSON: a placeholder has no character that JSON escapes, and replaces whole characters and escapes.
 pub(super) fn replace(text: &str) -> WithoutMedia<'_> {
     let bytes = text.as_bytes();
     let mut output = Output {
         text,
         written: String::new(),
         read: 0,
-        notes: 0,
+        placeholders: 0,
     };
     loop {
         let url = find_url(bytes, output.read);
         let end = url.as_ref().map_or(bytes.len(), |url| url.range.start);
         while let Some(run) = base64::find(&bytes[..end], output.read) {
-            output.note(&run.range, "", &run);
+            output.write_placeholder(&run.range, "", &run);
         }
         let Some(url) = url else { break };
-        output.note(&url.range, &url.kind, &url.run);
+        output.write_placeholder(&url.range, &url.kind, &url.run);
     }
     output.finish()
 }
@@ -44,24 +44,24 @@ struct Output<'t> {
     written: String,
     /// How much of the text is written.
     read: usize,
-    notes: usize,
+    placeholders: usize,
 }
 
 impl<'t> Output<'t> {
-    fn note(&mut self, range: &Range<usize>, kind: &str, run: &Run) {
+    fn write_placeholder(&mut self, range: &Range<usize>, kind: &str, run: &Run) {
         let kind = match kind {
             "" => kind_of(&run.first_bytes(self.text.as_bytes())),
             kind => kind,
         };
         let before = &self.text[self.read..range.start];
-        let note = format!("[{kind}, {}]", Size(run.decoded_size()));
-        self.written.extend([before, &note]);
+        let placeholder = format!("[{kind}, {}]", Size(run.decoded_size()));
+        self.written.extend([before, &placeholder]);
         self.read = range.end;
-        self.notes += 1;
+        self.placeholders += 1;
     }
 
     fn finish(mut self) -> WithoutMedia<'t> {
-        if self.notes == 0 {
+        if self.placeholders == 0 {
             return WithoutMedia {
                 text: Cow::Borrowed(self.text),
                 omitted: 0,
@@ -70,7 +70,7 @@ impl<'t> Output<'t> {
         self.written.push_str(&self.text[self.read..]);
         WithoutMedia {
             text: Cow::Owned(self.written),
-            omitted: self.notes,
+            omitted: self.placeholders,
         }
     }
 }

@@ -46,7 +46,7 @@ pub(crate) const DURATION: &str = "duration";
 /// How a call ended: `finished`, `failed` or `interrupted`.
 pub(crate) const OUTCOME: &str = "outcome";
 pub(crate) const ERROR_MESSAGE: &str = "error_message";
-/// How many images and files of the texts were replaced by notes.
+/// How many images and files of the texts were replaced by placeholders.
 pub(crate) const MEDIA_OMITTED: &str = "media_omitted";
 /// `up` or `down`.
 pub(crate) const FEEDBACK_THUMB: &str = "feedback.thumb";

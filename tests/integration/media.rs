@@ -1,4 +1,4 @@
-//! Images and files in texts: notes are sent instead, unless the program wants them sent.
+//! Images and files in texts: placeholders are sent instead, unless the program wants them sent.
 
 use std::sync::{Mutex, mpsc};
 
@@ -88,7 +88,7 @@ fn a_prompt_of_5_mb_with_three_images_is_sent_under_2_kb() {
 #[test]
 fn each_text_of_a_record_is_searched_and_nothing_else() {
     let text = format!("{} and {}", url(8), png(2_000));
-    let note = "[image/png, 6 B] and [image/png, 2 kB]";
+    let placeholder = "[image/png, 6 B] and [image/png, 2 kB]";
     let mut event = LlmEvent::new("u", &*text, &*text).property("thumbnail", &text);
     for key in TEXTS {
         event = event.property(key, &text);
@@ -96,11 +96,11 @@ fn each_text_of_a_record_is_searched_and_nothing_else() {
     let record = sent(by_default, event);
     assert_eq!(
         (&record["prompt"], &record["generation"]),
-        (&json!(note), &json!(note))
+        (&json!(placeholder), &json!(placeholder))
     );
     let properties = &record["properties"];
     for key in TEXTS {
-        assert_eq!(properties[key], note, "{key}");
+        assert_eq!(properties[key], placeholder, "{key}");
     }
     assert_eq!(properties["thumbnail"], *text);
     assert_eq!(properties["media_omitted"], 2 * 5);
@@ -156,7 +156,7 @@ fn with_send_media_everything_is_sent_as_it_is() {
 }
 
 #[test]
-fn a_redaction_and_the_limit_come_after_the_notes() {
+fn a_redaction_and_the_limit_come_after_the_placeholders() {
     let text = format!("secret {}", url(9_000));
     let event = || {
         LlmEvent::new("u", &*text, "g")
@@ -164,7 +164,7 @@ fn a_redaction_and_the_limit_come_after_the_notes() {
             .property("gen_ai.tool.call.arguments", json!([text]))
     };
     let redact = |text: &str| {
-        assert!(text.len() < 100, "a redaction gets the note");
+        assert!(text.len() < 100, "a redaction gets the placeholder");
         text.replace("secret", "***")
     };
     let settings = |builder: TrubricsBuilder| builder.llm_content(Content::redacted(redact));
@@ -237,7 +237,7 @@ fn try_track_gives_back_the_record_with_its_media() {
 }
 
 #[test]
-fn track_sync_sends_notes_too() {
+fn track_sync_sends_placeholders_too() {
     let recorder = Recorder::new();
     let client = build(Trubrics::builder(API_KEY).transport(recorder.clone()));
     let event = Event::new("u", "e").text(url(4_000));
@@ -260,11 +260,11 @@ fn on_drop_shows_an_invalid_record_without_its_media() {
     let (reason, records) = shown.recv().expect("a drop");
     assert_eq!(reason, DropReason::Invalid);
     let record: Value = serde_json::from_str(&records[0]).expect("JSON");
-    let note = "[image/png, 3 kB]";
-    assert_eq!(record["prompt"], note);
+    let placeholder = "[image/png, 3 kB]";
+    assert_eq!(record["prompt"], placeholder);
     assert_eq!(
         record["properties"],
-        json!({"$text": [note], "media_omitted": 2})
+        json!({"$text": [placeholder], "media_omitted": 2})
     );
 }
 

@@ -12,7 +12,7 @@ const REASONS: usize = DropReason::ALL.len();
 /// What became of records. Only the worker writes most of it, so the counters are off the callers' way.
 #[derive(Default)]
 pub(super) struct Counters {
-    /// Records that were tracked without entering the queue: rejected, or delivered on the caller's own thread.
+    /// Records that were tracked without entering the queue: not accepted, or delivered on the caller's own thread.
     beside_queue: AtomicU64,
     delivered: AtomicU64,
     dropped: [AtomicU64; REASONS],

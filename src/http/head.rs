@@ -7,7 +7,7 @@
 //!
 //! It does no I/O.
 
-/// Lines are cut here. The values that the client needs are far shorter.
+/// Lines and folded values are cut here. The values that the client needs are far shorter.
 const MAX_LINE: usize = 1024;
 
 /// Larger heads end here. The largest that servers send by default are a tenth of it.
@@ -152,10 +152,7 @@ impl ResponseHead {
     fn add(&mut self, line: &[u8], is_cut: bool) {
         if let [b' ' | b'\t', ..] = line {
             self.is_faulty = true;
-            if let (true, Some((_, value))) = (self.is_last_kept, self.fields.last_mut()) {
-                value.push(b' ');
-                value.extend_from_slice(line.trim_ascii());
-            }
+            self.continue_last(line.trim_ascii(), is_cut);
             return;
         }
         self.is_last_kept = false;
@@ -175,6 +172,18 @@ impl ResponseHead {
                 self.is_last_kept = true;
             }
             None => {}
+        }
+    }
+
+    /// Joins a folded line with the value before it, which is left out if it becomes too long.
+    fn continue_last(&mut self, line: &[u8], is_cut: bool) {
+        if let (true, Some((_, value))) = (self.is_last_kept, self.fields.last_mut()) {
+            value.push(b' ');
+            value.extend_from_slice(line);
+            if is_cut || value.len() > MAX_LINE {
+                self.fields.pop();
+                self.is_last_kept = false;
+            }
         }
     }
 

@@ -96,6 +96,16 @@ fn a_folded_value_is_joined() {
 }
 
 #[test]
+fn a_folded_value_that_is_too_long_is_left_out() {
+    let folded = format!("\r\n {}", "y".repeat(1_000)).repeat(100);
+    for name in ["Retry-After", "Date", "Content-Type"] {
+        let bytes = format!("HTTP/1.1 200 OK\r\n{name}: a{folded}\r\nContent-Length: 0\r\n\r\n");
+        let clean = "HTTP/1.1 200 \r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        assert_eq!(read(&bytes).0, clean, "{name}");
+    }
+}
+
+#[test]
 fn many_and_long_header_lines_do_no_harm() {
     let long = format!("Set-Cookie: {}\r\n", "y".repeat(33_000));
     for lines in ["X: yyyyyyyyyyyyyyyyy\r\n".repeat(2_000), long] {
@@ -169,6 +179,16 @@ proptest! {
         let mut head = ResponseHead::default();
         let _ = head.read(&bytes);
         head.clean();
+    }
+
+    #[test]
+    fn a_clean_head_fits_into_its_buffer(
+        lines in proptest::collection::vec("(Date:|Retry-After: |Content-Type:| |\t|Content-Length:|)(y{0,1200}|5)", 0..99),
+    ) {
+        let mut head = ResponseHead::default();
+        let bytes = format!("HTTP/1.1 200 OK\r\n{}\r\n\r\n", lines.join("\r\n"));
+        head.read(bytes.as_bytes()).expect("HTTP");
+        prop_assert!(head.clean().len() < 4_096);
     }
 
     #[test]

@@ -126,6 +126,9 @@ fn an_endless_head_gives_its_status() {
     assert_eq!(status_of(many.as_bytes()), Some(422));
     let long = "HTTP/1.1 422 No\r\nX: ".to_owned() + &"y".repeat(1_000_000);
     assert_eq!(status_of(long.as_bytes()), Some(422));
+    let folded =
+        "HTTP/1.1 200 OK\r\nDate: a".to_owned() + &format!("\r\n {}", "y".repeat(1_000)).repeat(10);
+    assert_eq!(status_of(folded.as_bytes()), Some(200));
 }
 
 #[test]

@@ -187,10 +187,11 @@ impl Accounting {
         }
     }
 
-    /// The server refuses requests, and their records stay in the spool. Logged once until something is delivered.
+    /// The server refuses requests, and their records stay in the spool. Logged once until something is delivered, or
+    /// the server refuses the key instead.
     pub(crate) fn request_refused(&self, refusal: &Refusal) {
         let status = refusal.status;
-        if self.refused_with.swap(status, SeqCst) == 0 {
+        if self.is_new_refusal(status) {
             let what = match is_key(status) {
                 true => "the API key",
                 false => "requests",
@@ -199,6 +200,13 @@ impl Accounting {
                 || error!(target: TARGET, "the server refuses {what} (status {status}): records wait in the spool"),
             );
         }
+    }
+
+    /// Notes that the server refuses requests with this status. Returns whether that is to be logged: it did not refuse
+    /// any since the last delivery, or now refuses the key and did not before, or the other way round.
+    fn is_new_refusal(&self, status: u16) -> bool {
+        let before = self.refused_with.swap(status, SeqCst);
+        before == 0 || is_key(before) != is_key(status)
     }
 
     /// The client has ended, and an episode of drops ends with it. Records that are still counted on disk have their
@@ -293,11 +301,7 @@ impl Accounting {
                 let cause = self.cause_of(reason, refusal);
                 self.log(|| warn!(target: TARGET, "dropping records: {reason}{cause}"));
             }
-        } else if self.refused_with.swap(
-            refusal.map_or(UNAUTHORIZED, |refusal| refusal.status),
-            SeqCst,
-        ) == 0
-        {
+        } else if self.is_new_refusal(refusal.map_or(UNAUTHORIZED, |refusal| refusal.status)) {
             let cause = self.cause_of(reason, refusal);
             self.log(
                 || error!(target: TARGET, "the server refuses the API key{cause}: records are dropped"),

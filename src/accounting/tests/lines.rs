@@ -52,6 +52,20 @@ fn a_refused_request_is_logged_once_until_something_is_delivered() {
     accounting.deliver_directly(1);
     let line = "ERROR the server refuses requests (status 404): records wait in the spool";
     assert_eq!(refuse(404), [line]);
+    assert_eq!(refuse(407), [""; 0]);
+}
+
+#[test]
+fn a_key_that_is_refused_after_other_refusals_is_logged() {
+    let accounting = Accounting::for_tests();
+    let refuse = |status| lines(|| accounting.request_refused(&refusal(status)));
+    assert_eq!(refuse(404).len(), 1);
+    let line = "ERROR the server refuses the API key (status 401): records wait in the spool";
+    assert_eq!(refuse(401), [line]);
+    assert_eq!(refuse(403), [""; 0]);
+    assert_eq!(refuse(404).len(), 1);
+    let line = "ERROR the server refuses the API key: records are dropped";
+    assert_eq!(lines(|| accounting.reject(Unauthorized, None)), [line]);
 }
 
 #[test]

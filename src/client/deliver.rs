@@ -43,6 +43,7 @@ impl Inner {
         };
         let mut delivered: Vec<_> = records.map(prepare).collect();
         if !to_send.is_empty() {
+            let _call = self.begin_call();
             let sent = self.send(to_send, &agreement, deadline);
             let prepared = delivered.iter_mut().filter(|prepared| prepared.is_ok());
             prepared.zip(sent).for_each(|(slot, sent)| *slot = sent);

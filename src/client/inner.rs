@@ -15,7 +15,7 @@ use crate::{
     batch::{size_limit::SizeLimit, write_body},
     clock,
     consent::Consent,
-    control::{Control, WorkerHandle},
+    control::{Call, Control, WorkerHandle},
     deadline::after,
     error::{DeliveryErrorKind, FlushError},
     exchange::{Attempt, Exchange},
@@ -115,6 +115,13 @@ impl Inner {
         &self.state.parts.intake.worker
     }
 
+    /// The calling thread makes requests until the result is dropped. The worker, if it has a spool, learns of a
+    /// withdrawal by another process, and breaks them off.
+    pub(super) fn begin_call(&self) -> Option<Call<'_>> {
+        let has_spool = self.state.parts.project.is_some();
+        has_spool.then(|| self.worker().begin_call())
+    }
+
     /// Whether the caller is a hook, the transport or a thread of this client: it would wait for its own end.
     pub(super) fn is_inside(&self) -> bool {
         hooks::is_inside(self.state.parts.intake.client)
@@ -130,6 +137,7 @@ impl Inner {
         if !agreement.holds() {
             return Err(DeliveryErrorKind::NoConsent);
         }
+        let _call = self.begin_call();
         let mut body = Vec::new();
         write_body([&encoded].into_iter(), &mut body);
         let attempted = self.state.parts.exchange.attempt_once(&Attempt {

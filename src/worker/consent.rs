@@ -25,7 +25,7 @@ impl Worker {
     /// Looks for a withdrawal of another process if it is time. Returns when to look again.
     pub(super) fn look_in_flight(&mut self, now: Instant) -> Option<Instant> {
         let spooler = self.spooler.as_mut()?;
-        if self.dispatcher.is_idle() {
+        if self.dispatcher.is_idle() && !self.parts.handle.has_calls() {
             return None;
         }
         if now >= spooler.looked_at() + LOOK_INTERVAL {
@@ -57,8 +57,10 @@ impl Worker {
         else {
             return Some(Ahead::Wait(None));
         };
-        if now < spooler.next_look() {
-            return Some(Ahead::Wait(Some(spooler.next_look())));
+        let next_look = spooler.next_look();
+        if now < next_look {
+            let next = self.break_off_requests(now);
+            return Some(Ahead::Wait(next.or(Some(next_look))));
         }
         if matches!(spooler.look(), Ok(Notice::Granted)) && !self.is_unnoted {
             // The look counts as a withdrawal of its own.
@@ -67,6 +69,16 @@ impl Worker {
             self.take_records_again(withdrawals);
         }
         Some(Ahead::Work)
+    }
+
+    /// Breaks off the requests that go on after a withdrawal: they may have begun in its moment. Returns when to do so
+    /// again, if there are any.
+    fn break_off_requests(&self, now: Instant) -> Option<Instant> {
+        let is_any = self.parts.handle.has_calls() || !self.dispatcher.is_unused();
+        is_any.then(|| {
+            self.parts.exchange.cancel();
+            now + LOOK_INTERVAL
+        })
     }
 
     /// Whether a request may begin, by what other processes noted of the consent. If that cannot be read, the next
@@ -188,7 +200,7 @@ impl Worker {
     fn drop_held(&mut self) {
         let mut left = self.incoming.take(true);
         panic_point();
-        if !self.dispatcher.is_idle() {
+        if !self.dispatcher.is_idle() || self.parts.handle.has_calls() {
             self.parts.exchange.cancel();
         }
         self.take_batches(&mut left);

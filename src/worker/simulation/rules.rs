@@ -118,7 +118,7 @@ fn a_request_in_flight_does_not_keep_a_withdrawal_of_another_process_from_being_
     simulation.withdraw_elsewhere();
     simulation.run_for(SECOND / 5);
     assert_eq!(simulation.consent(), Consent::Withdrawn);
-    assert_eq!(simulation.server.cancelled(), 1, "it is broken off");
+    assert_ne!(simulation.server.cancelled(), 0, "it is broken off");
 }
 
 #[test]

@@ -81,20 +81,48 @@ fn a_withdrawal_ends_a_delivery_in_its_back_off() {
     deliver_and_withdraw(&server, builder, withdraw, grant);
 }
 
-#[test]
-fn a_withdrawal_by_another_process_ends_a_delivery() {
-    let server = server();
-    let folder = Folder::new();
-    server.set_unavailable(true);
-    let builder = client_of(&server).initial_backoff(LONG).max_backoff(LONG);
-    let builder = builder.spool(&folder.0);
-    // The folder of the project is there once a client has stored a record.
+/// Settings with a spool in which the folder of the project is there, as a client makes it that stores a record.
+fn with_spool(server: &Server, folder: &Folder) -> TrubricsBuilder {
+    let builder = client_of(server).spool(&folder.0);
     let first = build(builder.clone());
     first.track(event("stored"));
     let _ = first.close(Duration::ZERO);
-    let requests = server.requests().len();
-    assert_eq!(requests, 0, "closed before an attempt");
+    assert_eq!(server.requests().len(), 0, "closed before an attempt");
+    builder
+}
+
+#[test]
+fn a_withdrawal_by_another_process_ends_a_delivery() {
+    let (server, folder) = (server(), Folder::new());
+    server.set_unavailable(true);
+    let builder = with_spool(&server, &folder);
+    let builder = builder.initial_backoff(LONG).max_backoff(LONG);
     let withdraw = |_: &Trubrics| withdraw_in(&folder.0).expect("the disk works");
     let grant = |_: &Trubrics| grant_in(&folder.0).expect("the disk works");
     deliver_and_withdraw(&server, builder, withdraw, grant);
+}
+
+#[test]
+fn a_withdrawal_by_another_process_breaks_off_the_request_of_a_delivery() {
+    let (server, folder) = (server(), Folder::new());
+    server.set_latency(NEVER);
+    let builder = with_spool(&server, &folder).request_timeout(NEVER);
+    let withdraw = |_: &Trubrics| withdraw_in(&folder.0).expect("the disk works");
+    let grant = |_: &Trubrics| grant_in(&folder.0).expect("the disk works");
+    deliver_and_withdraw(&server, builder, withdraw, grant);
+}
+
+#[test]
+fn a_withdrawal_by_another_process_breaks_off_the_request_of_a_caller() {
+    let (server, folder) = (server(), Folder::new());
+    server.set_latency(NEVER);
+    let client = build(with_spool(&server, &folder).request_timeout(NEVER));
+    let (ended, end) = mpsc::channel();
+    let caller = client.clone();
+    let caller = thread::spawn(move || ended.send(caller.track_sync(event("before"))));
+    server.wait_for_requests(1, LONG).expect("a request");
+    withdraw_in(&folder.0).expect("the disk works");
+    let error = end.recv_timeout(LONG / 2).expect("the call ends");
+    assert!(error.expect_err("broken off").lacks_consent());
+    caller.join().expect("no panic").expect("received");
 }

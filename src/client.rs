@@ -144,7 +144,8 @@ impl Trubrics {
     /// When the record is invalid, refused or [left out](DeliveryError::left_out), the server does not answer, the
     /// consent is not granted, or the client is closed; [`is_transient`](DeliveryError::is_transient) says whether to
     /// try again. The record is then not counted in [`stats`](Self::stats). If there was no answer, the server may have
-    /// the record.
+    /// the record. A call from a hook or a transport of this client returns an error at once, and so does any call
+    /// with [`hand_off`](crate::TrubricsBuilder::hand_off).
     pub fn track_sync(&self, record: impl Into<Record>) -> Result<(), DeliveryError> {
         match &self.inner {
             Ok(inner) => inner.track_sync(record.into()).map_err(DeliveryError::new),
@@ -192,9 +193,10 @@ impl Trubrics {
     ///   as long as the close allows.
     ///
     /// While the consent is undecided or withdrawn, all records lack it, and no hook sees them. In a forked process all
-    /// records are closed. A call from a hook or a transport gives each record an error
-    /// [at once](DeliveryError::is_in_hook). A [disabled](Self::is_disabled) client sends nothing, and succeeds.
-    /// Delivered records are counted in [`stats`](Self::stats). Records with an error are not: they are the caller's.
+    /// records are closed. A call from a hook or a transport gives each record an error [at
+    /// once](DeliveryError::is_in_hook), and so does any call with [`hand_off`](crate::TrubricsBuilder::hand_off). A
+    /// [disabled](Self::is_disabled) client sends nothing, and succeeds. Delivered records are counted in
+    /// [`stats`](Self::stats). Records with an error are not: they are the caller's.
     ///
     /// ```
     /// use std::time::Duration;

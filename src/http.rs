@@ -93,7 +93,26 @@ impl HttpTransport {
         Self::with_dns(settings, DnsCache::new(connect_timeout))
     }
 
+    /// Checks the settings, and makes nothing of them.
+    pub(crate) fn check(settings: &HttpSettings<'_>) -> Result<(), ConfigError> {
+        let dns = DnsCache::new(settings.connect_timeout);
+        Self::config(settings, dns).map(drop)
+    }
+
     fn with_dns(settings: &HttpSettings<'_>, dns: DnsCache) -> Result<Self, ConfigError> {
+        let config = Self::config(settings, dns)?;
+        Ok(Self {
+            agent: Mutex::new(CurrentAgent {
+                agent: config.agent(&config.trust),
+                bundled: None,
+                cancellations: 0,
+            }),
+            config,
+            is_interrupted: AtomicBool::new(false),
+        })
+    }
+
+    fn config(settings: &HttpSettings<'_>, dns: DnsCache) -> Result<AgentConfig, ConfigError> {
         let target = Target::of(settings.host)
             .ok_or_else(|| ConfigError::new("host", "must be a valid URL with a host name"))?;
         if target.https && !tls::AVAILABLE {
@@ -115,22 +134,13 @@ impl HttpTransport {
             tls::check_provider()?;
         }
 
-        let config = AgentConfig {
+        Ok(AgentConfig {
             connections: settings.connections,
             connect_timeout: settings.connect_timeout.min(LONGEST),
             request_timeout: settings.request_timeout.min(LONGEST),
             proxy,
             trust: Trust::new(settings.root_certificates)?,
             dns,
-        };
-        Ok(Self {
-            agent: Mutex::new(CurrentAgent {
-                agent: config.agent(&config.trust),
-                bundled: None,
-                cancellations: 0,
-            }),
-            config,
-            is_interrupted: AtomicBool::new(false),
         })
     }
 

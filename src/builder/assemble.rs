@@ -67,24 +67,21 @@ impl TrubricsBuilder {
         if self.hand_off.arguments.is_some() && self.worker.duty == Duty::All {
             self.worker.duty = Duty::Store;
         }
+        let is_handed_off = self.transport.is_none() && self.worker.duty == Duty::Store;
         let transport = match self.transport.take() {
             Some(transport) => transport,
-            None if self.worker.duty == Duty::Store => Arc::new(transport_fn(|_| {
-                let problem = "hand_off leaves all requests to another process";
-                Err(TransportError::new(problem))
-            })),
-            None => {
-                let WorkerSettings {
-                    max_concurrent_requests,
-                    request_timeout,
-                    ..
-                } = self.worker;
-                self.http
-                    .transport(&host, max_concurrent_requests, request_timeout)?
+            None if is_handed_off => {
+                self.http.check_transport(&host, &self.worker)?;
+                Arc::new(transport_fn(|_| Err(TransportError::new("hand_off"))))
             }
+            None => self.http.transport(&host, &self.worker)?,
         };
         match self.state(&environment::of_process) {
-            State::On => self.assemble(api_key, &host, transport).map(Ok),
+            State::On => {
+                let (mut parts, worker) = self.assemble(api_key, &host, transport)?;
+                parts.is_handed_off = is_handed_off;
+                Ok(Ok((parts, worker)))
+            }
             state => {
                 if self.is_opted_out(&environment::of_process) {
                     self.forget_spool(&api_key, &host, &*transport)?;
@@ -263,6 +260,7 @@ impl TrubricsBuilder {
             shutdown_timeout: self.shutdown_timeout,
             project,
             hand_off,
+            is_handed_off: false,
         };
         Ok((client, worker))
     }

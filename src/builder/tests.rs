@@ -159,6 +159,11 @@ fn bad_settings_of_spool_sample_and_hand_off_are_refused() {
             handed_off(&["a"]).overflow(Overflow::Block),
             "hand_off does not work with Overflow::Block: this process makes no room by sending",
         ),
+        #[cfg(feature = "http")]
+        (
+            handed_off(&["a"]).proxy("ftp://proxy"),
+            "proxy must be the URL of a proxy that begins with http://, https://, socks4://, socks4a:// or socks5://",
+        ),
         (
             builder().hand_off(["a"]),
             "hand_off needs a spool: set its folder with spool",

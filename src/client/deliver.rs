@@ -32,6 +32,9 @@ impl Inner {
         if self.is_inside() {
             return records.map(|_| Err(DeliveryErrorKind::InHook)).collect();
         }
+        if self.parts().is_handed_off {
+            return records.map(|_| Err(DeliveryErrorKind::HandedOff)).collect();
+        }
         let Some(agreement) = self.agreement() else {
             return records.map(|_| Err(DeliveryErrorKind::NoConsent)).collect();
         };

@@ -45,6 +45,8 @@ pub(crate) struct ClientParts {
     pub(crate) project: Option<ProjectFolder>,
     /// How another process is started that delivers, if one does.
     pub(crate) hand_off: Option<HandOff>,
+    /// Another process makes all requests: this one has no transport.
+    pub(crate) is_handed_off: bool,
 }
 
 impl ClientParts {
@@ -131,6 +133,12 @@ impl Inner {
         // The connections are the parent's: two processes would write on them at once.
         if self.lifecycle().is_forked() {
             return Err(DeliveryErrorKind::Closed);
+        }
+        if self.is_inside() {
+            return Err(DeliveryErrorKind::InHook);
+        }
+        if self.parts().is_handed_off {
+            return Err(DeliveryErrorKind::HandedOff);
         }
         let agreement = self.agreement().ok_or(DeliveryErrorKind::NoConsent)?;
         let encoded = self.state.parts.intake.prepare(record)?;

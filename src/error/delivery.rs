@@ -28,6 +28,8 @@ pub(crate) enum DeliveryErrorKind {
     /// The sample or a limit leaves the record out.
     LeftOut(DropReason),
     Closed,
+    /// Another process makes the requests of this client.
+    HandedOff,
     NoConsent,
     /// The call of `deliver` ended before the record was settled. The cause is the last failure of the call.
     NotReached {
@@ -58,6 +60,7 @@ impl DeliveryError {
             | DeliveryErrorKind::Hook
             | DeliveryErrorKind::InHook
             | DeliveryErrorKind::Closed
+            | DeliveryErrorKind::HandedOff
             | DeliveryErrorKind::NoConsent => false,
         }
     }
@@ -88,7 +91,8 @@ impl DeliveryError {
         matches!(self.kind, DeliveryErrorKind::NotReached { .. })
     }
 
-    /// Whether [`deliver`](crate::Trubrics::deliver) was called by a hook or a transport, and did nothing.
+    /// Whether [`track_sync`](crate::Trubrics::track_sync) or [`deliver`](crate::Trubrics::deliver) was called by a
+    /// hook or a transport of the client, and did nothing.
     pub fn is_in_hook(&self) -> bool {
         matches!(self.kind, DeliveryErrorKind::InHook)
     }
@@ -141,10 +145,13 @@ impl fmt::Display for DeliveryError {
             DeliveryErrorKind::Invalid(_) => f.write_str("the record is invalid"),
             DeliveryErrorKind::Hook => f.write_str("a hook of the program refused the record"),
             DeliveryErrorKind::InHook => {
-                f.write_str("deliver cannot be called from a hook or a transport")
+                f.write_str("a hook or a transport of the client cannot wait for a delivery")
             }
             DeliveryErrorKind::LeftOut(reason) => write!(f, "the record was not sent: {reason}"),
             DeliveryErrorKind::Closed => f.write_str("the client is closed"),
+            DeliveryErrorKind::HandedOff => {
+                f.write_str("hand_off leaves all requests to another process")
+            }
             DeliveryErrorKind::NoConsent => f.write_str(NO_CONSENT),
             DeliveryErrorKind::NotReached {
                 is_key_refused: true,
@@ -171,6 +178,7 @@ impl Error for DeliveryError {
             | DeliveryErrorKind::InHook
             | DeliveryErrorKind::LeftOut(_)
             | DeliveryErrorKind::Closed
+            | DeliveryErrorKind::HandedOff
             | DeliveryErrorKind::NoConsent
             | DeliveryErrorKind::Answer { .. } => None,
         }

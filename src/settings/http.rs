@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::check::more_than_zero;
+use super::{WorkerSettings, check::more_than_zero};
 use crate::{
     defaults,
     error::ConfigError,
@@ -38,17 +38,30 @@ impl HttpOptions {
     pub(crate) fn transport(
         &self,
         host: &str,
-        connections: usize,
-        request_timeout: Duration,
+        worker: &WorkerSettings,
     ) -> Result<Arc<dyn Transport>, ConfigError> {
-        Ok(Arc::new(HttpTransport::new(&HttpSettings {
+        let settings = self.with_host(host, worker);
+        Ok(Arc::new(HttpTransport::new(&settings)?))
+    }
+
+    /// Checks whether another process can make the default transport for this host.
+    pub(crate) fn check_transport(
+        &self,
+        host: &str,
+        worker: &WorkerSettings,
+    ) -> Result<(), ConfigError> {
+        HttpTransport::check(&self.with_host(host, worker))
+    }
+
+    fn with_host<'a>(&'a self, host: &'a str, worker: &WorkerSettings) -> HttpSettings<'a> {
+        HttpSettings {
             host,
-            connections,
+            connections: worker.max_concurrent_requests,
             connect_timeout: self.connect_timeout,
-            request_timeout,
+            request_timeout: worker.request_timeout,
             proxy: self.proxy.as_deref(),
             root_certificates: self.root_certificates.as_deref(),
-        })?))
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! A build without the default transport: the feature `http` is off.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
+use super::WorkerSettings;
 use crate::{error::ConfigError, transport::Transport};
 
 #[derive(Debug, Clone, Default)]
@@ -15,12 +16,19 @@ impl HttpOptions {
     pub(crate) fn transport(
         &self,
         _host: &str,
-        _connections: usize,
-        _request_timeout: Duration,
+        _worker: &WorkerSettings,
     ) -> Result<Arc<dyn Transport>, ConfigError> {
         Err(ConfigError::new(
             "transport",
             "is not set: give one to the builder, or switch on the feature http for the default one",
         ))
+    }
+
+    pub(crate) fn check_transport(
+        &self,
+        host: &str,
+        worker: &WorkerSettings,
+    ) -> Result<(), ConfigError> {
+        self.transport(host, worker).map(drop)
     }
 }

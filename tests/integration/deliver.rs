@@ -227,7 +227,9 @@ fn a_call_from_a_hook_is_an_error_at_once() {
     let builder = Trubrics::builder(recorder.api_key()).transport(recorder.clone());
     let client = build(builder.before_send(move |record| {
         let client = inside.get().expect("set before");
-        let _ = note.set(client.deliver([event(1), event(2)], LONG));
+        let mut outcomes = client.deliver([event(1), event(2)], LONG);
+        outcomes.push(client.track_sync(event(3)));
+        let _ = note.set(outcomes);
         Some(record)
     }));
     let _ = own.set(client.clone());
@@ -235,8 +237,26 @@ fn a_call_from_a_hook_is_an_error_at_once() {
     let outcomes = seen.get().expect("the hook ran");
     assert_eq!(
         texts(outcomes),
-        ["deliver cannot be called from a hook or a transport"; 2]
+        ["a hook or a transport of the client cannot wait for a delivery"; 3]
     );
-    assert!(outcomes[0].as_ref().expect_err("inside").is_in_hook());
+    let is_in_hook = |outcome: &Result<(), DeliveryError>| {
+        let error = outcome.as_ref().expect_err("inside");
+        error.is_in_hook() && !error.is_transient()
+    };
+    assert!(outcomes.iter().all(is_in_hook));
     assert_eq!(recorder.accepted(), 1);
+}
+
+#[test]
+fn a_transport_that_tracks_with_its_own_client_ends() {
+    let own = Arc::new(OnceLock::<Trubrics>::new());
+    let inside = own.clone();
+    let transport = transport_fn(move |_| {
+        let client = inside.get().expect("set before");
+        client.track_sync(event(1)).expect_err("inside");
+        Ok(Response::new(200))
+    });
+    let client = build(Trubrics::builder("key").transport(transport));
+    let _ = own.set(client.clone());
+    client.track_sync(event(0)).expect("delivered");
 }

@@ -82,9 +82,7 @@ impl Intake {
     pub(crate) fn prepare(&self, record: Record) -> Result<Encoded, DeliveryErrorKind> {
         match self.queue.refusal() {
             Some(NoBudget::Closed) => return Err(DeliveryErrorKind::Closed),
-            _ if self.consent.get() != Consent::Granted => {
-                return Err(DeliveryErrorKind::NoConsent);
-            }
+            _ if !self.has_consent() => return Err(DeliveryErrorKind::NoConsent),
             _ => {}
         }
         let record = match &self.before_send {
@@ -114,12 +112,17 @@ impl Intake {
         match self.queue.refusal() {
             // No code of the program sees a record that the user does not agree to.
             Some(NoBudget::Paused) => return reject(TrackErrorKind::NoConsent, record, None),
+            Some(NoBudget::Closed) if !self.has_consent() => {
+                return reject(TrackErrorKind::NoConsent, record, None);
+            }
             Some(NoBudget::Closed) if !is_shown => {
                 return reject(TrackErrorKind::Closed, record, None);
             }
             _ => {}
         }
-        if !is_shown && when_full != WhenFull::Wait && self.queue.is_full() {
+        // A record that the sample or a limit leaves out needs no room.
+        let needs_look = is_shown || self.guard.is_some();
+        if !needs_look && when_full != WhenFull::Wait && self.queue.is_full() {
             return reject(TrackErrorKind::Full, record, None);
         }
         // A record is large, so it is moved as little as possible.
@@ -167,8 +170,15 @@ impl Intake {
             }
             Err(Rejected::Full(back)) => reject(TrackErrorKind::Full, record, Some(back)),
             Err(Rejected::Paused) => reject(TrackErrorKind::NoConsent, record, None),
+            Err(Rejected::Closed(_)) if !self.has_consent() => {
+                reject(TrackErrorKind::NoConsent, record, None)
+            }
             Err(Rejected::Closed(back)) => reject(TrackErrorKind::Closed, record, Some(back)),
         }
+    }
+
+    fn has_consent(&self) -> bool {
+        self.consent.get() == Consent::Granted
     }
 
     /// Why a record is dropped that no consent covers.

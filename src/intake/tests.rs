@@ -186,6 +186,36 @@ fn without_consent_no_hook_sees_a_record() {
 }
 
 #[test]
+fn without_consent_no_hook_sees_a_record_after_the_close_either() {
+    for (consent, reason) in [
+        (Consent::Withdrawn, DropReason::Withdrawn),
+        (Consent::Undecided, DropReason::Undecided),
+    ] {
+        let mut bench = bench(2, true);
+        bench.intake.before_send = Some(Arc::new(|_| panic!("it saw it")));
+        bench.intake.consent = Arc::new(ConsentCell::new(consent));
+        bench.intake.queue.close();
+        bench.intake.track(event());
+        assert_eq!(bench.shown(), [(reason, vec![])]);
+        let kind = bench.kind_of(event());
+        assert!(matches!(kind, Some(TrackErrorKind::NoConsent)));
+    }
+}
+
+#[test]
+fn a_client_that_is_withdrawn_and_closed_during_a_hook_shows_no_record() {
+    let mut bench = bench(2, true);
+    let (queue, consent) = (bench.intake.queue.clone(), bench.intake.consent.clone());
+    bench.intake.before_send = Some(Arc::new(move |record| {
+        consent.withdraw();
+        queue.close();
+        Some(record)
+    }));
+    bench.intake.track(event());
+    assert_eq!(bench.shown(), [(DropReason::Withdrawn, vec![])]);
+}
+
+#[test]
 fn a_closed_client_takes_no_record_and_shows_it() {
     for is_shown in [false, true] {
         let mut bench = bench(2, is_shown);
@@ -250,6 +280,14 @@ fn a_record_outside_the_sample_is_encoded_only_to_be_shown() {
             }
         }
         assert_eq!(bench.dropped_for(DropReason::Sampled), 2);
+        // Also if there is no room for it.
+        bench.intake.guard = None;
+        bench.intake.track(event());
+        bench.intake.track(event());
+        bench.intake.guard = Some(Box::new(Guard::new(0.0, [])));
+        bench.intake.track(event());
+        assert!(bench.intake.try_track(event()).is_ok());
+        assert_eq!(bench.dropped_for(DropReason::Sampled), 4);
         let prepared = bench.intake.prepare(event());
         assert!(matches!(prepared, Err(DeliveryErrorKind::LeftOut(_))));
     }

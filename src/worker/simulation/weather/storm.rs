@@ -15,9 +15,10 @@ use crate::{
     spool::{MemoryDisk, WhenFull},
 };
 
-/// After the weather has cleared, every record that can be delivered is delivered within this time: the longest
-/// `Retry-After` and the longest delay after a refusal are five minutes.
-pub(super) const CLEARS_WITHIN: Duration = Duration::from_secs(8 * 60);
+/// After the weather has cleared, every record that can be delivered is delivered within this time. The longest
+/// `Retry-After` and the longest delay after a refusal are five minutes. If each batch in hand has a bad record, each
+/// fails three times before it is split, and these failures are up to half a minute apart.
+pub(super) const CLEARS_WITHIN: Duration = Duration::from_secs(10 * 60);
 
 /// More steps at one instant than any run needs.
 const MAX_STEPS: usize = 10_000;

@@ -161,7 +161,7 @@ impl MemoryDisk {
         self.state().operations.clone()
     }
 
-    pub(in crate::spool) fn put(&self, name: &Path, bytes: &[u8]) {
+    pub(crate) fn put(&self, name: &Path, bytes: &[u8]) {
         let mut state = self.state();
         state.add_folders(name.parent().unwrap_or(name));
         state.add(name, bytes);

@@ -1,5 +1,55 @@
 use super::*;
-use crate::worker::tests::bench::Bench;
+use crate::{consent::ConsentCell, worker::tests::bench::Bench};
+
+/// The client begins with this consent instead.
+fn begin_with(bench: &mut Bench, consent: Consent) {
+    let consent = std::sync::Arc::new(ConsentCell::new(consent));
+    bench.parts.intake.consent = consent.clone();
+    bench.worker.parts.consent = consent;
+    bench.add_spool();
+}
+
+#[test]
+fn a_grant_keeps_the_records_that_waited_for_it() {
+    let mut bench = Bench::new();
+    begin_with(&mut bench, Consent::Undecided);
+    bench.track(1);
+    bench.spool().note_withdrawal().expect("the disk works");
+    bench.worker.grant(0).expect("the disk works");
+    assert_eq!(bench.parts.intake.consent.get(), Consent::Granted);
+    let stats = bench.parts.intake.accounting.stats();
+    assert_eq!((stats.pending, stats.dropped), (1, 0));
+}
+
+#[test]
+fn a_grant_replaces_a_file_that_cannot_be_read_and_forgets_what_was_before() {
+    let mut bench = Bench::with_spool();
+    bench.track(1);
+    bench.damage_consent();
+    bench.worker.grant(0).expect("the disk works");
+    assert_eq!(bench.parts.intake.consent.get(), Consent::Granted);
+    bench.spool().look().expect("it can be read");
+    let stats = bench.parts.intake.accounting.stats();
+    assert_eq!(stats.dropped_for(DropReason::Withdrawn), 1);
+}
+
+#[test]
+fn records_without_consent_are_neither_left_nor_dropped_for_another_reason() {
+    for (consent, reason) in [
+        (Consent::Undecided, DropReason::Undecided),
+        (Consent::Granted, DropReason::Withdrawn),
+    ] {
+        let mut bench = Bench::new();
+        begin_with(&mut bench, consent);
+        bench.track(1);
+        if consent == Consent::Granted {
+            bench.parts.intake.consent.withdraw();
+        }
+        bench.worker.abandon(DropReason::CloseTimeout);
+        let stats = bench.parts.intake.accounting.stats();
+        assert_eq!((stats.dropped_for(reason), stats.left_in_spool), (1, 0));
+    }
+}
 
 #[test]
 fn the_worker_looks_for_a_withdrawal_each_100_ms_while_a_request_is_in_flight() {

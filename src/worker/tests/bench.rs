@@ -1,5 +1,7 @@
 //! A worker whose functions a test calls, in virtual time.
 
+use std::path::Path;
+
 use crossbeam_channel::Receiver;
 
 use super::*;
@@ -53,16 +55,23 @@ impl Bench {
         self.worker.spooler = Some(spooler);
     }
 
-    fn spool(&self) -> Spool {
+    /// A spool of the same project, as another process has it.
+    pub(in crate::worker) fn spool(&self) -> Spool {
         let settings = SpoolSettings {
             folder: "spool".into(),
-            project: Fingerprint::of(defaults::HOST, "key"),
+            project: project(),
             max_bytes: defaults::SPOOL_MAX_BYTES,
             max_age: defaults::SPOOL_MAX_AGE,
             sync: false,
             when_full: WhenFull::Evict,
         };
         Spool::in_memory(settings, &self.disk)
+    }
+
+    /// The file that notes the consent gets a content that cannot be read.
+    pub(in crate::worker) fn damage_consent(&self) {
+        let folder = Path::new("spool").join(project().to_string());
+        self.disk.put(&folder.join("consent"), b"");
     }
 
     /// Callers track this many events.
@@ -107,6 +116,10 @@ impl Bench {
         fail(&mut half, failures);
         half
     }
+}
+
+fn project() -> Fingerprint {
+    Fingerprint::of(defaults::HOST, "key")
 }
 
 fn fail(batch: &mut Batch, failures: u32) {

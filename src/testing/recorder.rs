@@ -10,8 +10,9 @@ use crate::{Request, Response, Transport, TransportError};
 ///
 /// Some replies differ from those of a server. One that closes, hangs or is raw bytes fails the request without an
 /// answer, after its delay. A delay that is longer than the request may take fails it when that time is over. `drip`
-/// and `close_after` have no effect. After a [`close`](crate::Trubrics::close) that ran out of time during a request,
-/// every request fails.
+/// and `close_after` have no effect. A [`close`](crate::Trubrics::close) that runs out of time ends all delays under
+/// way, and so does a [`withdraw`](crate::Trubrics::withdraw). Later requests, which are those of other clients, are
+/// answered as usual.
 ///
 /// ```
 /// use std::time::Duration;
@@ -56,12 +57,14 @@ impl Deref for Recorder {
 
 impl Transport for Recorder {
     fn send(&self, request: &Request<'_>) -> Result<Response, TransportError> {
+        let breaks = self.service.breaks();
         let body = request.body();
         let body = (body.len() <= self.service.body_limit()).then(|| body.to_vec());
         let outcome = self.service.receive(head(request), body, 0);
 
         let timeout = request.timeout();
-        if !self.service.pause(outcome.delay.min(timeout)) {
+        let delay = outcome.delay.min(timeout);
+        if !self.service.pause_unless_broken_off(delay, breaks) {
             return Err(TransportError::new("interrupted"));
         }
         if outcome.delay > timeout {
@@ -76,8 +79,13 @@ impl Transport for Recorder {
         }))
     }
 
+    /// Later requests are answered as usual: they are those of other clients.
     fn interrupt(&self) {
-        self.service.stop();
+        self.service.break_off();
+    }
+
+    fn cancel(&self) {
+        self.service.break_off();
     }
 }
 

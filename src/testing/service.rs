@@ -47,6 +47,7 @@ struct State {
     batches: Vec<(Endpoint, Arc<Vec<u8>>)>,
     connections: HashMap<u64, Arc<TcpStream>>,
     stopped: bool,
+    breaks: u64,
 }
 
 #[derive(Clone, Default)]

@@ -55,6 +55,11 @@ impl Service {
             Kind::Raw(_) | Kind::Close | Kind::Hang => None,
         };
         if let Some(answer) = &mut answer {
+            let is_given = |name: &String| {
+                let mut given = reply.headers.iter();
+                given.any(|(given, _)| given.eq_ignore_ascii_case(name))
+            };
+            answer.headers.retain(|(name, _)| !is_given(name));
             answer.headers.append(&mut reply.headers);
             if let Some(body) = reply.body.take() {
                 answer.body = body;
@@ -73,6 +78,24 @@ impl Service {
     /// Waits for `time`; returns false, and at once, when the service is stopped.
     pub(in crate::testing) fn pause(&self, time: Duration) -> bool {
         !self.wait_while(time, |state| !state.stopped).stopped
+    }
+
+    /// How often the requests under way were broken off.
+    pub(in crate::testing) fn breaks(&self) -> u64 {
+        self.lock().breaks
+    }
+
+    /// Waits for `time`. Returns false, and at once, when requests are broken off that were under way after so many
+    /// breaks.
+    pub(in crate::testing) fn pause_unless_broken_off(&self, time: Duration, breaks: u64) -> bool {
+        let state = self.wait_while(time, |state| state.breaks == breaks);
+        state.breaks == breaks
+    }
+
+    /// Breaks off the requests that wait for their answers.
+    pub(in crate::testing) fn break_off(&self) {
+        self.lock().breaks += 1;
+        self.changed.notify_all();
     }
 
     /// Keeps an open connection; returns false when the service is stopped.

@@ -117,6 +117,18 @@ fn a_header_of_a_reply_replaces_the_servers_own() {
     assert_eq!(answer.body, br#"{"s"#);
     let names: Vec<_> = answer.headers.iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["Content-Type", "content-length"]);
+
+    // One that it has for this answer alone.
+    server.set_error_details(false);
+    server.script([Reply::accept().header("Content-Type", "text/html")]);
+    let answer = Client::connect(&server).post("publish_events", &json!([{}]));
+    assert_eq!(answer.status, 422);
+    let named = |(name, _): &&(String, String)| name.eq_ignore_ascii_case("content-type");
+    let types: Vec<_> = answer.headers.iter().filter(named).collect();
+    assert_eq!(
+        types,
+        [&("Content-Type".to_owned(), "text/html".to_owned())]
+    );
 }
 
 #[test]

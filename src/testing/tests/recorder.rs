@@ -121,10 +121,30 @@ fn a_close_does_not_wait_for_a_delay() {
     assert!(start.elapsed() < LONG / 2);
     assert_eq!(client.stats().pending, 0);
 
-    // The recorder stays interrupted, for every client.
+    // The next client uses it as usual.
     let other = self::client(&recorder);
-    let error = other.track_sync(Event::new("u", "e")).expect_err("over");
-    assert!(error.is_transient() && error.status().is_none());
+    other.track_sync(Event::new("u", "e")).expect("accepted");
+}
+
+#[test]
+fn a_close_without_time_leaves_the_recorder_to_the_next_client() {
+    let recorder = Recorder::new();
+    client(&recorder).close(Duration::ZERO).expect("no record");
+    let next = client(&recorder);
+    next.track_sync(Event::new("u", "e")).expect("accepted");
+    assert_eq!(recorder.accepted(), 1);
+}
+
+#[test]
+fn a_withdrawal_does_not_wait_for_a_delay() {
+    let recorder = Recorder::new();
+    recorder.script([Reply::accept().delay(LONG)]);
+    let builder = Trubrics::builder(API_KEY).transport(recorder.clone());
+    let client = builder.request_timeout(LONG).build().expect("good");
+    client.track(Event::new("u", "e"));
+    let _ = client.flush(Duration::ZERO);
+    recorder.wait_for_requests(1, LONG).expect("a request");
+    client.withdraw().expect("the request is broken off");
 }
 
 #[test]

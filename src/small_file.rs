@@ -60,6 +60,29 @@ pub(crate) fn make_new(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
+/// Has the disk confirm which files this folder has. Not all file systems can do that for a folder.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    // Only Unix opens a folder as it opens a file.
+    if cfg!(not(unix)) {
+        return Ok(());
+    }
+    let folder = match folder.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => folder,
+    };
+    match File::open(folder)?.sync_all() {
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::InvalidInput | ErrorKind::Unsupported
+            ) =>
+        {
+            Ok(())
+        }
+        synced => synced,
+    }
+}
+
 /// Locks the file until it is closed.
 pub(crate) fn lock(file: &File, timeout: Duration) -> io::Result<()> {
     let deadline = Instant::now() + timeout;
@@ -77,5 +100,19 @@ pub(crate) fn lock(file: &File, timeout: Duration) -> io::Result<()> {
             }
             Err(TryLockError::WouldBlock) => thread::sleep(LOCK_RETRY),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn the_folder_of_a_bare_name_is_the_current_one() {
+        let folder = Path::new("choice").parent().expect("a folder");
+        sync_folder(folder).expect("it is there");
+        let missing = sync_folder(Path::new("no such folder")).expect_err("it is not there");
+        assert_eq!(missing.kind(), ErrorKind::NotFound);
     }
 }

@@ -19,6 +19,7 @@ use crate::{
     clock,
     small_file::{
         LOCK_TIMEOUT, check_regular, lock, make_folder, make_new, not_ours, open, refuse,
+        sync_folder,
     },
 };
 
@@ -156,6 +157,9 @@ impl StoredChoice {
     }
 }
 
+/// A longer chain of links ends nowhere.
+const MAX_LINKS: usize = 40;
+
 /// A longer file does not hold a choice.
 const MAX_FILE_BYTES: u64 = 512;
 
@@ -183,8 +187,8 @@ fn change_file(
     // Nothing is made beside a file that is not ours.
     read(path)?;
     make_folder(path)?;
-    // A link stays one.
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let path = behind_links(path);
+    make_folder(&path)?;
     let lock_file = open(&beside(&path, "lock")?)?;
     lock(&lock_file, lock_timeout)?;
 
@@ -205,7 +209,20 @@ fn change_file(
         // The first error is the one to report.
         let _ = fs::remove_file(&temporary);
     }
-    replaced
+    replaced?;
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// The file that a link stands for, also if it is not there yet: the link stays one.
+fn behind_links(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        let Ok(target) = fs::read_link(&path) else {
+            break;
+        };
+        path = path.parent().unwrap_or(Path::new("")).join(target);
+    }
+    fs::canonicalize(&path).unwrap_or(path)
 }
 
 /// The file with this ending after its name.

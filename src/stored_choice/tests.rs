@@ -276,6 +276,23 @@ fn a_link_to_the_file_stays_one() {
     assert_eq!(folder.stored().get().expect("read"), Some(Choice::Off));
 }
 
+#[cfg(unix)]
+#[test]
+fn a_link_to_a_file_that_is_not_there_yet_stays_one() {
+    use std::os::unix::fs::symlink;
+
+    let folder = Folder::with(b"");
+    let (link, other) = (folder.0.join("link"), folder.0.join("other link"));
+    symlink("other link", &link).expect("a link");
+    symlink("new/telemetry", &other).expect("a link");
+    let stored = StoredChoice::in_file(&link);
+    stored.set(Choice::Off, "1").expect("stored");
+    assert!(link.is_symlink() && other.is_symlink());
+    let target = StoredChoice::in_file(folder.0.join("new/telemetry"));
+    assert_eq!(target.get().expect("read"), Some(Choice::Off));
+    assert_eq!(stored.get().expect("read"), Some(Choice::Off));
+}
+
 proptest::proptest! {
     #[test]
     fn no_text_panics_and_each_that_is_read_is_written_alike(

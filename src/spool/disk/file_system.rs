@@ -9,9 +9,9 @@ use std::{
 };
 
 use super::{Adopted, Disk, FileSize, ListBounds, Listing, MAX_FILE_BYTES, SegmentFile};
-use crate::spool::note::MAX_NOTE_BYTES;
 #[cfg(unix)]
 use crate::spool::segment::name;
+use crate::{small_file::sync_folder, spool::note::MAX_NOTE_BYTES};
 
 #[derive(Default)]
 pub(in crate::spool) struct FileSystem {
@@ -139,7 +139,8 @@ impl Disk for FileSystem {
             .write_all(bytes)
             // After a power cut, the file would be empty without this.
             .and_then(|()| file.sync_data())
-            .and_then(|()| std::fs::rename(temp, name));
+            .and_then(|()| std::fs::rename(temp, name))
+            .and_then(|()| name.parent().map_or(Ok(()), sync_folder));
         if made.is_err() {
             let _ = std::fs::remove_file(temp);
         }
@@ -147,11 +148,7 @@ impl Disk for FileSystem {
     }
 
     fn sync(&self, folder: &Path) -> io::Result<()> {
-        // Only Unix opens a folder as it opens a file.
-        if cfg!(unix) {
-            File::open(folder)?.sync_all()?;
-        }
-        Ok(())
+        sync_folder(folder)
     }
 }
 

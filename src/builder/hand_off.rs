@@ -33,9 +33,10 @@ impl TrubricsBuilder {
     /// next run.
     ///
     /// [`close`](crate::Trubrics::close) returns as soon as the records are on disk. If the disk hangs, it returns
-    /// after its timeout, or after a second where that is more. [`flush`](crate::Trubrics::flush) waits for the disk,
-    /// too. [`track_sync`](crate::Trubrics::track_sync) and [`deliver`](crate::Trubrics::deliver) fail at once, unless
-    /// the client has a [`transport`](Self::transport) of its own: the default one is not made, because that takes
+    /// after its timeout, or after a second where that is more. The start of the process takes some milliseconds; it
+    /// reads the folder and has no time-out of its own. [`flush`](crate::Trubrics::flush) waits for the disk, too.
+    /// [`track_sync`](crate::Trubrics::track_sync) and [`deliver`](crate::Trubrics::deliver) fail at once, unless the
+    /// client has a [`transport`](Self::transport) of its own: the default one is not made, because that takes
     /// milliseconds. A process that `deliver_handed_off` runs in never starts another.
     ///
     /// [`build`](Self::build) fails without a spool, if its path is relative, without arguments, and with

@@ -30,6 +30,8 @@ struct Keys {
     bits: u128,
     /// Two keys share a bit, and may be equal.
     may_repeat: bool,
+    /// Entries of equal keys are removed once all entries have more bytes than this.
+    compact_at: usize,
 }
 
 /// The bits of keys that were not looked at, or that have escapes.
@@ -37,7 +39,10 @@ const ANY_KEY: u128 = u128::MAX;
 
 impl Keys {
     fn of(entries: &[u8]) -> Self {
-        let mut keys = Self::default();
+        let mut keys = Self {
+            compact_at: 2 * entries.len(),
+            ..Self::default()
+        };
         for entry in split_entries(entries) {
             let key = &entries[entry.key];
             let is_plain = !key.contains(&b'\\');
@@ -58,6 +63,9 @@ impl Keys {
 
 /// Room for a few short properties, so that most events allocate once.
 const FIRST_CAPACITY: usize = 128;
+
+/// Fewer bytes are not worth a look for entries of equal keys.
+const FIRST_COMPACTED: usize = 4096;
 
 /// A buffer that grew beyond this is not kept for the next event.
 const MAX_KEPT_CAPACITY: usize = 4096;
@@ -137,7 +145,18 @@ impl Properties {
             remove_repeated_keys(&mut self.json, entry);
         }
         self.keys.note(key_bit(key.as_bytes()));
+        if self.keys.may_repeat && self.json.len() > self.keys.compact_at.max(FIRST_COMPACTED) {
+            self.compact();
+        }
         Ok(())
+    }
+
+    /// Removes earlier entries of equal keys: a key that is set with each chunk of a stream must not let the record
+    /// grow.
+    #[cold]
+    fn compact(&mut self) {
+        remove_repeated_keys(&mut self.json, 0);
+        self.keys = Keys::of(&self.json);
     }
 
     /// Appends the entries of what must be a JSON object, or nothing for `null`.

@@ -35,6 +35,26 @@ fn a_map_a_json_object_and_a_struct_all_work_as_properties() {
 }
 
 #[test]
+fn a_property_that_is_set_again_and_again_does_not_let_the_record_grow() {
+    let mut properties = Properties::default();
+    properties.set("other", &"x");
+    for chunk in 0..100_000 {
+        properties.set("chunk", &chunk);
+        assert!(properties.length() < 10_000);
+    }
+    assert_eq!(properties.value("chunk"), Some(json!(99_999)));
+    assert_eq!(properties.value("other"), Some(json!("x")));
+}
+
+#[test]
+fn a_value_that_cannot_be_written_leaves_the_earlier_one() {
+    let mut properties = Properties::default();
+    properties.set("a", &1);
+    assert!(properties.insert("a", &f64::NAN).is_err());
+    assert_eq!(properties.value("a"), Some(json!(1)));
+}
+
+#[test]
 fn empty_properties_are_left_out() {
     #[derive(Serialize)]
     struct Unit;

@@ -242,7 +242,7 @@ impl Response {
         self
     }
 
-    /// Sets the body. The client reads only the reason of a refusal from it, so the first 64 KiB are enough.
+    /// Sets the body. The client reads only the reasons of a refusal from it, which may repeat the records.
     #[must_use]
     pub fn with_body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// Bodies are cut here. The reasons of a refused batch are shorter.
-pub(super) const MAX_RESPONSE_BODY: usize = 64 * 1024;
+/// Bodies are cut here. The reasons of a refused batch may repeat its records, which have 1 MiB by default.
+pub(super) const MAX_RESPONSE_BODY: usize = 4 * 1024 * 1024;
 
 /// How long the rest of a response may take once its status is there. The status decides nearly everything, and
 /// records wait meanwhile.

@@ -67,7 +67,13 @@ fn render(url: &str, body: &[u8]) -> Vec<u8> {
     let mut text = format!("POST {url}\n").into_bytes();
     for record in items(body) {
         text.extend_from_slice(b"  ");
-        text.extend_from_slice(record);
+        // JSON that was given as text may have line breaks, but not inside of its own texts.
+        let is_break = |byte: u8| matches!(byte, b'\n' | b'\r');
+        text.extend(
+            record
+                .iter()
+                .map(|&byte| if is_break(byte) { b' ' } else { byte }),
+        );
         text.push(b'\n');
     }
     text
@@ -103,6 +109,14 @@ mod tests {
                 "  {\"c\":\"\\\"}\"}\n"
             )
         );
+    }
+
+    #[test]
+    fn a_record_with_line_breaks_stays_on_its_line() {
+        let body = b"[{\"a\":[\n1\r\n]}]";
+        let text = render("https://host/publish_events", body);
+        let expected = "POST https://host/publish_events\n  {\"a\":[ 1  ]}\n";
+        assert_eq!(String::from_utf8(text).expect("text"), expected);
     }
 
     #[test]

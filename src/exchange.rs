@@ -18,7 +18,7 @@ use crate::{
     hooks::{self, ClientId},
     logging::{TARGET, logging},
     record::{Endpoint, utc_now},
-    reply::{BodySent, Verdict, judge},
+    reply::{BodySent, Fault, Verdict, judge},
     sync::{Condvar, Mutex, MutexGuard},
     transport::{Request, Response, Transport, TransportError},
 };
@@ -132,7 +132,7 @@ impl Exchange {
             }
             Some(DeliveryErrorKind::Answer {
                 refusal,
-                is_transient: true,
+                fault: Fault::Moment,
             }) => format!("status {}", refusal.status),
             Some(_) => return,
         };
@@ -215,9 +215,9 @@ impl Exchange {
         };
         let verdict = judge(&answer, utc_now(), &self.api_key);
         let refusal = verdict.refusal();
-        let failure = refusal.map(|(refusal, is_transient)| DeliveryErrorKind::Answer {
+        let failure = refusal.map(|(refusal, fault)| DeliveryErrorKind::Answer {
             refusal: refusal.clone(),
-            is_transient,
+            fault,
         });
         (verdict, failure)
     }

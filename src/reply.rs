@@ -51,17 +51,29 @@ impl Verdict {
         body: BodySent::Unknown,
     };
 
-    /// Returns why the server did not accept the records, and whether it may do so later.
-    pub(crate) fn refusal(&self) -> Option<(&Refusal, bool)> {
+    /// Returns why the server did not accept the records, and what is at fault.
+    pub(crate) fn refusal(&self) -> Option<(&Refusal, Fault)> {
         match self {
             Self::Delivered => None,
-            Self::Later { refusal, .. } => refusal.as_ref().map(|refusal| (refusal, true)),
-            Self::Invalid { refusal, .. }
-            | Self::TooLarge { refusal }
-            | Self::Unauthorized { refusal }
-            | Self::Rejected { refusal } => Some((refusal, false)),
+            Self::Later { refusal, .. } => Some((refusal.as_ref()?, Fault::Moment)),
+            Self::Invalid { refusal, .. } | Self::TooLarge { refusal } => {
+                Some((refusal, Fault::Record))
+            }
+            Self::Unauthorized { refusal } | Self::Rejected { refusal } => {
+                Some((refusal, Fault::Request))
+            }
         }
     }
+}
+
+/// What a refusal is due to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Fault {
+    /// Another attempt may succeed later.
+    Moment,
+    Record,
+    /// The key, the host, or something on the way.
+    Request,
 }
 
 /// A status other than success, and the server's own words about it.

@@ -202,10 +202,9 @@ fn settle(client: &Trubrics, chunk: Chunk) -> Result<Settled> {
 /// A server that takes other lines, and fails at this one again and again, fails because of it.
 fn is_fault_of_line(error: &DeliveryError, is_some_delivered: bool) -> bool {
     match error.status() {
-        Some(400 | 413 | 422) => true,
         Some(500..600) => is_some_delivered,
-        Some(_) => false,
-        None => error.invalid().is_some(),
+        // A proxy that answers 400 with a page of its own blames no line.
+        _ => error.is_record_fault(),
     }
 }
 

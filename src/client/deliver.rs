@@ -13,6 +13,7 @@ use crate::{
     drop_reason::DropReason,
     error::DeliveryErrorKind,
     record::{Encoded, Record},
+    reply::Fault,
     worker::Worker,
 };
 
@@ -110,7 +111,11 @@ fn result(outcome: Option<Outcome>, not_reached: impl Fn() -> DeliveryErrorKind)
         Some(Outcome::Delivered) => Ok(()),
         Some(Outcome::Dropped(reason, Some(refusal))) => Err(DeliveryErrorKind::Answer {
             refusal,
-            is_transient: reason == DropReason::GaveUp,
+            fault: match reason {
+                DropReason::GaveUp => Fault::Moment,
+                reason if reason.is_record_fault() => Fault::Record,
+                _ => Fault::Request,
+            },
         }),
         Some(Outcome::Dropped(_, None)) | None => Err(not_reached()),
     }

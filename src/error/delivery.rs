@@ -9,7 +9,10 @@ use std::{
 
 use super::NO_CONSENT;
 use crate::{
-    drop_reason::DropReason, error_chain, record::EventError, reply::Refusal,
+    drop_reason::DropReason,
+    error_chain,
+    record::EventError,
+    reply::{Fault, Refusal},
     transport::TransportError,
 };
 
@@ -39,7 +42,7 @@ pub(crate) enum DeliveryErrorKind {
     NoAnswer(TransportError),
     Answer {
         refusal: Refusal,
-        is_transient: bool,
+        fault: Fault,
     },
 }
 
@@ -53,7 +56,7 @@ impl DeliveryError {
     pub fn is_transient(&self) -> bool {
         match &self.kind {
             DeliveryErrorKind::NoAnswer(_) => true,
-            DeliveryErrorKind::Answer { is_transient, .. } => *is_transient,
+            DeliveryErrorKind::Answer { fault, .. } => *fault == Fault::Moment,
             DeliveryErrorKind::NotReached { is_key_refused, .. } => !is_key_refused,
             DeliveryErrorKind::LeftOut(reason) => !reason.is_record_fault(),
             DeliveryErrorKind::Invalid(_)
@@ -62,6 +65,22 @@ impl DeliveryError {
             | DeliveryErrorKind::Closed
             | DeliveryErrorKind::HandedOff
             | DeliveryErrorKind::NoConsent => false,
+        }
+    }
+
+    /// Whether the record itself is the reason, so that it would be refused again, as
+    /// [`DropReason::is_record_fault`] says it of drops. A status alone does not say so: a proxy answers 400 too.
+    pub fn is_record_fault(&self) -> bool {
+        match &self.kind {
+            DeliveryErrorKind::Invalid(_) | DeliveryErrorKind::Hook => true,
+            DeliveryErrorKind::LeftOut(reason) => reason.is_record_fault(),
+            DeliveryErrorKind::Answer { fault, .. } => *fault == Fault::Record,
+            DeliveryErrorKind::InHook
+            | DeliveryErrorKind::Closed
+            | DeliveryErrorKind::HandedOff
+            | DeliveryErrorKind::NoConsent
+            | DeliveryErrorKind::NotReached { .. }
+            | DeliveryErrorKind::NoAnswer(_) => false,
         }
     }
 

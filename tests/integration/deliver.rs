@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use trubrics::{
     DeliveryError, Event, LlmEvent, Record, Response, Trubrics,
     testing::{Recorder, Reply},
@@ -216,6 +216,53 @@ fn a_disabled_client_succeeds_and_no_record_is_no_request() {
     assert!(client.deliver(mixed(0), LONG).is_empty());
     assert!(client.deliver([Event::new("", "e")], LONG)[0].is_err());
     assert!(server.requests().is_empty());
+}
+
+#[test]
+fn an_error_says_whether_the_record_itself_is_at_fault() {
+    let page = || Reply::status(400).header("content-type", "text/html");
+    for (reply, is_fault) in [
+        (page().body("<html>no</html>"), false),
+        (Reply::status(404), false),
+        (Reply::status(401), false),
+        (Reply::status(400), true),
+        (Reply::status(413), true),
+        (Reply::status(422), true),
+    ] {
+        let server = server();
+        let client = build(client_of(&server));
+        let name = format!("{reply:?}");
+        server.script([reply.clone(), reply]);
+        let mut outcomes = client.deliver([event(0)], LONG);
+        outcomes.push(client.track_sync(event(0)));
+        for outcome in outcomes {
+            let error = outcome.expect_err("refused");
+            assert_eq!(error.is_record_fault(), is_fault, "{name}");
+        }
+    }
+    let client = build(client_of(&server()));
+    let error = client.track_sync(Event::new("", "e")).expect_err("no user");
+    assert!(error.is_record_fault());
+}
+
+#[test]
+fn reasons_that_repeat_a_long_record_are_read() {
+    let server = server();
+    let client = build(client_of(&server));
+    let long = "x".repeat(300_000);
+    let reasons = json!({"detail": [{
+        "type": "missing", "loc": ["body", 1, "user_id"], "msg": "Field required", "input": {"prompt": long},
+    }]});
+    server.script([Reply::status(422).body(reasons.to_string())]);
+    let outcomes = client.deliver([event(0), event(1), event(2)], LONG);
+    assert!(outcomes[0].is_ok() && outcomes[2].is_ok());
+    let error = outcomes[1].as_ref().expect_err("the server names it");
+    assert!(
+        error
+            .detail()
+            .is_some_and(|detail| detail.contains("Field required"))
+    );
+    assert_eq!(server.requests().len(), 2, "no search for it");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::{env, error::Error, io, io::IsTerminal, process::ExitCode};
 use etcetera::BaseStrategy;
 use trubrics::{
     AnonymousId, Choice, DebugTransport, Event, Gate, State, StoredChoice, Trubrics,
-    TrubricsBuilder,
+    TrubricsBuilder, anonymous_id,
 };
 
 const USAGE: &str = "usage: cli_tool greet [--print-telemetry] | telemetry on|off|status";
@@ -64,7 +64,10 @@ fn telemetry(words: &[&str]) -> Result<(), Box<dyn Error>> {
     match client.state() {
         state if words[0] == "telemetry" => println!("telemetry is {state}"),
         State::On => {
-            let user = AnonymousId::in_file(folder.join("user-id"))?;
+            let user = match words {
+                [_, PRINT] => anonymous_id(), // it makes no file
+                _ => AnonymousId::in_file(folder.join("user-id"))?.into(),
+            };
             // The tool's own command, but no names of files and no values.
             let run = Event::new(user, "Run").property("command", words[0]);
             client.track(run.property("version", VERSION));

@@ -294,9 +294,10 @@ impl Trubrics {
     /// or hold; other files stay. [`privacy`](crate::_docs::privacy) says all of it on a page.
     ///
     /// The call returns when nothing is left and no request is under way, usually after some milliseconds, and at most
-    /// after 5 s. From its beginning, no request begins and no record is taken. A request that cannot be broken off may
-    /// still reach the server: a transport without [`cancel`](crate::Transport::cancel). A
-    /// [disabled](Self::disabled) client does nothing.
+    /// after 5 s. A connection that is being made is waited for, up to
+    /// [`connect_timeout`](crate::TrubricsBuilder::connect_timeout): its request sends nothing. From its beginning, no
+    /// request begins and no record is taken. A request that cannot be broken off may still reach the server: a
+    /// transport without [`cancel`](crate::Transport::cancel). A [disabled](Self::disabled) client does nothing.
     ///
     /// # Errors
     ///

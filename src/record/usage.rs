@@ -83,8 +83,9 @@ impl Usage {
     /// - Ollama, whose last chunk has the counts.
     ///
     /// The form is found by the names of the fields, which are those of the providers' documentation. A server that
-    /// counts otherwise under the same names is read as OpenAI or Anthropic count. A part that is absent, or is not a
-    /// whole number from 0 to `u64::MAX`, is `None`, and so is a total that it belongs to. A sum ends at `u64::MAX`.
+    /// counts otherwise under the same names is read as OpenAI or Anthropic count. A part that is absent is `None`, and
+    /// adds nothing to a total. One that is not a whole number from 0 to `u64::MAX` is `None`, and so is a total that
+    /// it belongs to. A sum ends at `u64::MAX`.
     ///
     /// ```
     /// use serde_json::json;

@@ -41,6 +41,11 @@ impl Spool {
         })
     }
 
+    /// Whether a grant is what was noted last, as far as this process knows.
+    pub(crate) fn is_granted(&self) -> bool {
+        self.note.is_some_and(|note| !note.is_withdrawn)
+    }
+
     /// Notes for all processes that the consent was withdrawn.
     pub(crate) fn note_withdrawal(&mut self) -> io::Result<()> {
         if let Ok(Some(note)) = Note::read(&*self.disk, &self.folder)

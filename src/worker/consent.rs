@@ -62,9 +62,13 @@ impl Worker {
             let next = self.break_off_requests(now);
             return Some(Ahead::Wait(next.or(Some(next_look))));
         }
-        if matches!(spooler.look(), Ok(Notice::Granted)) && !self.is_unnoted {
-            // The look counts as a withdrawal of its own.
-            let withdrawals = self.forgotten + 1;
+        // A grant may have been read before, when the disk failed and nothing could be forgotten.
+        if let Ok(notice) = spooler.look()
+            && spooler.spool().is_granted()
+            && !self.is_unnoted
+        {
+            // Each change counts as a withdrawal of its own.
+            let withdrawals = self.forgotten + u64::from(notice != Notice::Same);
             self.log_forgotten(Some(withdrawals));
             self.take_records_again(withdrawals);
         }
@@ -134,10 +138,9 @@ impl Worker {
         if let (false, Some(spooler)) = (is_undecided, &mut self.spooler) {
             // Each change counts as a withdrawal of its own.
             match spooler.look() {
-                Ok(Notice::Same) => {}
                 Ok(notice) => {
-                    withdrawals += 1;
-                    let is_granted = notice == Notice::Granted && !self.is_unnoted;
+                    withdrawals += u64::from(notice != Notice::Same);
+                    let is_granted = spooler.spool().is_granted() && !self.is_unnoted;
                     granted_after = is_granted.then_some(withdrawals);
                 }
                 // It is written anew below.

@@ -93,6 +93,11 @@ impl MemoryDisk {
     }
 
     /// Refuses all operations of one kind, like a folder in which files may be written but not removed.
+    /// Refuses to remove files.
+    pub(crate) fn refuse_removal(&self, is_refused: bool) {
+        self.refuse(is_refused.then_some(Operation::Remove));
+    }
+
     pub(in crate::spool) fn refuse(&self, operation: Option<Operation>) {
         self.state().refused = operation;
     }

@@ -21,6 +21,44 @@ fn a_grant_keeps_the_records_that_waited_for_it() {
     assert_eq!((stats.pending, stats.dropped), (1, 0));
 }
 
+/// The client does not take records. Another process granted the consent since, and the disk failed when the client was
+/// to follow.
+fn withdrawn_beside_a_grant() -> Bench {
+    let mut bench = Bench::with_spool();
+    bench.track(1);
+    bench.worker.take(clock::now());
+    bench.disk.refuse_removal(true);
+    let mut other = bench.spool();
+    other.note_withdrawal().expect("the disk works");
+    let spooler = bench.worker.spooler.as_mut().expect("a spool");
+    spooler.look().expect("the disk works");
+    bench.worker.await_consent(clock::now());
+    other.note_grant().expect("the disk works");
+    bench.worker.grant(1).expect_err("the disk fails");
+    bench.disk.refuse_removal(false);
+    assert_eq!(bench.parts.intake.consent.get(), Consent::Withdrawn);
+    bench.store_elsewhere();
+    bench
+}
+
+#[test]
+fn a_grant_after_one_that_failed_removes_nothing_of_other_processes() {
+    let mut bench = withdrawn_beside_a_grant();
+    let withdrawals = bench.parts.intake.consent.withdrawals();
+    bench.worker.grant(withdrawals).expect("the disk works");
+    assert_eq!(bench.parts.intake.consent.get(), Consent::Granted);
+    assert_eq!(bench.disk.segments(), 1);
+}
+
+#[test]
+fn a_client_takes_records_again_after_a_grant_elsewhere_that_it_could_not_follow() {
+    let mut bench = withdrawn_beside_a_grant();
+    bench.time.set(Duration::from_secs(120));
+    bench.worker.await_consent(clock::now());
+    assert_eq!(bench.parts.intake.consent.get(), Consent::Granted);
+    assert_eq!(bench.disk.segments(), 1);
+}
+
 #[test]
 fn a_grant_replaces_a_file_that_cannot_be_read_and_forgets_what_was_before() {
     let mut bench = Bench::with_spool();

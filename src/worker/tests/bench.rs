@@ -21,7 +21,7 @@ pub(in crate::worker) struct Bench {
     pub(in crate::worker) time: VirtualTime,
     pub(in crate::worker) parts: ClientParts,
     pub(in crate::worker) worker: Worker,
-    disk: MemoryDisk,
+    pub(in crate::worker) disk: MemoryDisk,
     /// The requests that the worker begins. Nothing answers them.
     _attempts: Receiver<(usize, Attempt)>,
 }
@@ -84,7 +84,16 @@ impl Bench {
 
     /// Another run leaves an event in the spool, and the worker scans for it.
     pub(in crate::worker) fn inherit(&mut self) {
+        self.store_elsewhere();
+        self.time.set(self.time.elapsed() + Duration::from_secs(1));
+        let spooler = self.worker.spooler.as_mut().expect("a spool");
+        spooler.scan(clock::now());
+    }
+
+    /// Another process leaves an event in the spool.
+    pub(in crate::worker) fn store_elsewhere(&self) {
         let mut other = self.spool();
+        other.look().expect("the disk works");
         let mut records = vec![Encoded {
             json: b"{}".as_slice().into(),
             endpoint: Endpoint::Events,
@@ -93,9 +102,6 @@ impl Bench {
         let stored = other.store(&mut records, WhenFull::Evict, Now::read());
         stored.expect("the disk works");
         other.leave(Now::read());
-        self.time.set(self.time.elapsed() + Duration::from_secs(1));
-        let spooler = self.worker.spooler.as_mut().expect("a spool");
-        spooler.scan(clock::now());
     }
 
     /// Tracks this many events, and takes them as one batch that has failed so often.

@@ -1,13 +1,17 @@
 //! The properties of a record: written as JSON when a property is set, and parsed again only if a key repeats.
 
-use std::{cell::Cell, collections::HashMap, mem, ops::Range};
+mod entries;
+
+use std::{cell::Cell, collections::HashMap, mem};
 
 use serde::Serialize;
 use serde_json::Value;
 
+pub(super) use self::entries::split_entries;
+use self::entries::{Entry, is_key, retain, without_quotes};
 use super::{
     EventError,
-    keys::{end_of_text, key_bit},
+    keys::key_bit,
     repeated_keys::remove_repeated_keys,
     strict::{WriteError, Written, write_value},
     text::write_text,
@@ -339,70 +343,6 @@ pub(super) fn json_kind(first_byte: u8) -> &'static str {
         b'n' => "null",
         _ => "a number",
     }
-}
-
-/// Copies the entries that `is_kept` chooses.
-fn retain(entries: &[u8], is_kept: impl Fn(&Entry) -> bool) -> Vec<u8> {
-    let mut kept = Vec::with_capacity(entries.len());
-    for entry in split_entries(entries).filter(is_kept) {
-        if !kept.is_empty() {
-            kept.push(b',');
-        }
-        kept.extend_from_slice(&entries[entry.whole]);
-    }
-    kept
-}
-
-/// Whether the JSON text is this key, with or without escapes.
-fn is_key(json: &[u8], key: &str) -> bool {
-    if json.contains(&b'\\') {
-        return serde_json::from_slice::<String>(json).is_ok_and(|text| text == key);
-    }
-    without_quotes(json) == key.as_bytes()
-}
-
-fn without_quotes(key: &[u8]) -> &[u8] {
-    key.get(1..key.len().saturating_sub(1)).unwrap_or_default()
-}
-
-pub(super) struct Entry {
-    /// The key with its quotes.
-    pub(super) key: Range<usize>,
-    /// The text after the colon.
-    pub(super) value: Range<usize>,
-    whole: Range<usize>,
-}
-
-/// Splits the inside of an object into its entries. A scan for quotes and brackets is enough, because the JSON is
-/// valid. A raw value may have blanks anywhere between them.
-pub(super) fn split_entries(json: &[u8]) -> impl Iterator<Item = Entry> {
-    let mut start = 0;
-    std::iter::from_fn(move || {
-        if start >= json.len() {
-            return None;
-        }
-        let key_start = start + json[start..].iter().position(|byte| *byte == b'"')?;
-        let key = key_start..end_of_text(json, key_start);
-        let colon = key.end + json[key.end..].iter().position(|byte| *byte == b':')?;
-        let mut at = colon + 1;
-        let mut depth = 0_usize;
-        while at < json.len() {
-            match json[at] {
-                b'"' => {
-                    at = end_of_text(json, at);
-                    continue;
-                }
-                b'{' | b'[' => depth += 1,
-                b'}' | b']' => depth = depth.saturating_sub(1),
-                b',' if depth == 0 => break,
-                _ => {}
-            }
-            at += 1;
-        }
-        let (value, whole) = (colon + 1..at, start..at);
-        start = at + 1;
-        Some(Entry { key, value, whole })
-    })
 }
 
 #[cfg(test)]

@@ -112,7 +112,12 @@ impl Orphans {
                 if !contents.is_empty() {
                     return Some((segment, contents));
                 }
-                let _ = segment.remove(disk);
+                let removed = segment.remove(disk);
+                if removed.is_err() {
+                    // Each part of a folder would be listed again without end.
+                    self.skipped.insert(name, Skipped::Unusable);
+                }
+                self.note_failure(&removed);
             }
         }
         None

@@ -24,7 +24,7 @@ use crate::record::Encoded;
 const HEADER: &[u8] = b"trubrics spool 1 8b272e4a\n";
 
 /// A larger record is not stored, because [`MAX_FILE_BYTES`](super::disk::MAX_FILE_BYTES) has to hold it and a segment.
-const MAX_RECORD_BYTES: usize = 32 * 1024 * 1024;
+pub(super) const MAX_RECORD_BYTES: usize = 32 * 1024 * 1024;
 
 pub(super) struct Segment {
     path: PathBuf,
@@ -147,9 +147,6 @@ impl Segment {
         let mut lines = Vec::new();
         let mut count = 0;
         for (record, number) in records.iter().zip(first..) {
-            if record.json.len() > MAX_RECORD_BYTES {
-                break;
-            }
             write_record(
                 &mut lines,
                 record.endpoint,
@@ -161,9 +158,6 @@ impl Segment {
             if self.length + lines.len() as u64 >= max_bytes {
                 break;
             }
-        }
-        if count == 0 {
-            return Err(io::ErrorKind::FileTooLarge.into());
         }
         self.append(&lines, settings.sync)?;
         self.times.note(first, settings.max_age, now.instant);

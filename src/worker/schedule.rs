@@ -167,7 +167,7 @@ impl Schedule {
         if view.in_flight {
             return None;
         }
-        if is_due || spool.has_orphans {
+        if (is_due || spool.has_orphans) && !spool.is_loaded {
             return Some(Step::Load { is_due });
         }
         if spool.is_scan_due(now) {

@@ -222,16 +222,15 @@ impl Spooler {
     }
 
     fn load_next(&mut self, is_due: bool, may_recover: bool) -> Unsettled {
-        while let Some(loaded) = self.next(is_due, may_recover) {
-            self.count_loaded(&loaded);
-            let outcome = Outcome::Dropped(DropReason::Expired, None);
-            self.accounting.settle(&loaded.expired, &outcome);
-            self.acknowledge(&entries(loaded.expired.iter()));
-            if !loaded.records.is_empty() {
-                return Unsettled::of(loaded.records, self.accounting.clone());
-            }
-        }
-        Unsettled::new(self.accounting.clone())
+        // One load at a time, also if all of its records are too old: new records must get to the disk meanwhile.
+        let Some(loaded) = self.next(is_due, may_recover) else {
+            return Unsettled::new(self.accounting.clone());
+        };
+        self.count_loaded(&loaded);
+        let outcome = Outcome::Dropped(DropReason::Expired, None);
+        self.accounting.settle(&loaded.expired, &outcome);
+        self.acknowledge(&entries(loaded.expired.iter()));
+        Unsettled::of(loaded.records, self.accounting.clone())
     }
 
     fn next(&mut self, is_due: bool, may_recover: bool) -> Option<Loaded> {
@@ -316,6 +315,7 @@ impl Spooler {
             held_bytes,
             is_due: self.spool.has_sealed() || flush_requested && held > 0,
             has_orphans: self.spool.has_orphans(),
+            is_loaded: !self.spool.can_load(),
             stores_only: self.duty == Duty::Store,
             is_all_on_disk: batched_bytes == 0 && self.unspooled.is_empty(),
             next_scan: self.next_scan,

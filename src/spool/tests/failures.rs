@@ -281,6 +281,32 @@ fn a_settled_file_is_not_found_again_while_the_disk_fails() {
 }
 
 #[test]
+fn files_without_a_record_that_cannot_be_removed_are_passed_over() {
+    let disk = MemoryDisk::default();
+    for number in 0..1_100 {
+        leave_behind(&disk, "x", 1, at(number));
+    }
+    let settled = disk.names();
+    leave_behind(&disk, "y", 1, at(2_000));
+    for name in &settled {
+        // What is left of a file whose records are settled.
+        let bytes = disk.bytes(name).expect("a file");
+        let end = bytes
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .expect("a head");
+        disk.put(name, &bytes[..=end]);
+    }
+    disk.refuse_removal(true);
+    let mut spool = spool(&disk, settings());
+    spool.scan_for_orphans(at(2_100)).expect("the disk works");
+    let loaded = spool.load(false, true, at(2_100)).expect("a record");
+    assert_eq!(texts(&loaded.records), ["y0"]);
+    assert!(spool.load(false, true, at(2_100)).is_none());
+    assert!(spool.needs_scan(), "the disk failed");
+}
+
+#[test]
 fn a_folder_that_is_removed_in_the_middle_of_a_delivery_doubles_none() {
     let disk = MemoryDisk::default();
     let mut spool = spool(&disk, settings());

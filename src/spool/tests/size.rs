@@ -71,6 +71,13 @@ fn a_record_of_32_mib_is_stored_and_a_longer_one_is_not() {
     );
     store(&mut spool, &mut vec![record_of(32 * MIB)], at(0)).expect("short enough");
     assert_eq!(spool.stored(), 1);
+
+    // Those around it are stored.
+    let mut mixed = records("a", 0..2);
+    mixed.insert(1, record_of(32 * MIB + 1));
+    store(&mut spool, &mut mixed, at(0)).expect_err("one is too long");
+    assert_eq!((mixed.len(), mixed[0].json.len()), (1, 32 * MIB + 1));
+    assert_eq!(spool.stored(), 3);
 }
 
 #[test]

@@ -49,6 +49,7 @@ const SPOOLING: View = View {
         held_bytes: 0,
         is_due: false,
         has_orphans: false,
+        is_loaded: false,
         stores_only: false,
         is_all_on_disk: false,
         next_scan: None,

@@ -33,6 +33,8 @@ pub(crate) struct SpoolView {
     pub(crate) is_due: bool,
     /// Other runs left segments.
     pub(crate) has_orphans: bool,
+    /// So many loaded records are unsettled that no more are loaded.
+    pub(crate) is_loaded: bool,
     /// Another process delivers: this one loads no record, and scans for none.
     pub(crate) stores_only: bool,
     /// The client holds no record in memory alone: all are safe on disk.

@@ -358,6 +358,20 @@ fn the_oldest_records_make_room_and_are_dropped_once() {
 }
 
 #[test]
+fn records_that_are_too_old_are_dropped_one_load_after_the_other() {
+    let mut bench = bench(100_000_000);
+    bench.store(0..2_500);
+    bench.pass(1_001 * SECOND);
+    let mut loads = 0;
+    while bench.accounting.stats().dropped_for(DropReason::Expired) < 2_500 {
+        assert!(bench.load().is_empty());
+        loads += 1;
+    }
+    assert!(loads > 1, "new records get to the disk meanwhile");
+    assert_eq!(bench.places(), (0, 0));
+}
+
+#[test]
 fn a_withdrawal_and_a_grant_are_noted_for_other_processes() {
     let mut bench = bench(1_000_000);
     let mut other = spool(&bench.disk, 1_000_000);

@@ -31,6 +31,7 @@ fn records_go_to_the_disk_before_anything_else_is_done() {
         held_bytes: 5_000,
         is_due: true,
         has_orphans: true,
+        is_loaded: false,
         stores_only: false,
         is_all_on_disk: true,
         next_scan: Some(now),
@@ -102,6 +103,28 @@ fn enough_on_disk_or_bytes_or_a_flush_are_due_at_once() {
 }
 
 #[test]
+fn nothing_is_loaded_while_too_many_loaded_records_are_unsettled() {
+    let now = Instant::now();
+    let spool = |is_loaded| SpoolView {
+        held: 500,
+        is_due: true,
+        has_orphans: true,
+        is_loaded,
+        ..SpoolView::default()
+    };
+    // What is in hand rests.
+    let until = Some(now + SECOND);
+    let view = |is_loaded| View {
+        batched: true,
+        resting_until: until,
+        ..with_spool(spool(is_loaded))
+    };
+    let load = Step::Load { is_due: true };
+    assert_eq!(schedule().next(now, view(false)), load);
+    assert_eq!(schedule().next(now, view(true)), Step::Wait(until));
+}
+
+#[test]
 fn nothing_is_loaded_or_looked_for_while_something_is_in_hand_or_in_flight() {
     let now = Instant::now();
     let everything = SpoolView {
@@ -109,6 +132,7 @@ fn nothing_is_loaded_or_looked_for_while_something_is_in_hand_or_in_flight() {
         held_bytes: 5_000,
         is_due: true,
         has_orphans: true,
+        is_loaded: false,
         stores_only: false,
         is_all_on_disk: true,
         next_scan: Some(now),
@@ -141,6 +165,7 @@ fn what_others_left_is_loaded_when_there_is_nothing_else_to_do() {
         with_spool(SpoolView {
             held,
             has_orphans: true,
+            is_loaded: false,
             ..SpoolView::default()
         })
     };

@@ -345,6 +345,12 @@ fn a_run_that_is_asked_for_nothing_prints_the_usage_and_is_not_tracked() {
     assert!(server.requests().is_empty());
 }
 
+/// The default host needs TLS.
+#[cfg(any(
+    feature = "rustls",
+    feature = "rustls-no-provider",
+    feature = "native-tls"
+))]
 #[test]
 fn an_empty_host_is_none() {
     let tool = Tool::at("");

@@ -345,7 +345,7 @@ fn a_run_that_is_asked_for_nothing_prints_the_usage_and_is_not_tracked() {
     assert!(server.requests().is_empty());
 }
 
-/// The default host needs TLS.
+/// The default host needs TLS, and a crypto provider that the tool does not install.
 #[cfg(any(
     feature = "rustls",
     feature = "rustls-no-provider",

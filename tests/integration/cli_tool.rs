@@ -348,8 +348,7 @@ fn a_run_that_is_asked_for_nothing_prints_the_usage_and_is_not_tracked() {
 /// The default host needs TLS, and a crypto provider that the tool does not install.
 #[cfg(any(
     feature = "rustls",
-    feature = "rustls-no-provider",
-    feature = "native-tls"
+    all(feature = "native-tls", not(feature = "rustls-no-provider"))
 ))]
 #[test]
 fn an_empty_host_is_none() {

@@ -77,11 +77,9 @@ impl TrubricsBuilder {
             None => self.http.transport(&host, &self.worker)?,
         };
         match self.state(&environment::of_process) {
-            State::On => {
-                let (mut parts, worker) = self.assemble(api_key, &host, transport)?;
-                parts.is_handed_off = is_handed_off;
-                Ok(Ok((parts, worker)))
-            }
+            State::On => self
+                .assemble(api_key, &host, transport, is_handed_off)
+                .map(Ok),
             state => {
                 if self.is_opted_out(&environment::of_process) {
                     self.forget_spool(&api_key, &host, &*transport)?;
@@ -166,6 +164,7 @@ impl TrubricsBuilder {
         api_key: String,
         host: &str,
         transport: Arc<dyn Transport>,
+        is_handed_off: bool,
     ) -> Result<(ClientParts, Worker), ConfigError> {
         let client = ClientId::MIN.saturating_add(NEXT_CLIENT.fetch_add(1, Ordering::Relaxed));
         self.redact_defaults(client)?;
@@ -260,7 +259,7 @@ impl TrubricsBuilder {
             shutdown_timeout: self.shutdown_timeout,
             project,
             hand_off,
-            is_handed_off: false,
+            is_handed_off,
         };
         Ok((client, worker))
     }

@@ -7,7 +7,7 @@ use crate::{
     reply::Verdict,
     sync::{
         Mutex, MutexGuard,
-        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, Ordering::SeqCst},
         channel::{Receiver, Sender, bounded},
     },
 };
@@ -62,12 +62,7 @@ pub(crate) struct WorkerHandle {
     /// A caller wants all records to be sent, but does not wait for it.
     is_flush_requested: AtomicBool,
     flushes: Mutex<FlushRequests>,
-    /// How many callers make requests themselves.
-    calls: AtomicUsize,
 }
-
-/// A caller makes requests itself, until this is dropped.
-pub(crate) struct Call<'a>(&'a WorkerHandle);
 
 impl WorkerHandle {
     pub(crate) fn new(control: Sender<Control>) -> Self {
@@ -76,20 +71,7 @@ impl WorkerHandle {
             is_waking: AtomicBool::new(false),
             is_flush_requested: AtomicBool::new(false),
             flushes: Mutex::default(),
-            calls: AtomicUsize::new(0),
         }
-    }
-
-    /// A caller is about to make requests itself. The worker looks for a withdrawal meanwhile.
-    pub(crate) fn begin_call(&self) -> Call<'_> {
-        self.calls.fetch_add(1, SeqCst);
-        self.wake();
-        Call(self)
-    }
-
-    /// Whether callers make requests themselves.
-    pub(crate) fn has_calls(&self) -> bool {
-        self.calls.load(SeqCst) > 0
     }
 
     /// Has the worker look at the queue.
@@ -157,12 +139,6 @@ impl WorkerHandle {
     }
 }
 
-impl Drop for Call<'_> {
-    fn drop(&mut self) {
-        self.0.calls.fetch_sub(1, SeqCst);
-    }
-}
-
 impl FlushRequests {
     /// Adds a request and returns its number. None if the worker has ended.
     fn add(&mut self, deadline: Instant, done: Sender<()>) -> Option<u64> {
@@ -197,19 +173,6 @@ mod tests {
         }
         assert_eq!(messages.len(), 1);
         assert_eq!(handle.flushes().unseen.len(), 0);
-    }
-
-    #[test]
-    fn the_worker_is_woken_for_a_call_and_knows_how_long_it_lasts() {
-        let (control, messages) = unbounded();
-        let handle = WorkerHandle::new(control);
-        let one = handle.begin_call();
-        let other = handle.begin_call();
-        assert_eq!(messages.len(), 1);
-        drop(one);
-        assert!(handle.has_calls());
-        drop(other);
-        assert!(!handle.has_calls());
     }
 
     #[test]

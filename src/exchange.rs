@@ -39,9 +39,19 @@ pub(crate) struct Exchange {
 /// The calls of the transport that are under way, for the worker and for all callers.
 #[derive(Default)]
 struct Requests {
-    under_way: Mutex<usize>,
+    counts: Mutex<Counts>,
     one_ended: Condvar,
 }
+
+#[derive(Default)]
+struct Counts {
+    under_way: usize,
+    /// How many callers make requests themselves.
+    callers: usize,
+}
+
+/// A caller makes requests itself, until this is dropped.
+pub(crate) struct Call<'a>(&'a Requests);
 
 /// How the worker's last attempts ended.
 #[derive(Debug, Clone, Default)]
@@ -172,22 +182,46 @@ impl Exchange {
     pub(crate) fn cancel_all(&self, deadline: Instant) -> bool {
         loop {
             self.cancel();
-            let under_way = self.requests.under_way();
+            let counts = self.requests.counts();
             let left = deadline.saturating_duration_since(clock::now());
-            let is_over =
-                |under_way: usize| under_way == 0 || self.consent.get() == Consent::Granted;
-            if is_over(*under_way) || left.is_zero() {
-                return is_over(*under_way);
+            let is_over = counts.under_way == 0 || self.consent.get() == Consent::Granted;
+            if is_over || left.is_zero() {
+                return is_over;
             }
             let time = left.min(CANCEL_INTERVAL);
-            let waited = self.requests.one_ended.wait_timeout(under_way, time);
+            let waited = self.requests.one_ended.wait_timeout(counts, time);
             drop(waited.unwrap_or_else(PoisonError::into_inner));
         }
     }
 
+    /// A caller is about to make requests itself.
+    pub(crate) fn begin_call(&self) -> Call<'_> {
+        self.requests.counts().callers += 1;
+        Call(&self.requests)
+    }
+
+    /// Whether callers make requests themselves.
+    pub(crate) fn has_calls(&self) -> bool {
+        self.requests.counts().callers > 0
+    }
+
+    /// Waits until no caller makes requests itself. Returns whether that is so by the deadline.
+    pub(crate) fn await_calls(&self, deadline: Instant) -> bool {
+        let mut counts = self.requests.counts();
+        while counts.callers > 0 {
+            let left = deadline.saturating_duration_since(clock::now());
+            if left.is_zero() {
+                return false;
+            }
+            let waited = self.requests.one_ended.wait_timeout(counts, left);
+            counts = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
     /// Calls the transport, unless the consent was withdrawn since the records were taken.
     fn call(&self, request: &Request<'_>, withdrawals: u64) -> Result<Response, TransportError> {
-        *self.requests.under_way() += 1;
+        self.requests.counts().under_way += 1;
         // Read after the request is counted: a withdrawal from here on waits for it.
         let answer = if self.consent.permits(withdrawals) {
             hooks::transport(self.client, || self.transport.send(request))
@@ -195,7 +229,7 @@ impl Exchange {
         } else {
             Err(TransportError::new("the consent was withdrawn"))
         };
-        *self.requests.under_way() -= 1;
+        self.requests.counts().under_way -= 1;
         self.requests.one_ended.notify_all();
         answer
     }
@@ -263,10 +297,15 @@ impl Exchange {
 }
 
 impl Requests {
-    fn under_way(&self) -> MutexGuard<'_, usize> {
-        self.under_way
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        self.0.counts().callers -= 1;
+        self.0.one_ended.notify_all();
     }
 }
 

@@ -36,6 +36,8 @@ impl Inner {
         if self.parts().is_handed_off {
             return records.map(|_| Err(DeliveryErrorKind::HandedOff)).collect();
         }
+        // Before the client is found open: a close from here on knows of this call.
+        let _call = self.begin_call();
         let Some(agreement) = self.agreement() else {
             return records.map(|_| Err(DeliveryErrorKind::NoConsent)).collect();
         };
@@ -47,7 +49,6 @@ impl Inner {
         };
         let mut delivered: Vec<_> = records.map(prepare).collect();
         if !to_send.is_empty() {
-            let _call = self.begin_call();
             let sent = self.send(to_send, &agreement, deadline);
             let prepared = delivered.iter_mut().filter(|prepared| prepared.is_ok());
             prepared.zip(sent).for_each(|(slot, sent)| *slot = sent);

@@ -15,10 +15,10 @@ use crate::{
     batch::{size_limit::SizeLimit, write_body},
     clock,
     consent::Consent,
-    control::{Call, Control, WorkerHandle},
+    control::{Control, WorkerHandle},
     deadline::after,
     error::{DeliveryErrorKind, FlushError},
-    exchange::{Attempt, Exchange},
+    exchange::{Attempt, Call, Exchange},
     hand_off::HandOff,
     health::{Health, Published},
     hooks,
@@ -117,11 +117,15 @@ impl Inner {
         &self.state.parts.intake.worker
     }
 
-    /// The calling thread makes requests until the result is dropped. The worker, if it has a spool, learns of a
-    /// withdrawal by another process, and breaks them off.
-    pub(super) fn begin_call(&self) -> Option<Call<'_>> {
-        let has_spool = self.state.parts.project.is_some();
-        has_spool.then(|| self.worker().begin_call())
+    /// The calling thread makes requests until the result is dropped, unless the client was closed before. A close
+    /// breaks them off when its time is over. The worker, if it has a spool, breaks them off after a withdrawal by
+    /// another process.
+    pub(super) fn begin_call(&self) -> Call<'_> {
+        let call = self.state.parts.exchange.begin_call();
+        if self.state.parts.project.is_some() {
+            self.worker().wake();
+        }
+        call
     }
 
     /// Whether the caller is a hook, the transport or a thread of this client: it would wait for its own end.
@@ -140,12 +144,13 @@ impl Inner {
         if self.parts().is_handed_off {
             return Err(DeliveryErrorKind::HandedOff);
         }
+        // Before the client is found open: a close from here on knows of this call.
+        let _call = self.begin_call();
         let agreement = self.agreement().ok_or(DeliveryErrorKind::NoConsent)?;
         let encoded = self.state.parts.intake.prepare(record)?;
         if !agreement.holds() {
             return Err(DeliveryErrorKind::NoConsent);
         }
-        let _call = self.begin_call();
         let mut body = Vec::new();
         write_body([&encoded].into_iter(), &mut body);
         let attempted = self.state.parts.exchange.attempt_once(&Attempt {
@@ -197,10 +202,11 @@ impl Inner {
         }
         let times = CloseTimes::new(clock::now(), timeout);
         self.begin_close(times.interrupt_at);
-        if !self.has_ended(times.interrupt_at)
-            && self.lifecycle().begin_interrupt(times.interrupt_at)
-        {
-            self.state.parts.exchange.interrupt();
+        let exchange = &self.state.parts.exchange;
+        let is_at_rest =
+            self.has_ended(times.interrupt_at) && exchange.await_calls(times.interrupt_at);
+        if !is_at_rest && self.lifecycle().begin_interrupt(times.interrupt_at) {
+            exchange.interrupt();
         }
         // Records that are not on disk yet are worth a moment more.
         let deadline = if self.state.parts.project.is_some()

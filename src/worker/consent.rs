@@ -25,7 +25,7 @@ impl Worker {
     /// Looks for a withdrawal of another process if it is time. Returns when to look again.
     pub(super) fn look_in_flight(&mut self, now: Instant) -> Option<Instant> {
         let spooler = self.spooler.as_mut()?;
-        if self.dispatcher.is_idle() && !self.parts.handle.has_calls() {
+        if self.dispatcher.is_idle() && !self.parts.exchange.has_calls() {
             return None;
         }
         if now >= spooler.looked_at() + LOOK_INTERVAL {
@@ -78,7 +78,7 @@ impl Worker {
     /// Breaks off the requests that go on after a withdrawal: they may have begun in its moment. Returns when to do so
     /// again, if there are any.
     fn break_off_requests(&self, now: Instant) -> Option<Instant> {
-        let is_any = self.parts.handle.has_calls() || !self.dispatcher.is_unused();
+        let is_any = self.parts.exchange.has_calls() || !self.dispatcher.is_unused();
         is_any.then(|| {
             self.parts.exchange.cancel();
             now + LOOK_INTERVAL
@@ -203,7 +203,7 @@ impl Worker {
     fn drop_held(&mut self) {
         let mut left = self.incoming.take(true);
         panic_point();
-        if !self.dispatcher.is_idle() || self.parts.handle.has_calls() {
+        if !self.dispatcher.is_idle() || self.parts.exchange.has_calls() {
             self.parts.exchange.cancel();
         }
         self.take_batches(&mut left);

@@ -97,11 +97,8 @@ fn the_worker_looks_for_a_withdrawal_each_100_ms_while_a_request_is_in_flight() 
     assert_eq!(bench.worker.look_in_flight(start), None, "without a spool");
     bench.add_spool();
     assert_eq!(bench.worker.look_in_flight(start), None, "at rest");
-    let (handle, next) = (
-        bench.parts.intake.worker.clone(),
-        Some(start + LOOK_INTERVAL),
-    );
-    let call = handle.begin_call();
+    let (exchange, next) = (bench.parts.exchange.clone(), Some(start + LOOK_INTERVAL));
+    let call = exchange.begin_call();
     assert_eq!(bench.worker.look_in_flight(start), next, "beside a call");
     assert_eq!(bench.worker.break_off_requests(start), next);
     drop(call);

@@ -123,3 +123,26 @@ fn a_close_by_another_thread_ends_a_call_that_waits_or_sends() {
         assert_eq!(texts(&outcomes), ["the client is closed"; 2]);
     }
 }
+
+#[test]
+fn a_close_with_time_breaks_off_the_requests_of_callers_when_it_is_over() {
+    let never = Duration::from_secs(3600);
+    let server = server();
+    server.script([Reply::hang(), Reply::hang()]);
+    let client = build(client_of(&server).request_timeout(never));
+    thread::scope(|scope| {
+        let call = scope.spawn(|| client.deliver(mixed(1), never));
+        let single = scope.spawn(|| client.track_sync(mixed(1).remove(0)));
+        server.wait_for_requests(2, LONG).expect("two requests");
+        // The worker has nothing to do, and ends at once.
+        let time = Duration::from_millis(200);
+        let start = Instant::now();
+        client.close(time).expect("no record is queued");
+        assert!(start.elapsed() >= time / 2, "the requests have time");
+        assert_eq!(
+            texts(&call.join().expect("no panic")),
+            ["the client is closed"]
+        );
+        single.join().expect("no panic").expect_err("broken off");
+    });
+}

@@ -254,8 +254,9 @@ impl Trubrics {
         }
     }
 
-    /// Delivers what it can within `timeout`, and ends the worker thread; returns in time whatever the network does. The
-    /// requests of [`track_sync`](Self::track_sync) and [`deliver`](Self::deliver) on other threads have the same time.
+    /// Delivers what it can within `timeout`, and ends the worker thread; returns in time whatever the network does.
+    /// The requests of [`track_sync`](Self::track_sync) and [`deliver`](Self::deliver) on other threads have the same
+    /// time.
     ///
     /// Attempts go on until shortly before the deadline. The call returns early if a `Retry-After` of the server leaves
     /// no attempt. Records that are not delivered by then are dropped as

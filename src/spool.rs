@@ -256,7 +256,7 @@ impl Spool {
         (bytes, oldest.and_then(name::made_at))
     }
 
-    /// Lets go of all segments. Records whose file was removed are stored again.
+    /// Lets go of all segments. Records whose file was removed are stored again, unless the consent changed since.
     pub(crate) fn leave(&mut self, now: Now) -> LeaveSummary {
         // Without this, what could not be acknowledged before would be delivered twice.
         let _ = self.acknowledge(&[]);
@@ -276,8 +276,10 @@ impl Spool {
             summary.orphaned.extend(orphaned);
         }
         let mut orphaned = mem::take(&mut summary.orphaned);
-        // After an error, the rest of them stays where it is.
-        let _ = self.store(&mut orphaned, WhenFull::Evict, now);
+        if self.is_note_known() {
+            // After an error, the rest of them stays where it is.
+            let _ = self.store(&mut orphaned, WhenFull::Evict, now);
+        }
         summary.orphaned = orphaned;
         summary.records = (self.sealed.drain(..))
             .chain(self.active.take())

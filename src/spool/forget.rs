@@ -41,6 +41,12 @@ impl Spool {
         })
     }
 
+    /// Whether no other process noted anything since the last look. If that cannot be read, no.
+    pub(super) fn is_note_known(&self) -> bool {
+        let note = Note::read(&*self.disk, &self.folder);
+        note.is_ok_and(|note| note.is_none() || note == self.note)
+    }
+
     /// Whether a grant is what was noted last, as far as this process knows.
     pub(crate) fn is_granted(&self) -> bool {
         self.note.is_some_and(|note| !note.is_withdrawn)

@@ -252,8 +252,15 @@ impl Worker {
         left.keep_unspooled();
         if let Some(spooler) = &mut self.spooler {
             spooler.leave(&mut left);
+            // A withdrawal during the writes did not find these records.
+            let _ = spooler.look();
         }
+        let reason = match self.has_consent() {
+            true => reason,
+            false => DropReason::Withdrawn,
+        };
         left.settle(&Outcome::Dropped(reason, None));
+        self.log_forgotten(None);
         self.parts.health.set_spool(0, None);
     }
 }

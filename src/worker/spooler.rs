@@ -254,9 +254,14 @@ impl Spooler {
 
     /// Leaves the records that are on disk, or can be put there now, to the next run. The rest stays in `records`.
     pub(super) fn leave(&mut self, records: &mut Unsettled) {
+        let withdrawals = self.consent.withdrawals();
         records.append(self.unspooled.take());
         // The disk may have recovered since they were tracked.
         self.store(records);
+        if self.consent.withdrawals() != withdrawals {
+            // The worker forgets all records.
+            return;
+        }
         let left = self.spool.leave(Now::read());
         self.accounting.leave_in_spool(left.records);
         let outcome = Outcome::Dropped(DropReason::CloseTimeout, None);

@@ -34,6 +34,7 @@ struct State {
     /// The least that a file takes, and what its size is a multiple of.
     block: u64,
     says_unlinked: bool,
+    before_create: Option<Box<dyn FnOnce() + Send>>,
     synced: Vec<PathBuf>,
     names_read: usize,
 }
@@ -108,7 +109,7 @@ impl MemoryDisk {
     }
 
     /// Another program removes all folders with everything in them. A file that is open can still be read.
-    pub(in crate::spool) fn remove_folder(&self) {
+    pub(crate) fn remove_folder(&self) {
         let mut state = self.state();
         state.folders.clear();
         state.names.clear();
@@ -131,6 +132,11 @@ impl MemoryDisk {
     /// Every file is said to have no name, as on a file system that does not count links.
     pub(in crate::spool) fn say_unlinked(&self) {
         self.state().says_unlinked = true;
+    }
+
+    /// Does this before the next file is made.
+    pub(crate) fn before_create(&self, work: impl FnOnce() + Send + 'static) {
+        self.state().before_create = Some(Box::new(work));
     }
 
     /// The folders that were synced.
@@ -323,6 +329,8 @@ impl Disk for MemoryDisk {
     }
 
     fn create(&self, _: &Path, name: &Path, bytes: &[u8]) -> io::Result<Box<dyn SegmentFile>> {
+        let before = self.state().before_create.take();
+        before.into_iter().for_each(|work| work());
         let mut state = self.state();
         state.count(Operation::Create)?;
         state.folder(name.parent().unwrap_or(name))?;

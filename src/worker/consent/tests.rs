@@ -112,3 +112,23 @@ fn the_worker_looks_for_a_withdrawal_each_100_ms_while_a_request_is_in_flight() 
         assert_eq!(look_at, Some(start + next), "at {at:?}");
     }
 }
+
+#[test]
+fn a_withdrawal_while_a_close_stores_records_again_removes_them() {
+    let mut bench = Bench::with_spool();
+    bench.track(1);
+    bench.worker.take(clock::now());
+    bench.disk.remove_folder();
+    let mut other = bench.spool();
+    bench.disk.before_create(move || {
+        other.note_withdrawal().expect("the disk works");
+    });
+    bench.worker.abandon(DropReason::CloseTimeout);
+    assert_eq!(bench.disk.segments(), 0);
+    assert_eq!(bench.parts.intake.consent.get(), Consent::Withdrawn);
+    let stats = bench.parts.intake.accounting.stats();
+    assert_eq!(
+        (stats.pending, stats.drops().collect::<Vec<_>>()),
+        (0, vec![(DropReason::Withdrawn, 1)])
+    );
+}

@@ -1,7 +1,7 @@
 //! The folder of a project, for callers without a worker.
 
 use std::{
-    io,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -170,15 +170,24 @@ fn each_project(
     };
     let mut result = Ok(());
     for entry in entries {
-        let entry = entry?;
-        let is_project = entry.file_name().to_str().is_some_and(Fingerprint::is_name);
-        // A client follows a link, too.
-        let path = entry.path();
-        if is_project && path.is_dir() {
-            result = result.and(change(&ProjectFolder(path)));
-        }
+        let changed = entry.and_then(|entry| match is_project(&entry)? {
+            true => change(&ProjectFolder(entry.path())),
+            false => Ok(()),
+        });
+        result = result.and(changed);
     }
     result
+}
+
+/// Whether this is the folder of a project, or a link to one: a client follows it.
+fn is_project(entry: &fs::DirEntry) -> io::Result<bool> {
+    if !entry.file_name().to_str().is_some_and(Fingerprint::is_name) {
+        return Ok(false);
+    }
+    match fs::metadata(entry.path()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        metadata => Ok(metadata?.is_dir()),
+    }
 }
 
 #[cfg(test)]

@@ -177,3 +177,28 @@ fn only_the_folders_of_projects_are_changed() {
     assert!(folder.note().is_some_and(|note| !note.is_withdrawn));
     withdraw_in(&file).expect_err("it is not a folder");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_cannot_be_searched_is_an_error_after_all_others_are_changed() {
+    let folder = Folder::new();
+    folder.leave_record();
+    for number in 0..8 {
+        let name = Fingerprint::of("https://example.org", &format!("other {number}")).to_string();
+        let link = folder.0.join(name);
+        std::os::unix::fs::symlink(&link, &link).expect("made");
+    }
+    withdraw_in(&folder.0).expect_err("each link leads to itself");
+    assert!(folder.note().is_some_and(|note| note.is_withdrawn));
+    assert_eq!(folder.segments(), 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_a_project_that_is_gone_is_not_an_error() {
+    let folder = Folder::new();
+    folder.leave_record();
+    let name = Fingerprint::of("https://example.org", "other").to_string();
+    std::os::unix::fs::symlink("gone", folder.0.join(name)).expect("made");
+    withdraw_in(&folder.0).expect("the disk works");
+}

@@ -109,7 +109,8 @@ impl Spool {
         if listing.names.is_empty() || !self.check_folder().unwrap_or(false) {
             return None;
         }
-        let mut names: Vec<_> = listing.names.iter().collect();
+        let names = listing.names.iter();
+        let mut names: Vec<_> = names.filter(|name| name::has_room_behind(name)).collect();
         names.sort_unstable();
         let mut newest = names.into_iter().rev().take(QUICK_TRIES);
         newest.find_map(|name| {

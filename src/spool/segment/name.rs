@@ -16,6 +16,10 @@ const TEMP_SUFFIX: &str = ".new";
 /// from the rename, and makes another file.
 const TEMP_GRACE: Duration = Duration::from_secs(10);
 
+/// Names of a time up to this one, in the year 4821, have room behind them: those of a later time would not sort behind
+/// a name of 14 digits.
+const LATEST: Duration = Duration::from_millis(90_000_000_000_000);
+
 /// The temporary name and the final name of a new segment.
 pub(in crate::spool) fn make(now: SystemTime) -> (String, String) {
     make_in(None, now)
@@ -58,6 +62,11 @@ pub(in crate::spool) fn made_at(name: &str) -> Option<SystemTime> {
     (is_id && is_time)
         .then(|| UNIX_EPOCH.checked_add(since))
         .flatten()
+}
+
+/// Whether the names of later segments sort behind this one.
+pub(in crate::spool) fn has_room_behind(name: &str) -> bool {
+    made_at(name).is_some_and(|made| made <= UNIX_EPOCH + LATEST)
 }
 
 /// Whether this is the temporary name of a segment whose process ended before the rename.

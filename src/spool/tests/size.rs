@@ -159,6 +159,23 @@ fn a_file_without_a_number_for_another_record_is_not_added_to() {
 }
 
 #[test]
+fn a_file_whose_name_is_too_late_for_others_behind_it_is_not_added_to() {
+    let disk = MemoryDisk::default();
+    leave_behind(&disk, "x", 1, at(0));
+    let bytes = disk.bytes(&disk.names()[0]).expect("a file");
+    disk.remove_folder();
+    let id = "0".repeat(32);
+    disk.put(
+        &folder().join(format!("{}-{id}.trubrics", u64::MAX)),
+        &bytes,
+    );
+    let mut spool = spool(&disk, settings());
+    store(&mut spool, &mut records("a", 0..30), at(0)).expect("there is room");
+    spool.leave(at(0));
+    assert_eq!(deliver_all(&disk).len(), 31);
+}
+
+#[test]
 fn only_what_this_run_adds_to_a_segment_is_held_by_it() {
     let disk = MemoryDisk::default();
     leave_behind(&disk, "x", 3, at(0));

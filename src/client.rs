@@ -304,7 +304,7 @@ impl Trubrics {
     /// # Errors
     ///
     /// When the disk fails, a request goes on, or the worker does not answer in time. A call from a hook or a transport
-    /// takes effect, and returns an error because it cannot wait. After an error, too, this client sends nothing.
+    /// takes effect, and cannot wait. After an error, too, nothing is sent. A disk that failed is tried each minute.
     #[doc(alias = "opt_out")]
     #[doc(alias = "forget")]
     #[doc(alias = "gdpr")]

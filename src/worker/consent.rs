@@ -62,12 +62,16 @@ impl Worker {
             let next = self.break_off_requests(now);
             return Some(Ahead::Wait(next.or(Some(next_look))));
         }
-        // A grant may have been read before, when the disk failed and nothing could be forgotten.
-        if let Ok(notice) = spooler.look()
-            && spooler.spool().is_granted()
-            && !self.is_unnoted
-        {
-            // Each change counts as a withdrawal of its own.
+        let Ok(notice) = spooler.look() else {
+            return Some(Ahead::Work);
+        };
+        let is_granted = spooler.spool().is_granted();
+        if self.is_unnoted || self.has_leftovers && !is_granted {
+            // The disk may work again.
+            let _ = self.forget(None);
+        } else if is_granted {
+            // A grant may have been read before, when the disk failed and nothing could be forgotten. Each change
+            // counts as a withdrawal of its own.
             let withdrawals = self.forgotten + u64::from(notice != Notice::Same);
             self.log_forgotten(Some(withdrawals));
             self.take_records_again(withdrawals);

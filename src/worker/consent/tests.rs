@@ -1,5 +1,9 @@
 use super::*;
-use crate::{consent::ConsentCell, worker::tests::bench::Bench};
+use crate::{
+    consent::ConsentCell,
+    spool::{Fault, MemoryDisk},
+    worker::tests::bench::Bench,
+};
 
 /// The client begins with this consent instead.
 fn begin_with(bench: &mut Bench, consent: Consent) {
@@ -131,4 +135,38 @@ fn a_withdrawal_while_a_close_stores_records_again_removes_them() {
         (stats.pending, stats.drops().collect::<Vec<_>>()),
         (0, vec![(DropReason::Withdrawn, 1)])
     );
+}
+
+#[test]
+fn a_withdrawal_that_the_disk_did_not_take_is_completed_within_a_minute() {
+    const FAILS: Fault = Fault {
+        first: 0,
+        lasts: true,
+        error: io::ErrorKind::Other,
+        percent: 0,
+    };
+    let refuse = |disk: &MemoryDisk, is_note: bool, fails: bool| match is_note {
+        true => disk.set_fault(fails.then_some(FAILS)),
+        false => disk.refuse_removal(fails),
+    };
+    for is_note in [true, false] {
+        let mut bench = Bench::with_spool();
+        bench.track(1);
+        bench.worker.take(clock::now());
+        refuse(&bench.disk, is_note, true);
+        bench.parts.intake.consent.withdraw();
+        bench.worker.withdraw().expect_err("the disk fails");
+        bench.time.set(Duration::from_secs(60));
+        bench.worker.await_consent(clock::now());
+        assert_eq!(bench.disk.segments(), 1, "the disk still fails");
+        refuse(&bench.disk, is_note, false);
+        bench.time.set(Duration::from_secs(119));
+        bench.worker.await_consent(clock::now());
+        assert_eq!(bench.disk.segments(), 1, "too early");
+        bench.time.set(Duration::from_secs(120));
+        bench.worker.await_consent(clock::now());
+        assert_eq!(bench.disk.segments(), 0);
+        let notice = bench.spool().look().expect("the disk works");
+        assert_eq!(notice, Notice::Withdrawn);
+    }
 }

@@ -125,6 +125,11 @@ impl Client {
         panic!("the worker does not rest");
     }
 
+    /// Whether its caller's withdrawal is not noted, because the disk failed.
+    pub(super) fn has_unnoted(&self) -> bool {
+        self.worker.as_ref().is_some_and(|worker| worker.is_unnoted)
+    }
+
     /// Takes one step, unless the worker waits or has ended. Returns whether it took one and goes on.
     pub(super) fn advance(&mut self) -> bool {
         let Some(worker) = &mut self.worker else {

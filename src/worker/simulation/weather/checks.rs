@@ -44,6 +44,7 @@ impl Storm {
                 self.note_drops(number, &drops);
             }
             self.note_changes(number);
+            self.note_unnoted(number);
         }
         for process in self
             .processes

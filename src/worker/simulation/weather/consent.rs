@@ -1,6 +1,7 @@
 //! The consent is withdrawn and granted, by a program's own caller or by another process.
 
 use super::{
+    Client,
     process::{Change, Process},
     storm::Storm,
 };
@@ -37,6 +38,14 @@ impl Storm {
             next,
             number: project.changes,
         });
+    }
+
+    /// A withdrawal that the disk did not take is noted later: then all records go.
+    pub(super) fn note_unnoted(&mut self, number: usize) {
+        let process = &self.processes[number];
+        if process.client.as_ref().is_some_and(Client::has_unnoted) {
+            self.projects[process.project].may_be_gone_before = self.next_record();
+        }
     }
 
     /// The spool as a process opens it that changes the consent alone.

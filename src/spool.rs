@@ -5,7 +5,7 @@
 //! ```text
 //! <folder>/                                     what `spool` names; other projects and other programs may use it
 //!   3f9a0c12d4e5/                               one project: the fingerprint of its host and key (`fingerprint.rs`)
-//!     01789000000123-<uuid>.trubrics            a segment: a header, then one line for each record (`entry.rs`)
+//!     01789000000123-e-<uuid>.trubrics          a segment: a header, then one line for each record (`entry.rs`)
 //!     01789000000456-<uuid>.new                 a segment that has no header yet
 //! ```
 //!
@@ -17,11 +17,14 @@
 //! * A process that works on a segment holds its lock: one process writes, delivers and removes it. The lock is
 //!   released explicitly, because a forked child shares it. A process that ends leaves its segments to the next one
 //!   (`orphans.rs`).
-//! * The first record of a run is added to the newest small segment that no process holds, or goes to a new one. A run
-//!   looks at a bounded number of names for that, so many short runs leave few files, and no folder delays a run.
+//! * A segment has records of one endpoint, and its name says of which. An endpoint that fails does not keep records of
+//!   the other one from being loaded.
+//! * The first record of a run for an endpoint is added to the newest small segment that no process holds, or goes to a
+//!   new one. A run looks at a bounded number of names for that, so many short runs leave few files, and no folder
+//!   delays a run.
 //! * The limit holds for each project and counts what files take on the disk (`room.rs`). The oldest segments are
-//!   removed first. A client that has no records in the folder may always store a small segment, 64 KiB as a rule, even
-//!   if other processes hold everything else.
+//!   removed first. A client that has no records of an endpoint in the folder may always store a small segment, 64 KiB
+//!   as a rule, even if other processes hold everything else.
 //! * A load takes records from many segments, so that requests are full (`load.rs`). The worker knows each record by a
 //!   number of the spool (`in_delivery.rs`). A record that the worker does not acknowledge stays on disk.
 //! * Each line has the time at which its record was stored. Age is judged for each record: by the monotonic clock for
@@ -73,7 +76,7 @@ pub(crate) use self::{
     project_folder::{Period, ProjectFolder},
     settings::{SpoolSettings, WhenFull},
 };
-use crate::record::Encoded;
+use crate::record::{Encoded, Endpoint};
 
 pub use self::project_folder::{grant_in, withdraw_in};
 
@@ -90,9 +93,9 @@ pub(crate) struct Spool {
     disk: Box<dyn Disk>,
     /// What the file `consent` said when it was read last, if it was there.
     note: Option<Note>,
-    /// Being written, up to this length. Its own records are in memory too.
-    active: Option<Segment>,
-    active_limit: u64,
+    /// Being written for each endpoint, up to this length. Their own records are in memory too.
+    active: [Option<Segment>; Endpoint::ALL.len()],
+    active_limits: [u64; Endpoint::ALL.len()],
     /// The time in the name of the newest segment that this client wrote to.
     last_made: Option<SystemTime>,
     /// To be delivered; oldest first.
@@ -106,6 +109,8 @@ pub(crate) struct Spool {
     is_turn_of_orphans: bool,
     /// How many records this client stored, ever.
     stored: u64,
+    /// Whether it stored a record for the endpoint.
+    has_stored: [bool; Endpoint::ALL.len()],
     /// Removed to make room, and not taken by the worker yet.
     evicted: Vec<Loaded>,
     /// When there was no room, if nothing is known to have changed since.
@@ -158,8 +163,8 @@ impl Spool {
             settings,
             disk,
             note: None,
-            active: None,
-            active_limit: 0,
+            active: Default::default(),
+            active_limits: Default::default(),
             last_made: None,
             sealed: VecDeque::new(),
             unread: VecDeque::new(),
@@ -168,6 +173,7 @@ impl Spool {
             may_recover: false,
             is_turn_of_orphans: true,
             stored: 0,
+            has_stored: Default::default(),
             evicted: Vec::new(),
             full_since: None,
             is_inherited_due: false,
@@ -201,7 +207,7 @@ impl Spool {
         self.orphans.note_failure(&is_private);
         self.may_recover = is_private?;
         self.is_inherited_due = self.has_unloaded_in_delivery();
-        self.list_orphans(now)?;
+        self.list_orphans(&Endpoint::ALL, now)?;
         acknowledged
     }
 
@@ -216,23 +222,31 @@ impl Spool {
         self.in_delivery.segments().any(Segment::has_unloaded)
     }
 
-    /// How many own records are gathered in a segment that is not full, and their bytes.
+    /// How many own records are gathered in segments that are not full and may be loaded, and their bytes.
     pub(crate) fn held(&self) -> (u64, usize) {
-        let active = self.active.as_ref();
-        active
-            .map(|active| (active.unsettled_own(), active.own_bytes() as usize))
-            .unwrap_or_default()
+        let active = self.active.iter().flatten();
+        let active = active.filter(|segment| self.has_room(segment.endpoint()));
+        active.fold((0, 0), |(records, bytes), segment| {
+            let own_bytes = segment.own_bytes() as usize;
+            (records + segment.unsettled_own(), bytes + own_bytes)
+        })
     }
 
     /// Whether segments are due for delivery, however few records are gathered.
     pub(crate) fn has_sealed(&self) -> bool {
-        !self.sealed.is_empty()
+        let mut sealed = self.sealed.iter();
+        sealed.any(|segment| self.has_room(segment.endpoint()))
     }
 
     /// Whether there may be something to deliver that another process left.
     pub(crate) fn has_orphans(&self) -> bool {
-        let is_inherited = || self.active.as_ref().is_some_and(Segment::has_unloaded);
-        self.may_recover && (self.is_inherited_due || !self.orphans.is_empty() || is_inherited())
+        let is_inherited = |endpoint: Endpoint| {
+            let active = self.active[endpoint as usize].as_ref();
+            active.is_some_and(Segment::has_unloaded)
+        };
+        let has_orphans =
+            |endpoint: &Endpoint| self.orphans.has(*endpoint) || is_inherited(*endpoint);
+        self.may_recover && (self.is_inherited_due || self.with_room().iter().any(has_orphans))
     }
 
     /// How many records this client stored, ever.
@@ -264,7 +278,7 @@ impl Spool {
         let held = (self.in_delivery.take_segments())
             .chain(mem::take(&mut self.unread))
             .chain(mem::take(&mut self.sealed))
-            .chain(self.active.take());
+            .chain(mem::take(&mut self.active).into_iter().flatten());
         // Files that are there stay in this process's hands until the rest is stored: they may have to make room.
         let (linked, gone): (Vec<_>, Vec<_>) = held.partition(Segment::is_linked);
         self.sealed = linked.into();
@@ -282,7 +296,7 @@ impl Spool {
         }
         summary.orphaned = orphaned;
         summary.records = (self.sealed.drain(..))
-            .chain(self.active.take())
+            .chain(mem::take(&mut self.active).into_iter().flatten())
             .map(|segment| segment.counted())
             .sum();
         summary
@@ -304,10 +318,11 @@ impl Spool {
         Ok(is_private)
     }
 
-    fn list_orphans(&mut self, now: Now) -> io::Result<()> {
+    fn list_orphans(&mut self, endpoints: &[Endpoint], now: Now) -> io::Result<()> {
+        let is_wanted = |endpoint| endpoints.contains(&endpoint);
         let wanted = |name: &str| {
             let is_known = self.orphans.skips(name).is_some() || self.holds(name);
-            (name::is_segment(name) || name::is_temp(name)) && !is_known
+            (name::endpoint(name).is_some_and(is_wanted) || name::is_temp(name)) && !is_known
         };
         let bounds = ListBounds {
             read: usize::MAX,
@@ -316,19 +331,20 @@ impl Spool {
         };
         let listed = self.disk.list(&self.folder, bounds);
         self.orphans.note_failure(&listed);
-        self.note_orphans(listed?, now);
+        self.note_orphans(endpoints, listed?, now);
         Ok(())
     }
 
-    fn note_orphans(&mut self, mut listing: Listing, now: Now) {
+    fn note_orphans(&mut self, endpoints: &[Endpoint], mut listing: Listing, now: Now) {
         listing.names.retain(|name| !self.holds(name));
-        self.orphans.set(listing, &*self.disk, &self.folder, now);
+        self.orphans
+            .set(endpoints, listing, &*self.disk, &self.folder, now);
     }
 
     /// All segments in this process's hands.
     fn segments(&self) -> impl Iterator<Item = &Segment> {
-        (self.active.iter().chain(&self.sealed).chain(&self.unread))
-            .chain(self.in_delivery.segments())
+        let active = self.active.iter().flatten();
+        (active.chain(&self.sealed).chain(&self.unread)).chain(self.in_delivery.segments())
     }
 
     fn holds(&self, name: &str) -> bool {
@@ -343,7 +359,9 @@ impl Spool {
             let _ = segment.remove(&*self.disk);
         } else if segment.counted() > 0 {
             segment.close();
-            self.sealed.push_back(segment);
+            let is_older = |sealed: &Segment| sealed.name() < segment.name();
+            let place = self.sealed.partition_point(is_older);
+            self.sealed.insert(place, segment);
         }
     }
 }

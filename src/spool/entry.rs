@@ -19,6 +19,21 @@ use std::{
 use super::checksum::crc32;
 use crate::record::Endpoint;
 
+/// The kind of the lines of records for this endpoint.
+pub(super) fn kind(endpoint: Endpoint) -> u8 {
+    match endpoint {
+        Endpoint::Events => b'e',
+        Endpoint::LlmEvents => b'l',
+    }
+}
+
+/// The endpoint of records in lines of this kind.
+pub(super) fn endpoint(kind: u8) -> Option<Endpoint> {
+    Endpoint::ALL
+        .into_iter()
+        .find(|endpoint| self::kind(*endpoint) == kind)
+}
+
 /// Appends the line of a record.
 pub(super) fn write_record(
     out: &mut Vec<u8>,
@@ -27,13 +42,9 @@ pub(super) fn write_record(
     time: SystemTime,
     json: &[u8],
 ) {
-    let kind = match endpoint {
-        Endpoint::Events => b'e',
-        Endpoint::LlmEvents => b'l',
-    };
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let milliseconds = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-    write_line(out, kind, number, milliseconds, json);
+    write_line(out, kind(endpoint), number, milliseconds, json);
 }
 
 /// Appends the line that acknowledges these records, and sorts them.
@@ -113,19 +124,17 @@ fn read_line<'a>(bytes: &'a [u8], reread_budget: &mut usize) -> Option<(Line<'a>
         *reread_budget = reread_budget.saturating_sub(payload.len());
         return None;
     }
-    let record = |endpoint| {
+    let record = || {
         Some(Line::Record(RecordLine {
-            endpoint,
+            endpoint: endpoint(kind)?,
             number: NonZeroU32::new(head.number)?,
             time: UNIX_EPOCH.checked_add(Duration::from_millis(head.milliseconds))?,
             json: payload,
         }))
     };
     let line = match kind {
-        b'e' => record(Endpoint::Events)?,
-        b'l' => record(Endpoint::LlmEvents)?,
         b'a' => Line::Acknowledged(read_ranges(payload)?),
-        _ => return None,
+        _ => record()?,
     };
     Some((line, end))
 }

@@ -122,7 +122,7 @@ impl Spool {
         let held = mem::take(&mut self.unread).into_iter();
         let held = held
             .chain(mem::take(&mut self.sealed))
-            .chain(self.active.take());
+            .chain(mem::take(&mut self.active).into_iter().flatten());
         for mut segment in held {
             // A file that is open can be read without its name.
             result = result.and(segment.remove(&*self.disk));

@@ -40,7 +40,7 @@ fn mend(bytes: &mut [u8]) {
 /// Acknowledges the records with odd numbers and then the others, as far as they are there.
 fn read(bytes: &[u8]) {
     let (disk, folder) = (MemoryDisk::default(), Path::new("spool"));
-    let name = format!("00000000000001-{}.trubrics", "0".repeat(32));
+    let name = format!("00000000000001-e-{}.trubrics", "0".repeat(32));
     disk.put(&folder.join(&name), bytes);
     let adopt = || match Segment::adopt(&disk, folder, &name, 0).expect("the disk works") {
         Adoption::Taken(mut segment, contents) => {

@@ -7,7 +7,7 @@ use super::{
     now::{Now, StoredAt},
     segment::{Content, Contents, Segment},
 };
-use crate::record::Encoded;
+use crate::record::{Encoded, Endpoint};
 
 #[derive(Default)]
 pub(super) struct InDelivery {
@@ -23,6 +23,7 @@ struct Part {
     /// How many entries it may have: records that could not be read may be loaded later.
     entries: u32,
     records: Vec<Loaded>,
+    unsettled_bytes: usize,
 }
 
 struct Loaded {
@@ -38,13 +39,13 @@ impl InDelivery {
         self.parts.len()
     }
 
-    /// The bytes of the records that are not settled.
-    pub(super) fn bytes(&self) -> usize {
-        let waiting = self.parts.iter().flat_map(|part| &part.records);
-        waiting
-            .filter(|record| !record.is_settled)
-            .map(|record| record.bytes)
-            .sum()
+    /// How many of them are for this endpoint, and the bytes of their records that are not settled.
+    pub(super) fn load_of(&self, endpoint: Endpoint) -> (usize, usize) {
+        let of_endpoint = |part: &&Part| part.segment.endpoint() == endpoint;
+        let parts = self.parts.iter().filter(of_endpoint);
+        parts.fold((0, 0), |(segments, bytes), part| {
+            (segments + 1, bytes + part.unsettled_bytes)
+        })
     }
 
     pub(super) fn segments(&self) -> impl Iterator<Item = &Segment> {
@@ -65,6 +66,7 @@ impl InDelivery {
             first,
             entries: entries as u32,
             records: Vec::new(),
+            unsettled_bytes: 0,
         };
         let encoded = part.load(contents);
         let place = self.parts.partition_point(|part| part.first < first);
@@ -135,6 +137,7 @@ impl Part {
         let entries = next..self.first + self.entries;
         let mut encoded = Vec::new();
         for (content, entry) in contents.into_iter().zip(entries) {
+            self.unsettled_bytes += content.json.len();
             self.records.push(Loaded {
                 number: content.number,
                 bytes: content.json.len(),
@@ -157,6 +160,7 @@ impl Part {
             let record = index.and_then(|index| self.records.get_mut(index as usize));
             if let Some(record) = record.filter(|record| !record.is_settled) {
                 record.is_settled = true;
+                self.unsettled_bytes -= record.bytes;
                 numbers.push(record.number);
             }
         }

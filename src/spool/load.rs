@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     logging::{TARGET, logging},
-    record::Encoded,
+    record::{Encoded, Endpoint},
 };
 
 /// A load takes segments until it has this many records,
@@ -25,9 +25,9 @@ const LOAD_RECORDS: usize = 1000;
 const LOAD_BYTES: u64 = 1024 * 1024;
 
 /// or this many segments, each of which is an open file.
-const LOAD_SEGMENTS: usize = 64;
+const LOAD_SEGMENTS: usize = 32;
 
-/// While the worker has this many unsettled bytes, it gets no more.
+/// While the worker has this many unsettled bytes of an endpoint, it gets no more of it.
 const MAX_LOADED_BYTES: usize = 8 * 1024 * 1024;
 
 /// An own segment that cannot be read is tried again after this.
@@ -66,11 +66,24 @@ impl Spool {
         }
     }
 
-    /// Whether another load is possible before earlier ones are settled: not if their unsettled records have 8 MiB, or
-    /// the size of a segment where that is more, or if they are from 64 segments.
+    /// Whether another load is possible before earlier ones are settled.
     pub(crate) fn can_load(&self) -> bool {
+        !self.with_room().is_empty()
+    }
+
+    /// The endpoints of which more is loaded before earlier loads are settled. An endpoint that fails keeps no records
+    /// of the other one from being loaded.
+    pub(super) fn with_room(&self) -> Vec<Endpoint> {
+        let has_room = |endpoint: &Endpoint| self.has_room(*endpoint);
+        Endpoint::ALL.into_iter().filter(has_room).collect()
+    }
+
+    /// Whether more of this endpoint is loaded before earlier loads are settled: not if its unsettled records have
+    /// 8 MiB, or the size of a segment where that is more, or if they are from 32 segments.
+    pub(super) fn has_room(&self, endpoint: Endpoint) -> bool {
         let max_bytes = MAX_LOADED_BYTES.max(self.segment_bytes() as usize);
-        self.in_delivery.len() < LOAD_SEGMENTS && self.in_delivery.bytes() < max_bytes
+        let (segments, bytes) = self.in_delivery.load_of(endpoint);
+        segments < LOAD_SEGMENTS && bytes < max_bytes
     }
 
     /// Writes down that these records are settled: delivered or dropped. A file is removed with the last of its
@@ -101,13 +114,24 @@ impl Spool {
     fn load_own(&mut self, is_due: bool, now: Now) -> Option<Loaded> {
         let mut loaded = Loaded::default();
         while !self.is_enough(&loaded) {
-            let next = self.sealed.pop_front();
-            let Some(segment) = next.or_else(|| self.active.take_if(|_| is_due)) else {
+            let Some(segment) = self.next_own(is_due) else {
                 break;
             };
             self.read(segment, &mut loaded, now);
         }
         loaded.is_any().then_some(loaded)
+    }
+
+    /// Takes the next segment of this client that may be loaded. Those that are being written are only taken if
+    /// `is_due`.
+    fn next_own(&mut self, is_due: bool) -> Option<Segment> {
+        let endpoints = self.with_room();
+        let mut sealed = self.sealed.iter();
+        if let Some(place) = sealed.position(|segment| endpoints.contains(&segment.endpoint())) {
+            return self.sealed.remove(place);
+        }
+        let mut endpoints = endpoints.into_iter().filter(|_| is_due);
+        endpoints.find_map(|endpoint| self.active[endpoint as usize].take())
     }
 
     /// Delivers the records of a segment of this client.
@@ -142,17 +166,26 @@ impl Spool {
             self.load_inherited(&mut loaded, now);
         }
         while !self.is_enough(&loaded) {
-            if self.orphans.needs_listing() && self.list_orphans(now).is_err() {
+            let endpoints = self.with_room();
+            let unlisted = endpoints.iter().copied();
+            let unlisted = unlisted.filter(|endpoint| self.orphans.needs_listing(*endpoint));
+            let unlisted: Vec<_> = unlisted.collect();
+            if !unlisted.is_empty() && self.list_orphans(&unlisted, now).is_err() {
                 // The next scan tries again.
                 self.orphans.clear();
             }
-            let adopted = self.orphans.adopt_oldest(&*self.disk, &self.folder);
+            let adopted = self
+                .orphans
+                .adopt_oldest(&endpoints, &*self.disk, &self.folder);
             if let Some((mut segment, contents)) = adopted {
                 segment.note_handed_out(&contents);
                 self.deliver(segment, contents, &mut loaded, now);
-            } else if self.orphans.needs_listing() {
+            } else if endpoints
+                .iter()
+                .any(|endpoint| self.orphans.needs_listing(*endpoint))
+            {
                 continue;
-            } else if let Some(segment) = self.active.take_if(|active| active.has_unloaded()) {
+            } else if let Some(segment) = self.take_inherited(&endpoints) {
                 // It was the newest file when this client began to add to it.
                 self.read(segment, &mut loaded, now);
             } else {
@@ -160,6 +193,14 @@ impl Spool {
             }
         }
         loaded.is_any().then_some(loaded)
+    }
+
+    /// Takes a segment that this client writes to, and another process did before.
+    fn take_inherited(&mut self, endpoints: &[Endpoint]) -> Option<Segment> {
+        let mut endpoints = endpoints.iter();
+        endpoints.find_map(|endpoint| {
+            self.active[*endpoint as usize].take_if(|active| active.has_unloaded())
+        })
     }
 
     /// Loads what other processes left in segments in delivery, and could not be read with the own records.

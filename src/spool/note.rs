@@ -54,7 +54,7 @@ impl Note {
 
     /// Makes this the content of the file, and the folder if it is not there.
     pub(super) fn write(&self, disk: &dyn Disk, folder: &Path) -> io::Result<()> {
-        let (temp, _) = name::make(SystemTime::now());
+        let temp = name::make_temp(SystemTime::now());
         let write = || disk.replace_note(&folder.join(&temp), &folder.join(FILE), &self.bytes());
         write().or_else(|error| match error.kind() {
             io::ErrorKind::NotFound => {

@@ -15,14 +15,17 @@ use super::{
     now::Now,
     segment::{Adoption, Contents, Segment, name},
 };
-use crate::logging::{TARGET, logging};
+use crate::{
+    logging::{TARGET, logging},
+    record::Endpoint,
+};
 
 #[derive(Default)]
 pub(super) struct Orphans {
-    /// Oldest first.
-    names: VecDeque<String>,
-    /// There are more in the folder.
-    is_cut: bool,
+    /// Those of each endpoint, oldest first.
+    names: [VecDeque<String>; Endpoint::ALL.len()],
+    /// Whether there are more in the folder.
+    is_cut: [bool; Endpoint::ALL.len()],
     /// Those that were tried since the last scan, and could not be taken over.
     skipped: HashMap<String, Skipped>,
     /// The disk failed since the last scan began.
@@ -41,17 +44,19 @@ pub(super) enum Skipped {
 }
 
 impl Orphans {
-    pub(super) fn is_empty(&self) -> bool {
-        self.names.is_empty() && !self.is_cut
+    /// Whether there may be segments for this endpoint.
+    pub(super) fn has(&self, endpoint: Endpoint) -> bool {
+        !self.names[endpoint as usize].is_empty() || self.is_cut[endpoint as usize]
     }
 
-    /// Whether another part of the folder has to be listed.
-    pub(super) fn needs_listing(&self) -> bool {
-        self.names.is_empty() && self.is_cut
+    /// Whether another part of the folder has to be listed to find segments for this endpoint.
+    pub(super) fn needs_listing(&self, endpoint: Endpoint) -> bool {
+        self.names[endpoint as usize].is_empty() && self.is_cut[endpoint as usize]
     }
 
     pub(super) fn oldest(&self) -> Option<&str> {
-        self.names.front().map(String::as_str)
+        let oldest = self.names.iter().filter_map(VecDeque::front);
+        oldest.min().map(String::as_str)
     }
 
     /// Why the file of this name is passed over, if it is.
@@ -76,38 +81,58 @@ impl Orphans {
             (outcome.as_ref()).is_err_and(|error| error.kind() != ErrorKind::NotFound);
     }
 
-    /// Keeps the segments of a listing, and removes temporary files that were abandoned.
-    pub(super) fn set(&mut self, listing: Listing, disk: &dyn Disk, folder: &Path, now: Now) {
+    /// Keeps the segments of a listing of these endpoints, and removes temporary files that were abandoned.
+    pub(super) fn set(
+        &mut self,
+        endpoints: &[Endpoint],
+        listing: Listing,
+        disk: &dyn Disk,
+        folder: &Path,
+        now: Now,
+    ) {
         let mut names = listing.names;
         for name in names.extract_if(.., |name| name::is_abandoned_temp(name, now.system)) {
             let _ = disk.remove(&folder.join(name));
         }
         names.retain(|name| name::is_segment(name) && self.skips(name) != Some(Skipped::Unusable));
         names.sort_unstable();
-        self.is_cut = listing.is_cut && !names.is_empty();
-        self.names = names.into();
+        let is_cut = listing.is_cut && !names.is_empty();
+        for endpoint in endpoints {
+            let of_endpoint = |name: &mut String| name::endpoint(name) == Some(*endpoint);
+            self.names[*endpoint as usize] = names.extract_if(.., of_endpoint).collect();
+            self.is_cut[*endpoint as usize] = is_cut;
+        }
     }
 
     pub(super) fn clear(&mut self) {
-        self.names.clear();
-        self.is_cut = false;
+        self.names = Default::default();
+        self.is_cut = Default::default();
     }
 
-    pub(super) fn pop_oldest(&mut self) -> Option<String> {
-        self.names.pop_front()
+    /// Takes the name of the oldest segment of these endpoints.
+    pub(super) fn pop_oldest(&mut self, endpoints: &[Endpoint]) -> Option<String> {
+        let with_names = endpoints.iter().filter_map(|endpoint| {
+            let oldest = self.names[*endpoint as usize].front()?;
+            Some((oldest, *endpoint))
+        });
+        let (_, endpoint) = with_names.min_by_key(|(oldest, _)| *oldest)?;
+        self.names[endpoint as usize].pop_front()
     }
 
     pub(super) fn put_back(&mut self, name: String) {
-        self.names.push_front(name);
+        if let Some(endpoint) = name::endpoint(&name) {
+            self.names[endpoint as usize].push_front(name);
+        }
     }
 
-    /// Takes over the oldest segment that can be. Removes those without a record on the way.
+    /// Takes over the oldest segment of these endpoints that can be. Removes those without a record on the way.
     pub(super) fn adopt_oldest(
         &mut self,
+        endpoints: &[Endpoint],
         disk: &dyn Disk,
         folder: &Path,
     ) -> Option<(Segment, Contents)> {
-        while let Some(name) = self.pop_oldest() {
+        while let Some(name) = self.pop_oldest(endpoints) {
             if let Some((segment, contents)) = self.adopt(disk, folder, &name, 0) {
                 if !contents.is_empty() {
                     return Some((segment, contents));

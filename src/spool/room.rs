@@ -13,6 +13,7 @@ use super::{
     orphans::Skipped,
     segment::{Contents, Segment, name},
 };
+use crate::record::Endpoint;
 
 /// The segments aimed at: each that waits is an open file.
 const SEGMENTS: u64 = 64;
@@ -57,31 +58,43 @@ impl Spool {
         bytes.min(self.segment_bytes())
     }
 
-    /// Finds or makes the segment for the next records; none if the limit is reached and nothing may be removed.
-    pub(super) fn open(&mut self, when_full: WhenFull, now: Now) -> io::Result<Option<Segment>> {
-        let is_quick = !self.holds_own();
+    /// Finds or makes the segment for the next records of this endpoint, and sets its limit. None if the limit of the
+    /// folder is reached and nothing may be removed.
+    pub(super) fn open(
+        &mut self,
+        endpoint: Endpoint,
+        when_full: WhenFull,
+        now: Now,
+    ) -> io::Result<Option<Segment>> {
+        let is_quick = !self.holds_own(endpoint);
         let listing = self.list(is_quick)?;
-        self.active_limit = match is_quick {
+        let limit = match is_quick {
             true => self.small_segment_bytes(),
             false => self.segment_bytes(),
         };
-        if self.stored == 0
-            && let Some(segment) = self.reuse(&listing)
+        self.active_limits[endpoint as usize] = limit;
+        if !self.has_stored[endpoint as usize]
+            && let Some(segment) = self.reuse(endpoint, &listing)
         {
             return Ok(Some(segment));
         }
-        let has_room = self.make_room(listing, is_quick, when_full, now)?;
+        let room = self.make_room(limit, listing, is_quick, when_full, now)?;
         // A client without a segment may always make a small one: the others may be held by a process that hangs.
-        match (has_room || is_quick, when_full) {
-            (true, _) => self.create(now).map(Some),
-            (false, WhenFull::Keep) => Ok(None),
-            (false, WhenFull::Evict) => Err(io::ErrorKind::QuotaExceeded.into()),
+        let room = room.or(is_quick.then_some(limit));
+        match (room, when_full) {
+            (Some(limit), _) => {
+                self.active_limits[endpoint as usize] = limit;
+                self.create(endpoint, now).map(Some)
+            }
+            (None, WhenFull::Keep) => Ok(None),
+            (None, WhenFull::Evict) => Err(io::ErrorKind::QuotaExceeded.into()),
         }
     }
 
-    /// Whether this client has records in the folder.
-    fn holds_own(&self) -> bool {
-        self.segments().any(|segment| segment.unsettled_own() > 0)
+    /// Whether this client has records of this endpoint in the folder.
+    fn holds_own(&self, endpoint: Endpoint) -> bool {
+        let mut segments = self.segments();
+        segments.any(|segment| segment.endpoint() == endpoint && segment.unsettled_own() > 0)
     }
 
     fn list(&self, is_quick: bool) -> io::Result<Listing> {
@@ -104,12 +117,13 @@ impl Spool {
     }
 
     /// Goes on with the newest small segment that an earlier run left, so that many short runs leave few files.
-    fn reuse(&mut self, listing: &Listing) -> Option<Segment> {
+    fn reuse(&mut self, endpoint: Endpoint, listing: &Listing) -> Option<Segment> {
         let max = self.small_segment_bytes();
         if listing.names.is_empty() || !self.check_folder().unwrap_or(false) {
             return None;
         }
         let names = listing.names.iter();
+        let names = names.filter(|name| name::endpoint(name) == Some(endpoint));
         let mut names: Vec<_> = names.filter(|name| name::has_room_behind(name)).collect();
         names.sort_unstable();
         let mut newest = names.into_iter().rev().take(QUICK_TRIES);
@@ -131,15 +145,17 @@ impl Spool {
         })
     }
 
-    /// Removes the oldest segments until there is room for a new one. Returns whether there is.
+    /// Removes the oldest segments until there is room for a new one of so many bytes. Returns how long it may get, if
+    /// there is room.
     fn make_room(
         &mut self,
+        needed: u64,
         listing: Listing,
         is_quick: bool,
         when_full: WhenFull,
         now: Now,
-    ) -> io::Result<bool> {
-        let (needed, max) = (self.active_limit, self.settings.max_bytes);
+    ) -> io::Result<Option<u64>> {
+        let max = self.settings.max_bytes;
         let counted = listing
             .names
             .iter()
@@ -151,12 +167,12 @@ impl Spool {
             .map(|size| size.disk_bytes)
             .sum();
         if used.saturating_add(needed) <= max {
-            return Ok(true);
+            return Ok(Some(needed));
         }
         if when_full == WhenFull::Keep {
-            return Ok(false);
+            return Ok(None);
         }
-        self.note_orphans(listing, now);
+        self.note_orphans(&Endpoint::ALL, listing, now);
         let (mut freed, mut tries) = (0, 0);
         while used.saturating_add(needed) > max {
             let is_enough = tries >= EVICTIONS && freed >= needed;
@@ -165,14 +181,14 @@ impl Spool {
             }
             let Evicted::Bytes(bytes) = self.evict(now)? else {
                 // Other processes hold the rest. The freed space may be used again.
-                self.active_limit = needed.min(freed.max(self.small_segment_bytes()));
-                return Ok(freed > 0);
+                let limit = needed.min(freed.max(self.small_segment_bytes()));
+                return Ok((freed > 0).then_some(limit));
             };
             used = used.saturating_sub(bytes);
             freed += bytes;
             tries += 1;
         }
-        Ok(true)
+        Ok(Some(needed))
     }
 
     /// Removes the oldest segment that this process holds and does not deliver, or that no process holds.
@@ -195,7 +211,7 @@ impl Spool {
             let contents = segment.hand_out_removed();
             return Ok(self.note_evicted(&segment, contents, now));
         }
-        let Some(name) = self.orphans.pop_oldest() else {
+        let Some(name) = self.orphans.pop_oldest(&Endpoint::ALL) else {
             return Ok(Evicted::None);
         };
         let size = self.disk.measure(&self.folder.join(&name));
@@ -223,7 +239,7 @@ impl Spool {
         Evicted::Bytes(segment.disk_bytes())
     }
 
-    fn create(&mut self, now: Now) -> io::Result<Segment> {
+    fn create(&mut self, endpoint: Endpoint, now: Now) -> io::Result<Segment> {
         // Names sort by time, so each one is later than the one before, whatever the clock says.
         let after_last = |last: SystemTime| last.checked_add(Duration::from_millis(1));
         let earliest = self.last_made.and_then(after_last).unwrap_or(now.system);
@@ -231,8 +247,8 @@ impl Spool {
         self.last_made = Some(made_at);
         let epoch = self.note.map(|note| note.epoch);
         let create = || {
-            let names = name::make_in(epoch, made_at);
-            Segment::create(&*self.disk, &self.folder, self.stored, names)
+            let names = name::make(endpoint, epoch, made_at);
+            Segment::create(&*self.disk, &self.folder, self.stored, endpoint, names)
         };
         let segment = create().or_else(|error| match error.kind() {
             io::ErrorKind::NotFound => {

@@ -17,7 +17,7 @@ use super::{
     now::{Now, WriteTimes},
     settings::SpoolSettings,
 };
-use crate::record::Encoded;
+use crate::record::{Encoded, Endpoint};
 
 /// The first line of a segment: the version, and the checksum of the text before it. It distinguishes another version,
 /// which is left alone, from damage, which costs this line only.
@@ -28,6 +28,8 @@ pub(super) const MAX_RECORD_BYTES: usize = 32 * 1024 * 1024;
 
 pub(super) struct Segment {
     path: PathBuf,
+    /// All its records are for this one.
+    endpoint: Endpoint,
     file: Box<dyn SegmentFile>,
     /// How many records this client stored before its first one in here.
     start: u64,
@@ -72,22 +74,25 @@ impl Segment {
         disk: &dyn Disk,
         folder: &Path,
         start: u64,
+        endpoint: Endpoint,
         (temp, name): (String, String),
     ) -> io::Result<Self> {
         let path = folder.join(name);
         let file = disk.create(&folder.join(temp), &path, HEADER)?;
-        Ok(Self::of(path, file, HEADER.len() as u64, start))
+        Ok(Self::of(path, file, endpoint, start))
     }
 
-    fn of(path: PathBuf, file: Box<dyn SegmentFile>, length: u64, start: u64) -> Self {
+    /// A segment that has its header.
+    fn of(path: PathBuf, file: Box<dyn SegmentFile>, endpoint: Endpoint, start: u64) -> Self {
         Self {
             path,
+            endpoint,
             file,
             start,
             inherited: 0,
-            inherited_length: length,
+            inherited_length: HEADER.len() as u64,
             has_unloaded: false,
-            length,
+            length: HEADER.len() as u64,
             may_be_torn: false,
             needs_cut: false,
             last_append_failed: false,
@@ -107,6 +112,9 @@ impl Segment {
         name: &str,
         start: u64,
     ) -> io::Result<Adoption> {
+        let Some(endpoint) = name::endpoint(name) else {
+            return Ok(Adoption::Foreign);
+        };
         let path = folder.join(name);
         let mut file = match disk.adopt(&path)? {
             Adopted::File(file) => file,
@@ -122,7 +130,9 @@ impl Segment {
         if !is_segment(&bytes) {
             return Ok(Adoption::Foreign);
         }
-        let mut segment = Self::of(path, file, bytes.len() as u64, start);
+        let mut segment = Self::of(path, file, endpoint, start);
+        segment.length = bytes.len() as u64;
+        segment.inherited_length = segment.length;
         // A line break at the end may belong to the JSON of a torn line. Another one does no harm.
         segment.may_be_torn = true;
         segment.has_unloaded = true;
@@ -227,6 +237,10 @@ impl Segment {
     /// Whether another process can find the file; if the disk does not say, yes.
     pub(super) fn is_linked(&self) -> bool {
         self.file.is_linked().unwrap_or(true)
+    }
+
+    pub(super) fn endpoint(&self) -> Endpoint {
+        self.endpoint
     }
 
     pub(super) fn length(&self) -> u64 {

@@ -2,6 +2,7 @@
 
 mod age;
 mod consent;
+mod endpoints;
 mod failures;
 mod folder;
 mod limits;
@@ -21,6 +22,8 @@ use std::{
 
 use super::{disk::double::MemoryDisk, *};
 use crate::record::Endpoint;
+
+const MIB: usize = 1024 * 1024;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -42,6 +45,13 @@ fn settings() -> SpoolSettings {
         max_age: 7 * DAY,
         sync: false,
         when_full: WhenFull::Evict,
+    }
+}
+
+fn with_max_bytes(max_bytes: u64) -> SpoolSettings {
+    SpoolSettings {
+        max_bytes,
+        ..settings()
     }
 }
 
@@ -73,6 +83,15 @@ fn store(spool: &mut Spool, records: &mut Vec<Encoded>, now: Now) -> io::Result<
 fn record(text: &str) -> Encoded {
     Encoded {
         json: format!("{{\"event\":\"{text:_<70}\"}}").into_bytes().into(),
+        endpoint: Endpoint::Events,
+        spool_entry: None,
+    }
+}
+
+/// A record whose JSON has this many bytes.
+fn record_of(bytes: usize) -> Encoded {
+    Encoded {
+        json: vec![b'x'; bytes].into(),
         endpoint: Endpoint::Events,
         spool_entry: None,
     }

@@ -41,7 +41,7 @@ fn project_folder(folder: &Folder) -> PathBuf {
 
 /// Names of segments that nothing else makes.
 fn segment_name(number: usize) -> String {
-    format!("{number:014}-{number:032x}.trubrics")
+    format!("{number:014}-e-{number:032x}.trubrics")
 }
 
 #[test]

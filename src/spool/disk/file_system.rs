@@ -162,7 +162,7 @@ impl FileSystem {
         if let Some(user) = self.user.get() {
             return Some(*user);
         }
-        let (temp, _) = name::make(SystemTime::now());
+        let temp = name::make_temp(SystemTime::now());
         let path = folder.join(temp);
         let file = options().open(&path).ok()?;
         let metadata = file.metadata();

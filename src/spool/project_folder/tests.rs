@@ -136,7 +136,7 @@ fn what_is_not_a_note_or_a_segment_is_an_error_or_stays() {
     let folder = Folder::new();
     folder.leave_record();
     let project = folder.project();
-    let (_, name) = name::make(std::time::SystemTime::now());
+    let (_, name) = name::make(Endpoint::Events, None, std::time::SystemTime::now());
     fs::create_dir(project.0.join(name)).expect("made");
     let note = project.0.join("consent");
     fs::create_dir(&note).expect("made");

@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-const NAME: &str = "00000000000001-00000000000000000000000000000000.trubrics";
+const NAME: &str = "00000000000001-e-00000000000000000000000000000000.trubrics";
 
 fn folder() -> &'static Path {
     Path::new("spool")
@@ -42,7 +42,14 @@ fn settings() -> SpoolSettings {
 
 fn create(disk: &MemoryDisk) -> Segment {
     disk.prepare(folder()).expect("the disk works");
-    Segment::create(disk, folder(), 0, name::make(UNIX_EPOCH)).expect("the disk works")
+    Segment::create(
+        disk,
+        folder(),
+        0,
+        Endpoint::Events,
+        name::make(Endpoint::Events, None, UNIX_EPOCH),
+    )
+    .expect("the disk works")
 }
 
 fn store(segment: &mut Segment, records: &mut Vec<Encoded>) -> io::Result<()> {

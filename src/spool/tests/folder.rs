@@ -15,7 +15,7 @@ fn thousands_of_files_that_are_held_or_foreign_keep_no_other_from_delivery() {
         for number in 0..1_100 {
             let name = match is_foreign {
                 true => format!("0-{number}.txt"),
-                false => name::make(at(number).system).1,
+                false => name::make(Endpoint::Events, None, at(number).system).1,
             };
             disk.put(&folder().join(name), HEADER);
         }
@@ -48,7 +48,7 @@ fn a_file_that_has_its_temporary_name_is_not_delivered() {
 fn thousands_of_files_that_have_their_temporary_names_are_not_listed_again_and_again() {
     let disk = MemoryDisk::default();
     for number in 0..1_100 {
-        let (temp, _) = name::make(at(number).system);
+        let temp = name::make_temp(at(number).system);
         disk.put(&folder().join(temp), HEADER);
     }
     let mut spool = spool(&disk, settings());
@@ -76,7 +76,7 @@ fn nothing_is_to_be_delivered_after_the_last_segment_and_after_a_withdrawal() {
 fn a_folder_that_cannot_be_listed_to_its_end_needs_another_scan() {
     let disk = MemoryDisk::default();
     for number in 0..1_100 {
-        let (_, name) = name::make(at(number).system);
+        let (_, name) = name::make(Endpoint::Events, None, at(number).system);
         disk.put(&folder().join(name), HEADER);
     }
     leave_behind(&disk, "x", 1, at(3_000));

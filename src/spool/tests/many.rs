@@ -106,7 +106,7 @@ fn many_small_segments_go_into_one_load() {
             spool.acknowledge(&part).expect("the disk works");
         }
     }
-    assert_eq!(sizes, [64, 64, 2]);
+    assert_eq!(sizes, [32, 32, 32, 32, 2]);
     let expected: Vec<_> = (0..130).map(|number| format!("x{number}-0")).collect();
     assert_eq!(all, expected, "oldest first");
     assert!(disk.names().is_empty());
@@ -116,7 +116,7 @@ fn many_small_segments_go_into_one_load() {
 fn the_first_record_of_a_run_is_stored_quickly_whatever_the_folder_holds() {
     let disk = MemoryDisk::default();
     for number in 0..20_000 {
-        let (_, name) = name::make(at(number).system);
+        let (_, name) = name::make(Endpoint::Events, None, at(number).system);
         disk.put(&folder().join(name), b"trubrics spool 1 8b272e4a\n");
         disk.put(&Path::new("spool").join(format!("{number}.txt")), b"");
     }
@@ -133,7 +133,7 @@ fn the_first_record_of_a_run_is_stored_quickly_whatever_the_folder_holds() {
 fn a_large_folder_is_delivered_in_parts_to_its_last_record() {
     let disk = MemoryDisk::default();
     for number in 0..2_100 {
-        let (_, name) = name::make(at(number).system);
+        let (_, name) = name::make(Endpoint::Events, None, at(number).system);
         disk.put(&folder().join(name), b"trubrics spool 1 8b272e4a\n");
     }
     leave_behind(&disk, "x", 3, at(3_000));

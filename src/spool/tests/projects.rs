@@ -13,7 +13,7 @@ fn count(disk: &MemoryDisk, wanted: Operation) -> usize {
 
 /// Puts these bytes under a segment's name, older than all others.
 fn put_segment(disk: &MemoryDisk, bytes: &[u8]) -> PathBuf {
-    let (_, name) = name::make(UNIX_EPOCH);
+    let (_, name) = name::make(Endpoint::Events, None, UNIX_EPOCH);
     let path = folder().join(name);
     disk.put(&path, bytes);
     path

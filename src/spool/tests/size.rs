@@ -3,24 +3,6 @@
 use super::*;
 use crate::spool::{disk::double::Operation, entry::write_record, segment::name};
 
-const MIB: usize = 1024 * 1024;
-
-fn with_max_bytes(max_bytes: u64) -> SpoolSettings {
-    SpoolSettings {
-        max_bytes,
-        ..settings()
-    }
-}
-
-/// A record whose JSON has this many bytes.
-fn record_of(bytes: usize) -> Encoded {
-    Encoded {
-        json: vec![b'x'; bytes].into(),
-        endpoint: Endpoint::Events,
-        spool_entry: None,
-    }
-}
-
 fn length(disk: &MemoryDisk, name: &Path) -> usize {
     disk.bytes(name).expect("a file").len()
 }
@@ -28,7 +10,11 @@ fn length(disk: &MemoryDisk, name: &Path) -> usize {
 /// Files with the names of segments, older than all others.
 fn put_segments(disk: &MemoryDisk, count: u32, bytes: &[u8]) {
     for number in 0..count {
-        let (_, name) = name::make(UNIX_EPOCH + Duration::from_millis(number.into()));
+        let (_, name) = name::make(
+            Endpoint::Events,
+            None,
+            UNIX_EPOCH + Duration::from_millis(number.into()),
+        );
         disk.put(&folder().join(name), bytes);
     }
 }
@@ -166,7 +152,7 @@ fn a_file_whose_name_is_too_late_for_others_behind_it_is_not_added_to() {
     disk.remove_folder();
     let id = "0".repeat(32);
     disk.put(
-        &folder().join(format!("{}-{id}.trubrics", u64::MAX)),
+        &folder().join(format!("{}-e-{id}.trubrics", u64::MAX)),
         &bytes,
     );
     let mut spool = spool(&disk, settings());
@@ -237,32 +223,4 @@ fn a_load_has_a_mebibyte_or_little_more() {
     spool.scan_for_orphans(at(20)).expect("the disk works");
     let loaded = spool.load(true, true, at(20)).expect("records");
     assert_eq!(loaded.records.len(), 11);
-}
-
-#[test]
-fn nothing_is_loaded_while_8_mib_are_unsettled() {
-    for (bytes, can_load) in [(8 * MIB - 1, true), (8 * MIB, false)] {
-        let disk = MemoryDisk::default();
-        let mut spool = spool(&disk, with_max_bytes(100 << 20));
-        store(&mut spool, &mut vec![record_of(bytes)], at(0)).expect("there is room");
-        let loaded = spool.load(true, true, at(0)).expect("a record");
-        assert_eq!(spool.can_load(), can_load, "{bytes}");
-        let entries = entries(&loaded.records);
-        spool.acknowledge(&entries).expect("the disk works");
-        assert!(spool.can_load());
-    }
-}
-
-#[test]
-fn nothing_is_loaded_while_64_segments_are_unsettled() {
-    let disk = MemoryDisk::default();
-    (0..65).for_each(|number| leave_behind(&disk, "x", 1, at(number)));
-    let mut spool = spool(&disk, with_max_bytes(1 << 20));
-    spool.scan_for_orphans(at(70)).expect("the disk works");
-    let loaded = spool.load(true, true, at(70)).expect("records");
-    assert!(spool.load(true, true, at(70)).is_none());
-    let entries = entries(&loaded.records);
-    spool.acknowledge(&entries[..1]).expect("the disk works");
-    let loaded = spool.load(true, true, at(70)).expect("records");
-    assert_eq!((entries.len(), loaded.records.len()), (64, 1));
 }

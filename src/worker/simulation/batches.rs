@@ -175,6 +175,38 @@ fn an_event_that_fails_does_not_delay_llm_events() {
 }
 
 #[test]
+fn an_endpoint_that_fails_for_hours_never_stops_the_other_one() {
+    const MINUTE: Duration = Duration::from_secs(60);
+    for (failing, padding) in [
+        (Endpoint::Events, 10),
+        (Endpoint::LlmEvents, 10),
+        (Endpoint::Events, 100_000),
+        (Endpoint::LlmEvents, 100_000),
+    ] {
+        let mut setup = with_spool();
+        setup.max_age = 1_000 * MINUTE;
+        let rule = |query: &mut Query<'_>| {
+            // Its records have even numbers.
+            let is_failing = query.records.iter().any(|record| record % 2 == 0);
+            match is_failing && query.at < 240 * MINUTE {
+                true => Answer::Status(503),
+                false => Answer::Status(200),
+            }
+        };
+        let mut simulation = Simulation::new(setup, Box::new(rule));
+        for minute in 1..=200 {
+            simulation.track(failing, padding);
+            simulation.track(failing.other(), padding);
+            simulation.run_for(MINUTE);
+            let delivered = simulation.stats().delivered;
+            assert_eq!(delivered, minute, "{failing:?} fails, {padding}");
+        }
+        simulation.run_until(250 * MINUTE);
+        assert_eq!(simulation.stats().delivered, 400, "{failing:?}, {padding}");
+    }
+}
+
+#[test]
 fn an_endpoint_that_failed_for_long_has_its_turn_beside_a_bad_batch_of_the_other_one() {
     const OUTAGE: Duration = Duration::from_secs(60 * 60);
     for has_llm_outage in [false, true] {

@@ -19,7 +19,7 @@ fn files_of_others_and_of_other_versions_are_left_alone() {
     let strangers = [
         ("notes.txt".to_owned(), "mine"),
         (
-            format!("00000000000001-{id}.trubrics"),
+            format!("00000000000001-e-{id}.trubrics"),
             "trubrics spool 2\ne …",
         ),
         ("x.trubrics".to_owned(), "trubrics spool 1\n"),

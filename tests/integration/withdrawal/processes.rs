@@ -214,7 +214,7 @@ fn a_kill_in_the_middle_of_a_withdrawal_brings_nothing_back() {
         let bytes = fs::read(&first).expect("a segment");
         for number in 0..1_500 {
             fs::write(
-                project.join(format!("{number:014}-{number:032x}.trubrics")),
+                project.join(format!("{number:014}-e-{number:032x}.trubrics")),
                 &bytes,
             )
             .expect("room");

@@ -87,7 +87,7 @@ fn read_or_make(path: &Path, lock_timeout: Duration) -> io::Result<AnonymousId> 
     check_regular(path)?;
     // The usual case.
     if let Ok(mut file) = File::open(path) {
-        match read(&mut file) {
+        match read_unlocked(&mut file) {
             Ok(Some(id)) => return Ok(id),
             Err(error) if error.kind() == ErrorKind::InvalidData => return Err(error),
             // The file is read again below.
@@ -98,7 +98,7 @@ fn read_or_make(path: &Path, lock_timeout: Duration) -> io::Result<AnonymousId> 
     let mut file = open(path)?;
     if let Err(error) = lock(&file, lock_timeout) {
         // The process that holds the lock may have written the id.
-        return read(&mut file).ok().flatten().ok_or(error);
+        return read_unlocked(&mut file).ok().flatten().ok_or(error);
     }
     // Another process may have made the id before this one got the lock.
     if let Some(id) = read(&mut file)? {
@@ -111,8 +111,18 @@ fn read_or_make(path: &Path, lock_timeout: Duration) -> io::Result<AnonymousId> 
     Ok(id)
 }
 
+/// Reads the file while another process may write it: a part of what is read may be from before the write. A result
+/// counts if it is read twice. None otherwise.
+fn read_unlocked(file: &mut (impl Read + Seek)) -> io::Result<Option<AnonymousId>> {
+    match (read(file), read(file)) {
+        (Ok(first), Ok(second)) if first == second => Ok(first),
+        (Err(_), Err(error)) => Err(error),
+        _ => Ok(None),
+    }
+}
+
 /// None for a file without an id that may be written.
-fn read(file: &mut File) -> io::Result<Option<AnonymousId>> {
+fn read(file: &mut (impl Read + Seek)) -> io::Result<Option<AnonymousId>> {
     let mut bytes = Vec::new();
     file.rewind()?;
     file.take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;

@@ -1,5 +1,6 @@
 use std::{
     fs::{self, OpenOptions},
+    io::Cursor,
     path::PathBuf,
     sync::Barrier,
     thread,
@@ -149,6 +150,43 @@ fn a_lock_of_another_process_is_not_waited_for_forever() {
     if cfg!(unix) {
         let id = AnonymousId::in_file_within(&folder.file(), Duration::ZERO);
         assert_eq!(id.expect("read in spite of the lock").as_str(), ID);
+    }
+}
+
+/// A file into which another process writes an id after the first read.
+struct Written {
+    content: Cursor<Vec<u8>>,
+    next: Option<Vec<u8>>,
+}
+
+impl Read for Written {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.content.read(buffer)?;
+        if let Some(next) = self.next.take() {
+            *self.content.get_mut() = next;
+        }
+        Ok(count)
+    }
+}
+
+impl Seek for Written {
+    fn seek(&mut self, position: io::SeekFrom) -> io::Result<u64> {
+        self.content.seek(position)
+    }
+}
+
+#[test]
+fn an_id_that_is_written_while_it_is_read_is_not_mixed_with_what_was_there() {
+    for before in [&ID.as_bytes()[..10], b"1b4e28ba-2\0\0\0\0\0\0"] {
+        let id = AnonymousId::random();
+        let mut file = Written {
+            content: Cursor::new(before.to_vec()),
+            next: Some(id.as_str().into()),
+        };
+        let during = read_unlocked(&mut file).expect("its first bytes are of an id");
+        assert_eq!(during, None);
+        let after = read_unlocked(&mut file).expect("it is whole");
+        assert_eq!(after, Some(id));
     }
 }
 

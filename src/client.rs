@@ -303,8 +303,8 @@ impl Trubrics {
     ///
     /// # Errors
     ///
-    /// When the disk fails, a request goes on, or the worker does not answer in time. A call from a hook or a transport
-    /// takes effect, and cannot wait. After an error, too, nothing is sent. A disk that failed is tried each minute.
+    /// When the disk fails, a request goes on, the worker does not answer in time, or a hook or a transport makes the
+    /// call. The client sends nothing all the same. If the disk failed, the client tries again each minute.
     #[doc(alias = "opt_out")]
     #[doc(alias = "forget")]
     #[doc(alias = "gdpr")]

@@ -167,9 +167,7 @@ impl Spool {
         }
         while !self.is_enough(&loaded) {
             let endpoints = self.with_room();
-            let unlisted = endpoints.iter().copied();
-            let unlisted = unlisted.filter(|endpoint| self.orphans.needs_listing(*endpoint));
-            let unlisted: Vec<_> = unlisted.collect();
+            let unlisted = self.orphans.unlisted(&endpoints);
             if !unlisted.is_empty() && self.list_orphans(&unlisted, now).is_err() {
                 // The next scan tries again.
                 self.orphans.clear();
@@ -180,10 +178,7 @@ impl Spool {
             if let Some((mut segment, contents)) = adopted {
                 segment.note_handed_out(&contents);
                 self.deliver(segment, contents, &mut loaded, now);
-            } else if endpoints
-                .iter()
-                .any(|endpoint| self.orphans.needs_listing(*endpoint))
-            {
+            } else if !self.orphans.unlisted(&endpoints).is_empty() {
                 continue;
             } else if let Some(segment) = self.take_inherited(&endpoints) {
                 // It was the newest file when this client began to add to it.

@@ -49,9 +49,12 @@ impl Orphans {
         !self.names[endpoint as usize].is_empty() || self.is_cut[endpoint as usize]
     }
 
-    /// Whether another part of the folder has to be listed to find segments for this endpoint.
-    pub(super) fn needs_listing(&self, endpoint: Endpoint) -> bool {
-        self.names[endpoint as usize].is_empty() && self.is_cut[endpoint as usize]
+    /// Those of the endpoints for which another part of the folder has to be listed to find segments.
+    pub(super) fn unlisted(&self, endpoints: &[Endpoint]) -> Vec<Endpoint> {
+        let is_unlisted = |endpoint: &Endpoint| {
+            self.names[*endpoint as usize].is_empty() && self.is_cut[*endpoint as usize]
+        };
+        endpoints.iter().copied().filter(is_unlisted).collect()
     }
 
     pub(super) fn oldest(&self) -> Option<&str> {

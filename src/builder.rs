@@ -202,8 +202,8 @@ impl TrubricsBuilder {
     }
 
     /// Drops a batch this long after its first failed attempt, with a last attempt at that time; zero for a single
-    /// attempt. A longer `Retry-After` of the server is waited for. Records in a [`spool`](Self::spool) are not dropped
-    /// for this, but when they reach [`spool_max_age`](Self::spool_max_age). Default: 5 min,
+    /// attempt. A longer `Retry-After` of the server is waited for. This limit does not apply to records in a
+    /// [`spool`](Self::spool). They are dropped at [`spool_max_age`](Self::spool_max_age). Default: 5 min,
     /// [`defaults::GIVE_UP_AFTER`].
     #[doc(alias = "retry")]
     pub fn give_up_after(mut self, limit: Duration) -> Self {
@@ -234,7 +234,8 @@ impl TrubricsBuilder {
         self
     }
 
-    /// A property that every record gets, unless it has one of that key itself. Default: none.
+    /// A property that every record gets, unless it has one of that key itself. [`build`](Self::build) fails if the
+    /// value cannot be serialised. Default: none.
     #[doc(alias = "super_property")]
     pub fn default_property(mut self, key: impl AsRef<str>, value: impl Serialize) -> Self {
         if let Err(error) = self.defaults.insert(key.as_ref(), &value) {
@@ -316,9 +317,10 @@ impl TrubricsBuilder {
     /// Redacts the texts in all properties of all records, at any depth: those of a record, default ones, and the
     /// `$text` of an [`Event`](crate::Event). A second call replaces the first. Default: none.
     ///
-    /// It comes after [`before_send`](Self::before_send) and before [`llm_content`](Self::llm_content), which goes by
-    /// what it leaves. A text that has an escape for half a character becomes `[redacted]`. Numbers and keys stay as
-    /// they are, and so do the fields of a record that are not properties, such as its user, its name and its prompt.
+    /// It runs after [`before_send`](Self::before_send). [`llm_content`](Self::llm_content) then gets the redacted
+    /// texts. A text with an escape that is no character, such as `\ud800` alone, becomes `[redacted]`. Numbers and
+    /// keys stay as they are, and so do the fields of a record that are not properties, such as its user, its name and
+    /// its prompt.
     ///
     /// It runs inside `track`, and takes a time that is linear in the properties. A panic of a function of the program
     /// drops the record, as [`DropReason::Hook`](crate::DropReason::Hook); for a default property, `build` fails.
@@ -356,9 +358,9 @@ impl TrubricsBuilder {
     ///
     /// Keys are compared without case, `_`, `-` and other characters that are not letters or digits. A key is also
     /// found as the last words of a longer one: `password` in `userPassword`, `api_key` in `X-API-Key`, but not in
-    /// `password_length`. Keys without a letter or digit are ignored. A key that has an escape for half a character
-    /// counts as one of these. [`redact_properties`](Self::redact_properties) has an example, and says when this
-    /// happens.
+    /// `password_length`. Keys without a letter or digit are ignored. A key with an escape that is no character, such
+    /// as `\ud800` alone, counts as one of these. [`redact_properties`](Self::redact_properties) has an example, and
+    /// says when this happens.
     pub fn redact_keys(mut self, keys: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         self.content.properties.add_keys(keys);
         self
@@ -481,7 +483,9 @@ impl TrubricsBuilder {
     ///
     /// A transport that sends nothing, such as [`DebugTransport`](crate::DebugTransport), does not use the folder.
     ///
-    /// The folder is made with mode 0700 and its files with 0600. When the disk fails or is full, records wait in
+    /// [`build`](Self::build) fails if the path is empty or is that of a file. A relative path belongs to the folder
+    /// that is current then. `build` reads the consent there, and makes nothing. The first record makes the folder,
+    /// with mode 0700 and its files with 0600. When the disk fails or is full, records wait in
     /// memory, which is logged once. The client has one more thread, so that a request does not keep records from the
     /// disk.
     #[doc(alias = "offline")]
@@ -493,9 +497,10 @@ impl TrubricsBuilder {
     }
 
     /// How much of the disk the [`spool`](Self::spool) may take for this project; at least 4 KiB. The oldest records
-    /// are dropped first, as [`DropReason::SpoolFull`](crate::DropReason::SpoolFull). Each client may exceed it by 64
-    /// KiB, or by a 1024th of it where that is more, if other processes hold everything. Default: 64 MiB,
-    /// [`defaults::SPOOL_MAX_BYTES`].
+    /// are dropped first, as [`DropReason::SpoolFull`](crate::DropReason::SpoolFull). With
+    /// [`Overflow::Block`](crate::Overflow::Block), none are dropped and callers wait. If other processes hold
+    /// everything, each client may exceed the limit with a small file for each endpoint: 64 KiB, or a 1024th of the
+    /// limit where that is more, and a record. Default: 64 MiB, [`defaults::SPOOL_MAX_BYTES`].
     pub fn spool_max_bytes(mut self, bytes: u64) -> Self {
         self.spool.max_bytes = bytes;
         self
@@ -596,11 +601,16 @@ impl TrubricsBuilder {
         self
     }
 
-    /// Checks all settings and starts the worker thread. It does not connect: that is for the first record.
+    /// Checks all settings and starts the worker thread, and the threads that
+    /// [`max_concurrent_requests`](Self::max_concurrent_requests) and the [`spool`](Self::spool) ask for. It does not
+    /// connect: that is for the first record. With a spool, it reads the disk.
+    ///
+    /// The client may be off, if a setting such as [`off_if`](Self::off_if) says so: [`state`](Trubrics::state) tells.
+    /// After an opt-out of the person at the machine, this removes the records in the spool.
     ///
     /// # Errors
     ///
-    /// When a setting cannot be used, which the error names, or the thread cannot be started.
+    /// When a setting cannot be used, which the error names, or a thread cannot be started.
     pub fn build(self) -> Result<Trubrics, ConfigError> {
         self.start()
     }

@@ -107,8 +107,8 @@ impl Trubrics {
     /// Takes a record for delivery and returns at once; it does not touch the network, and never fails or panics.
     ///
     /// When the queue is full the record is dropped, or with [`Overflow::Block`](crate::Overflow::Block) this waits for
-    /// room. A record that is invalid, or tracked after [`close`](Self::close), is dropped. Every drop is counted in
-    /// [`stats`](Self::stats) and reported to [`on_drop`](crate::TrubricsBuilder::on_drop).
+    /// room. A record is also dropped if it is invalid, if a setting or the consent leaves it out, or after a close.
+    /// Each drop is counted in [`stats`](Self::stats) and reported to [`on_drop`](crate::TrubricsBuilder::on_drop).
     #[doc(alias = "capture")]
     #[doc(alias = "send")]
     #[doc(alias = "log")]
@@ -145,7 +145,7 @@ impl Trubrics {
     /// consent is not granted, or the client is closed; [`is_transient`](DeliveryError::is_transient) says whether to
     /// try again. The record is then not counted in [`stats`](Self::stats). If there was no answer, the server may have
     /// the record. A call from a hook or a transport of this client returns an error at once, and so does any call
-    /// with [`hand_off`](crate::TrubricsBuilder::hand_off).
+    /// with [`hand_off`](crate::TrubricsBuilder::hand_off) and the default transport.
     pub fn track_sync(&self, record: impl Into<Record>) -> Result<(), DeliveryError> {
         match &self.inner {
             Ok(inner) => inner.track_sync(record.into()).map_err(DeliveryError::new),
@@ -193,10 +193,10 @@ impl Trubrics {
     ///   as long as the close allows.
     ///
     /// While the consent is undecided or withdrawn, all records lack it, and no hook sees them. In a forked process all
-    /// records are closed. A call from a hook or a transport gives each record an error [at
-    /// once](DeliveryError::is_in_hook), and so does any call with [`hand_off`](crate::TrubricsBuilder::hand_off). A
-    /// [disabled](Self::is_disabled) client sends nothing, and succeeds. Delivered records are counted in
-    /// [`stats`](Self::stats). Records with an error are not: they are the caller's.
+    /// records are closed. A call from a hook or a transport gives each record an error
+    /// [at once](DeliveryError::is_in_hook), and so does any call with [`hand_off`](crate::TrubricsBuilder::hand_off)
+    /// and the default transport. A [disabled](Self::is_disabled) client sends nothing, and succeeds. Delivered records
+    /// are counted in [`stats`](Self::stats). Records with an error are not: they are the caller's.
     ///
     /// ```
     /// use std::time::Duration;
@@ -264,8 +264,8 @@ impl Trubrics {
     /// cannot be interrupted (a connection that is being made, a transport without
     /// [`interrupt`](crate::Transport::interrupt)), its thread is detached; records held by a detached worker stay
     /// pending. Later records are dropped as [`DropReason::Closed`](crate::DropReason::Closed). A second call waits for
-    /// the same end, and gives the worker more time only before the request is interrupted. The drop of the last handle
-    /// waits no longer. `Duration::ZERO` gives up all records at once.
+    /// the same close. Its deadline holds if it is later and the request is not interrupted yet. The drop of the last
+    /// handle waits no longer. `Duration::ZERO` gives up all records at once.
     ///
     /// With a [`spool`](crate::TrubricsBuilder::spool), records that are not delivered by then stay there for the next
     /// run. Only those for which the spool has no room, or that the disk does not take, are dropped. Once all records
@@ -295,11 +295,11 @@ impl Trubrics {
     /// in flight are broken off. The project's files are removed from the spool, also those that other processes left
     /// or hold; other files stay. [`privacy`](crate::_docs::privacy) says all of it on a page.
     ///
-    /// The call returns when nothing is left and no request is under way, usually after some milliseconds, and at most
-    /// after 5 s. A connection that is being made is waited for, up to
-    /// [`connect_timeout`](crate::TrubricsBuilder::connect_timeout): its request sends nothing. From its beginning, no
-    /// request begins and no record is taken. A request that cannot be broken off may still reach the server: a
-    /// transport without [`cancel`](crate::Transport::cancel). A [disabled](Self::disabled) client does nothing.
+    /// As soon as it is called, no request begins and no record is accepted. The call returns when nothing is left and
+    /// no request is under way, usually after some milliseconds, and at most after 5 s. It waits for a connection that
+    /// is being made, up to [`connect_timeout`](crate::TrubricsBuilder::connect_timeout): its request sends nothing. A
+    /// transport without [`cancel`](crate::Transport::cancel) cannot break off its request, which may still reach the
+    /// server. A [disabled](Self::disabled) client does nothing.
     ///
     /// # Errors
     ///
@@ -324,8 +324,8 @@ impl Trubrics {
     ///
     /// # Errors
     ///
-    /// When the disk fails, or the worker does not answer in time: the consent is then as before. A call from a hook or
-    /// a transport takes effect later, and returns an error because it cannot wait.
+    /// When the disk fails, or the worker does not answer in time: the consent is then as before. In a forked process.
+    /// From a hook or a transport: the grant takes effect when that returns, because the call cannot wait.
     #[doc(alias = "opt_in")]
     pub fn grant(&self) -> io::Result<()> {
         match &self.inner {

@@ -45,8 +45,8 @@
 //!     |  one request, the same
 //!     |  bytes each time
 //!     v
-//!   delivered, or again later,
-//!   or apart, or dropped
+//!   delivered, retried, split
+//!   or dropped
 //!     |
 //!     v
 //!   stats, on_drop, log;
@@ -55,15 +55,16 @@
 //!
 //! - **A record is an [`Event`] or an [`LlmEvent`].** Building one never fails; its errors come back from
 //!   [`try_track`](Trubrics::try_track) and [`track_sync`](Trubrics::track_sync).
-//! - **Nothing is lost silently.** Each record ends as delivered, or dropped for a [`DropReason`] that is counted in
-//!   [`Stats`], logged, and reported to [`on_drop`](TrubricsBuilder::on_drop).
+//! - **Nothing is lost silently.** Each record ends as delivered, left in the spool, or dropped for a [`DropReason`]
+//!   that is counted in [`Stats`]. Drops are logged, and reported to [`on_drop`](TrubricsBuilder::on_drop).
 //! - **Delivery is at least once.** If the server accepted a record and only its answer was lost, it gets the record
 //!   again.
 //! - **Deadlines hold.** [`flush`](Trubrics::flush), [`close`](Trubrics::close) and the drop of the last
 //!   handle return in time whatever the network does.
-//! - **The end of the process is the end of the queue.** `std::process::exit` drops nothing, and Rust never drops a
-//!   `static`. [`close`](Trubrics::close) the client before, or give it a [`spool`](TrubricsBuilder::spool), which
-//!   keeps records on disk. [`delivery`](_docs::delivery) says when they are there.
+//! - **Queued records are lost if the process ends without a close.** `std::process::exit` drops nothing, and Rust
+//!   never drops a `static`. [`close`](Trubrics::close) the client before, or give it a
+//!   [`spool`](TrubricsBuilder::spool), which keeps records on disk. [`delivery`](_docs::delivery) says when they are
+//!   there.
 //! - **The key stays in its header**: in no URL, error, log line or `Debug`. What users said is not logged either.
 //!
 //! [`Trubrics::llm_call`] times a call to a model and tracks how it ended, also when it streams its answer.

@@ -34,6 +34,11 @@ use crate::{clock, defaults, error_chain};
 ///         self.0.interrupt();
 ///         self.1.interrupt();
 ///     }
+///
+///     fn cancel(&self) {
+///         self.0.cancel();
+///         self.1.cancel();
+///     }
 /// }
 /// # let ok = trubrics::transport_fn(|_| Ok(Response::new(200)));
 /// # let down = trubrics::transport_fn(|_| Err(TransportError::new("down")));

@@ -12,7 +12,8 @@ use crate::{clock, outcome::Outcome};
 /// [`LlmCall::try_stream_by`].
 ///
 /// As [`LlmStream`](crate::LlmStream), but the first error ends the call as failed, with the text so far as its
-/// generation. [`error_type_by`](Self::error_type_by) sets the class of the error.
+/// generation. Later chunks are passed on, and not recorded. [`error_type_by`](Self::error_type_by) sets the class of
+/// the error.
 #[must_use = "a stream does nothing until it is iterated, and is tracked as interrupted when it is dropped"]
 pub struct LlmTryStream<I, F = (), N = ()> {
     chunks: I,

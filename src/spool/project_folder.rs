@@ -45,7 +45,7 @@ impl ProjectFolder {
         }
     }
 
-    /// Whether records may be sent: withdrawn, or granted.
+    /// Returns the consent that the note gives; granted if there is no note.
     ///
     /// # Errors
     ///
@@ -115,7 +115,7 @@ impl ProjectFolder {
 /// Removes the records of these projects from the disk, also those of running processes. A running client notices it
 /// before its next request and its next write: it forgets all records, and its [`consent`](crate::Trubrics::consent) is
 /// withdrawn. It breaks off a request in flight within about 100 ms. A later client starts with the consent withdrawn,
-/// until [`grant_in`] or [`grant`](crate::Trubrics::grant).
+/// until [`grant_in`] or [`grant`](crate::Trubrics::grant). One that starts undecided stays so, and sends nothing.
 ///
 /// A project is known once it has a subfolder, which the first record makes. Nothing is written where there is none,
 /// and a folder that is not there is not an error. Files that are not the spool's stay.
@@ -150,7 +150,8 @@ pub fn withdraw_in(folder: impl AsRef<Path>) -> io::Result<()> {
 /// for a command such as `tool telemetry on`.
 ///
 /// Later clients take and deliver records. A running client whose consent was withdrawn notices it within a minute.
-/// Withdrawn records do not come back.
+/// Withdrawn records do not come back. Nothing is written where no withdrawal is noted, and a folder that is not there
+/// is not an error.
 ///
 /// # Errors
 ///

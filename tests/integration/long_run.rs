@@ -5,7 +5,7 @@
 //! server has. Everything that it had tracked a while before its death must be among them: records are on disk
 //! milliseconds after `track`. Each promised record must arrive.
 //!
-//! Delivery is at least once. The rule of the page `durability`: a batch is delivered twice only if the server accepted
+//! Delivery is at least once. The rule of the page `delivery`: a batch is delivered twice only if the server accepted
 //! it and the client could not know or write that down, because its process was killed or because the answer was lost.
 //! One request is in flight at a time, so each kill and each restart of the server may double one batch, the last one
 //! of its connection.

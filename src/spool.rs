@@ -232,6 +232,12 @@ impl Spool {
         })
     }
 
+    /// Whether own records are gathered in segments that are not full.
+    pub(crate) fn is_gathering(&self) -> bool {
+        let mut active = self.active.iter().flatten();
+        active.any(|segment| segment.unsettled_own() > 0)
+    }
+
     /// Whether segments are due for delivery, however few records are gathered.
     pub(crate) fn has_sealed(&self) -> bool {
         let mut sealed = self.sealed.iter();
@@ -359,11 +365,15 @@ impl Spool {
             let _ = segment.remove(&*self.disk);
         } else if segment.counted() > 0 {
             segment.close();
-            let is_older = |sealed: &Segment| sealed.name() < segment.name();
-            let place = self.sealed.partition_point(is_older);
-            self.sealed.insert(place, segment);
+            insert_by_age(&mut self.sealed, segment);
         }
     }
+}
+
+/// Puts a segment between the older and the newer ones.
+fn insert_by_age(segments: &mut VecDeque<Segment>, segment: Segment) {
+    let place = segments.partition_point(|other| other.name() < segment.name());
+    segments.insert(place, segment);
 }
 
 /// A scan takes so many files at a time, so that a large folder does not keep the worker from its other work.

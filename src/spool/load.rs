@@ -9,7 +9,7 @@ use std::{
 use log::warn;
 
 use super::{
-    Loaded, Spool,
+    Loaded, Spool, insert_by_age,
     now::Now,
     segment::{Contents, Segment},
 };
@@ -28,7 +28,7 @@ const LOAD_BYTES: u64 = 1024 * 1024;
 const LOAD_SEGMENTS: usize = 32;
 
 /// While the worker has this many unsettled bytes of an endpoint, it gets no more of it.
-const MAX_LOADED_BYTES: usize = 8 * 1024 * 1024;
+const MAX_LOADED_BYTES: u64 = 8 * 1024 * 1024;
 
 /// An own segment that cannot be read is tried again after this.
 const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -44,8 +44,8 @@ impl Spool {
         }
         if self.read_again_at.is_some_and(|at| at <= now.instant) {
             self.read_again_at = None;
-            while let Some(segment) = self.unread.pop_back() {
-                self.sealed.push_front(segment);
+            for segment in mem::take(&mut self.unread) {
+                insert_by_age(&mut self.sealed, segment);
             }
         }
         if self.is_turn_of_orphans
@@ -79,9 +79,12 @@ impl Spool {
     }
 
     /// Whether more of this endpoint is loaded before earlier loads are settled: not if its unsettled records have
-    /// 8 MiB, or the size of a segment where that is more, or if they are from 32 segments.
+    /// 8 MiB, or the size of a segment where that is more, or an eighth of the limit where that is less, or if they are
+    /// from 32 segments.
     pub(super) fn has_room(&self, endpoint: Endpoint) -> bool {
-        let max_bytes = MAX_LOADED_BYTES.max(self.segment_bytes() as usize);
+        let max_bytes = MAX_LOADED_BYTES.max(self.segment_bytes());
+        // The rest of the folder can be removed for newer records.
+        let max_bytes = max_bytes.min(self.settings.max_bytes / 8) as usize;
         let (segments, bytes) = self.in_delivery.load_of(endpoint);
         segments < LOAD_SEGMENTS && bytes < max_bytes
     }
@@ -122,16 +125,25 @@ impl Spool {
         loaded.is_any().then_some(loaded)
     }
 
-    /// Takes the next segment of this client that may be loaded. Those that are being written are only taken if
-    /// `is_due`.
+    /// Takes the oldest segment of this client that may be loaded, so that no endpoint waits for newer records of the
+    /// other one. Segments that are being written are only taken if `is_due`.
     fn next_own(&mut self, is_due: bool) -> Option<Segment> {
         let endpoints = self.with_room();
         let mut sealed = self.sealed.iter();
-        if let Some(place) = sealed.position(|segment| endpoints.contains(&segment.endpoint())) {
-            return self.sealed.remove(place);
+        let sealed = sealed.position(|segment| endpoints.contains(&segment.endpoint()));
+        let active = self.active.iter().flatten().filter(|_| is_due);
+        let active = active.filter(|segment| endpoints.contains(&segment.endpoint()));
+        let active = active.min_by(|one, other| one.name().cmp(&other.name()));
+        match (sealed, active) {
+            (Some(place), Some(active)) if active.name() > self.sealed[place].name() => {
+                self.sealed.remove(place)
+            }
+            (_, Some(active)) => {
+                let endpoint = active.endpoint();
+                self.active[endpoint as usize].take()
+            }
+            (place, None) => self.sealed.remove(place?),
         }
-        let mut endpoints = endpoints.into_iter().filter(|_| is_due);
-        endpoints.find_map(|endpoint| self.active[endpoint as usize].take())
     }
 
     /// Delivers the records of a segment of this client.
@@ -153,7 +165,7 @@ impl Spool {
                 || warn!(target: TARGET, "a file of the spool cannot be read: its records wait ({error})"),
             );
         }
-        self.unread.push_back(segment);
+        insert_by_age(&mut self.unread, segment);
         self.read_again_at = Some(now.instant + READ_AGAIN_AFTER);
     }
 

@@ -78,10 +78,12 @@ impl Orphans {
         self.has_failed
     }
 
-    /// Notes whether the disk failed. A file or folder that does not exist holds no records.
+    /// Notes whether the disk failed. What does not exist, or is not a file, holds no records.
     pub(super) fn note_failure<T>(&mut self, outcome: &io::Result<T>) {
-        self.has_failed |=
-            (outcome.as_ref()).is_err_and(|error| error.kind() != ErrorKind::NotFound);
+        let has_no_records = |error: &io::Error| {
+            matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidInput)
+        };
+        self.has_failed |= outcome.as_ref().is_err_and(|error| !has_no_records(error));
     }
 
     /// Keeps the segments of a listing of these endpoints, and removes temporary files that were abandoned.

@@ -171,7 +171,12 @@ fn each_project(
     };
     let mut result = Ok(());
     for entry in entries {
-        let changed = entry.and_then(|entry| match is_project(&entry)? {
+        let entry = match entry {
+            Ok(entry) => entry,
+            // On Windows, the same error would follow without end.
+            Err(error) => return result.and(Err(error)),
+        };
+        let changed = is_project(&entry).and_then(|is_project| match is_project {
             true => change(&ProjectFolder(entry.path())),
             false => Ok(()),
         });

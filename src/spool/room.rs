@@ -166,6 +166,7 @@ impl Spool {
             .filter(|size| size.length <= MAX_FILE_BYTES)
             .map(|size| size.disk_bytes)
             .sum();
+        used += self.bytes_to_come();
         if used.saturating_add(needed) <= max {
             return Ok(Some(needed));
         }
@@ -191,12 +192,24 @@ impl Spool {
         Ok(Some(needed))
     }
 
+    /// How much the segments that are being written may grow.
+    fn bytes_to_come(&self) -> u64 {
+        let left = |segment: &Segment| {
+            let limit = self.active_limits[segment.endpoint() as usize];
+            limit.saturating_sub(segment.length())
+        };
+        self.active.iter().flatten().map(left).sum()
+    }
+
     /// Removes the oldest segment that this process holds and does not deliver, or that no process holds.
     fn evict(&mut self, now: Now) -> io::Result<Evicted> {
-        // Unread segments are older than sealed ones.
-        let held = match self.unread.is_empty() {
-            true => &mut self.sealed,
-            false => &mut self.unread,
+        let is_unread_older = match (self.unread.front(), self.sealed.front()) {
+            (Some(unread), Some(sealed)) => unread.name() < sealed.name(),
+            (unread, _) => unread.is_some(),
+        };
+        let held = match is_unread_older {
+            true => &mut self.unread,
+            false => &mut self.sealed,
         };
         let is_own_older = match (held.front().and_then(Segment::name), self.orphans.oldest()) {
             (Some(own), Some(orphan)) => own < orphan,

@@ -202,3 +202,17 @@ fn a_link_to_a_project_that_is_gone_is_not_an_error() {
     std::os::unix::fs::symlink("gone", folder.0.join(name)).expect("made");
     withdraw_in(&folder.0).expect("the disk works");
 }
+
+#[test]
+fn a_folder_with_the_name_of_a_segment_is_no_disk_that_fails() {
+    let folder = Folder::new();
+    folder.leave_record();
+    let (_, name) = name::make(Endpoint::Events, None, Now::read().system);
+    fs::create_dir(folder.project().0.join(name)).expect("made");
+    let mut spool = Spool::new(folder.settings());
+    spool.scan_for_orphans(Now::read()).expect("the disk works");
+    let loaded = spool.load(true, true, Now::read()).expect("a record");
+    assert_eq!(loaded.records.len(), 1);
+    assert!(spool.load(true, true, Now::read()).is_none());
+    assert!(!spool.needs_scan());
+}

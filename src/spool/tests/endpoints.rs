@@ -1,7 +1,7 @@
 //! Each endpoint has segments of its own, and a bound of its own for what is loaded and not settled.
 
 use super::*;
-use crate::spool::{entry::write_record, segment::name};
+use crate::spool::{disk::double::Operation, entry::write_record, segment::name};
 
 /// A record for this endpoint whose JSON has this many bytes.
 fn record_for(endpoint: Endpoint, bytes: usize) -> Encoded {
@@ -189,6 +189,8 @@ fn the_oldest_records_are_loaded_first_and_removed_first_whatever_their_endpoint
     let mut all = evicted;
     while let Some(loaded) = spool.load(true, true, at(7)) {
         all.extend(lengths(&loaded));
+        let entries = entries(&loaded.records);
+        spool.acknowledge(&entries).expect("the disk works");
     }
     all.retain(|length| *length != 1_006);
     assert_eq!(all, (1_000..1_006).collect::<Vec<_>>());
@@ -205,4 +207,99 @@ fn a_failure_for_one_endpoint_leaves_the_records_of_both_as_they_were() {
     disk.set_full(false);
     store(&mut spool, &mut both, at(0)).expect("there is room");
     assert_eq!((both.len(), spool.stored(), disk.segments()), (0, 3, 2));
+}
+
+#[test]
+fn records_of_an_endpoint_do_not_wait_for_newer_ones_of_the_other_endpoint() {
+    for rare in Endpoint::ALL {
+        let disk = MemoryDisk::default();
+        let mut spool = spool(&disk, with_max_bytes(64 << 20));
+        store(&mut spool, &mut one_for(&[rare]), at(0)).expect("there is room");
+        let mut rounds = 1..5;
+        let is_loaded = rounds.any(|round| {
+            let busy = std::iter::repeat_with(|| record_for(rare.other(), 100));
+            let mut burst: Vec<_> = busy.take(1_000).collect();
+            store(&mut spool, &mut burst, at(round)).expect("there is room");
+            let loaded = spool.load(true, true, at(round)).expect("records");
+            let entries = entries(&loaded.records);
+            spool.acknowledge(&entries).expect("the disk works");
+            counts(&loaded.records)[rare as usize] > 0
+        });
+        assert!(is_loaded, "{rare:?}");
+    }
+}
+
+#[test]
+fn a_segment_that_is_not_due_waits_beside_older_and_newer_ones() {
+    let disk = MemoryDisk::default();
+    let mut spool = spool(&disk, with_max_bytes(64 << 20));
+    store(&mut spool, &mut one_for(&[Endpoint::LlmEvents]), at(0)).expect("there is room");
+    let mut large = vec![record_for(Endpoint::Events, 2 * MIB)];
+    store(&mut spool, &mut large, at(1)).expect("there is room");
+    let loaded = spool.load(false, true, at(1)).expect("a full segment");
+    assert_eq!(counts(&loaded.records), [1, 0]);
+    assert!(spool.load(false, true, at(1)).is_none());
+    let loaded = spool.load(true, true, at(1)).expect("a record");
+    assert_eq!(counts(&loaded.records), [0, 1]);
+}
+
+#[test]
+fn two_segments_that_are_written_at_once_do_not_exceed_the_limit() {
+    const MAX: u64 = 64 << 20;
+    let disk = MemoryDisk::default();
+    let mut spool = spool(&disk, with_max_bytes(MAX));
+    for number in 0..MAX / 10_000 {
+        let mut both = Vec::from(Endpoint::ALL.map(|endpoint| record_for(endpoint, 10_000)));
+        store(&mut spool, &mut both, at(number)).expect("there is room");
+        if number % 50 == 0 {
+            let names = disk.names();
+            let bytes = names.iter().filter_map(|name| disk.bytes(name));
+            let used: usize = bytes.map(|bytes| bytes.len()).sum();
+            assert!(used as u64 <= MAX, "{number}: {used}");
+        }
+    }
+    assert!(!spool.take_evicted().is_empty());
+}
+
+#[test]
+fn the_oldest_segment_is_removed_first_also_beside_one_that_cannot_be_read() {
+    let disk = MemoryDisk::default();
+    let mut spool = spool(&disk, with_max_bytes(40 << 20));
+    for number in 0..3 {
+        let mut large = vec![record_for(Endpoint::Events, 8 * MIB)];
+        store(&mut spool, &mut large, at(number)).expect("there is room");
+    }
+    let failing = spool.load(true, true, at(3)).expect("events");
+    assert_eq!(
+        counts(&failing.records),
+        [1, 0],
+        "no more of them is loaded"
+    );
+    let mut newer = vec![record_for(Endpoint::LlmEvents, 2 * MIB)];
+    store(&mut spool, &mut newer, at(4)).expect("there is room");
+    disk.refuse(Some(Operation::Read));
+    assert!(spool.load(true, true, at(5)).is_none());
+    disk.refuse(None);
+    let mut evicted = Vec::new();
+    for number in 6..9 {
+        let mut large = vec![record_for(Endpoint::LlmEvents, 7 * MIB)];
+        store(&mut spool, &mut large, at(number)).expect("there is room");
+        let loaded = spool.take_evicted().into_iter();
+        evicted.extend(loaded.map(|loaded| counts(&loaded.records)));
+    }
+    assert_eq!(evicted, [[1, 0]]);
+}
+
+#[test]
+fn a_small_spool_has_room_for_new_records_while_both_endpoints_fail() {
+    for mib in [1, 2, 4, 8] {
+        let disk = MemoryDisk::default();
+        let mut spool = spool(&disk, with_max_bytes(mib << 20));
+        for number in 0..3 * mib * 20 {
+            let mut both = Vec::from(Endpoint::ALL.map(|endpoint| record_for(endpoint, 50_000)));
+            store(&mut spool, &mut both, at(number)).expect("there is room");
+            spool.load(true, true, at(number));
+        }
+        assert!(!spool.take_evicted().is_empty());
+    }
 }

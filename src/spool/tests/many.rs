@@ -168,9 +168,14 @@ fn the_limit_counts_what_the_disk_gives() {
 #[test]
 fn records_can_be_loaded_while_earlier_ones_are_unsettled() {
     let disk = MemoryDisk::default();
-    let mut spool = spool(&disk, settings());
+    let settings = SpoolSettings {
+        max_bytes: 100_000,
+        ..settings()
+    };
+    let mut spool = spool(&disk, settings);
     store(&mut spool, &mut records("a", 0..30), at(0)).expect("there is room");
     let first = spool.load(true, true, at(0)).expect("records");
+    store(&mut spool, &mut records("a", 30..40), at(0)).expect("there is room");
     let second = spool.load(true, true, at(0)).expect("records");
     let both = [entries(&first.records), entries(&second.records)].concat();
     assert_eq!(both.iter().collect::<HashSet<_>>().len(), both.len());

@@ -119,3 +119,25 @@ fn records_in_the_channel_wait_since_the_worker_took_the_ones_before() {
     bench.worker.take(clock::now());
     assert_eq!(next(&mut bench), Step::Wait(Some(start + half + interval)));
 }
+
+#[test]
+fn a_flush_stays_requested_while_gathered_records_have_no_room() {
+    let mut bench = Bench::with_spool();
+    let track = |bench: &mut Bench, bytes: usize| {
+        let event = crate::LlmEvent::new("user", "x".repeat(bytes), "");
+        bench.parts.intake.track(event.into());
+        bench.worker.take(clock::now());
+    };
+    for _ in 0..9 {
+        track(&mut bench, 1 << 20);
+    }
+    for _ in 0..9 {
+        bench.worker.load_from_spool(true, clock::now());
+    }
+    track(&mut bench, 1);
+    bench.track(1);
+    bench.worker.take(clock::now());
+    bench.worker.flush_requested = true;
+    bench.worker.load_from_spool(true, clock::now());
+    assert!(bench.worker.flush_requested);
+}

@@ -228,3 +228,26 @@ fn an_endpoint_that_failed_for_long_has_its_turn_beside_a_bad_batch_of_the_other
         assert_eq!(simulation.stats().delivered, 1, "{first:?}");
     }
 }
+
+#[test]
+fn a_record_is_delivered_beside_many_of_the_other_endpoint() {
+    for rare in Endpoint::ALL {
+        let rule = |_: &mut Query<'_>| Answer::Slow(200, SECOND / 10);
+        let mut simulation = Simulation::new(with_spool(), Box::new(rule));
+        let mut record = None;
+        for tenth in 0..400 {
+            for _ in 0..150 {
+                simulation.track(rare.other(), 10);
+            }
+            if tenth == 200 {
+                record = Some(simulation.track(rare, 10));
+            }
+            simulation.run_for(SECOND / 10);
+        }
+        let accepted = simulation.server.accepted();
+        assert!(
+            record.is_some_and(|record| accepted.contains(&record)),
+            "{rare:?}"
+        );
+    }
+}

@@ -304,7 +304,8 @@ impl Trubrics {
     /// # Errors
     ///
     /// When the disk fails, a request goes on, the worker does not answer in time, or a hook or a transport makes the
-    /// call. The client sends nothing all the same. If the disk failed, the client tries again each minute.
+    /// call. The client sends nothing all the same. If the disk failed, the client tries again each minute
+    /// and in a close.
     #[doc(alias = "opt_out")]
     #[doc(alias = "forget")]
     #[doc(alias = "gdpr")]
@@ -315,9 +316,8 @@ impl Trubrics {
         }
     }
 
-    /// Grants the consent: records are taken and delivered from here on. Those that waited because the consent was
-    /// [undecided](crate::Consent::Undecided) are sent with the timestamps that they have. Withdrawn records do not
-    /// come back.
+    /// Grants the consent: records are taken and delivered from here on. Those that waited for a decision are sent with
+    /// the timestamps that they have. Withdrawn records do not come back.
     ///
     /// It waits for the worker, usually less than a millisecond, and at most 5 s. A withdrawal that begins during the
     /// call prevails. A [disabled](Self::disabled) client does nothing.

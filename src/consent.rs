@@ -84,9 +84,9 @@ impl ConsentCell {
         self.0.load(SeqCst) == withdrawals << STATE_BITS | GRANTED
     }
 
-    /// Withdraws the consent. Returns how often it was withdrawn by then.
-    pub(crate) fn withdraw(&self) -> u64 {
-        self.count(|_| WITHDRAWN)
+    /// Withdraws the consent.
+    pub(crate) fn withdraw(&self) {
+        self.count(|_| WITHDRAWN);
     }
 
     /// Another process withdrew the consent and granted it again: earlier records are to be forgotten.
@@ -103,14 +103,14 @@ impl ConsentCell {
         self.0.fetch_update(SeqCst, SeqCst, granted).is_ok()
     }
 
-    /// Counts a withdrawal, and changes the state. Returns the count.
-    fn count(&self, state: impl Fn(u64) -> u64) -> u64 {
+    /// Counts a withdrawal, and changes the state.
+    fn count(&self, state: impl Fn(u64) -> u64) {
         let counted = |word: u64| {
             let count = (word >> STATE_BITS) + 1;
             Some(count << STATE_BITS | state(word & STATE_MASK))
         };
-        let (Ok(before) | Err(before)) = self.0.fetch_update(SeqCst, SeqCst, counted);
-        (before >> STATE_BITS) + 1
+        // It always changes.
+        let _ = self.0.fetch_update(SeqCst, SeqCst, counted);
     }
 }
 

@@ -66,10 +66,7 @@ impl Worker {
             return Some(Ahead::Work);
         };
         let is_granted = spooler.spool().is_granted();
-        if self.is_unnoted || self.has_leftovers && !is_granted {
-            // The disk may work again.
-            let _ = self.forget(None);
-        } else if is_granted {
+        if !self.forget_again() && is_granted {
             // A grant may have been read before, when the disk failed and nothing could be forgotten. Each change
             // counts as a withdrawal of its own.
             let withdrawals = self.forgotten + u64::from(notice != Notice::Same);
@@ -77,6 +74,18 @@ impl Worker {
             self.take_records_again(withdrawals);
         }
         Some(Ahead::Work)
+    }
+
+    /// Completes a withdrawal for which the disk failed. Returns whether there was one.
+    fn forget_again(&mut self) -> bool {
+        let is_granted = |spooler: &Spooler| spooler.spool().is_granted();
+        let is_granted = self.spooler.as_ref().is_some_and(is_granted);
+        let is_left = self.is_unnoted || self.has_leftovers && !is_granted;
+        if is_left {
+            // The disk may work again.
+            let _ = self.forget(None);
+        }
+        is_left
     }
 
     /// Breaks off the requests that go on after a withdrawal: they may have begun in its moment. Returns when to do so
@@ -174,22 +183,32 @@ impl Worker {
     }
 
     /// Drops all records, in memory and on disk. The queue is paused meanwhile, so that a record is either among them
-    /// or was taken after them. A withdrawal is noted, but not over the grant that follows `granted_after` of them.
+    /// or was taken after them. A withdrawal by a caller of this client is noted, but not over the grant that follows
+    /// `granted_after` of them.
     fn forget(&mut self, granted_after: Option<u64>) -> io::Result<()> {
+        if let (Consent::Withdrawn, Some(spooler)) = (self.parts.consent.get(), &mut self.spooler) {
+            // A grant may have followed the withdrawal of another process. After an error, it is read later.
+            let _ = spooler.look();
+        }
         let withdrawals = self.parts.consent.withdrawals();
         self.parts.queue.pause();
         let is_withdrawn =
             self.parts.consent.get() == Consent::Withdrawn && granted_after != Some(withdrawals);
+        let is_own = |spooler: &Spooler| withdrawals - self.forgotten > spooler.noticed_since();
+        let needs_note =
+            is_withdrawn && (self.is_unnoted || self.spooler.as_ref().is_some_and(is_own));
         let noted = match &mut self.spooler {
             // Before anything else: no process delivers the records from here on, even if this one is killed.
-            Some(spooler) if is_withdrawn => spooler.note_withdrawal(),
+            Some(spooler) if needs_note => spooler.note_withdrawal(),
             _ => Ok(()),
         };
-        let is_known = |spooler: &Spooler| spooler.has_noticed(withdrawals);
-        self.is_unnoted = noted.is_err() && !self.spooler.as_ref().is_some_and(is_known);
+        self.is_unnoted = noted.is_err();
         self.drop_held();
         let forgotten = match &mut self.spooler {
-            Some(spooler) => noted.and(spooler.forget(is_withdrawn)),
+            Some(spooler) => {
+                let is_granted = !needs_note && spooler.spool().is_granted();
+                noted.and(spooler.forget(is_withdrawn && !is_granted))
+            }
             None => noted,
         };
         self.forgotten = withdrawals;
@@ -247,7 +266,11 @@ impl Worker {
                 let outcome = Outcome::Dropped(DropReason::Undecided, None);
                 return self.incoming.take(true).settle(&outcome);
             }
-            _ => return self.log_forgotten(None),
+            _ => {
+                self.log_forgotten(None);
+                self.forget_again();
+                return;
+            }
         }
         self.take(clock::now());
         let mut left = Unsettled::new(self.parts.accounting.clone());

@@ -40,8 +40,8 @@ pub(super) struct Spooler {
     last_scan: Instant,
     /// When the consent was looked at last.
     looked_at: Instant,
-    /// The last withdrawal of another process that was noticed, by the count of withdrawals.
-    noticed: u64,
+    /// How many withdrawals of other processes were noticed since records were forgotten.
+    noticed_since: u64,
 }
 
 /// Wait this long before recovering segments of earlier runs: a process that exits at once would send them, miss the
@@ -78,7 +78,7 @@ impl Spooler {
             scans: 0,
             last_scan: now,
             looked_at: now,
-            noticed: 0,
+            noticed_since: 0,
         }
     }
 
@@ -118,7 +118,7 @@ impl Spooler {
 
     /// Whether records are gathered, on disk or in memory because the disk failed.
     pub(super) fn holds_any(&self) -> bool {
-        self.spool.held().0 > 0 || !self.unspooled.is_empty()
+        self.spool.is_gathering() || !self.unspooled.is_empty()
     }
 
     /// Reads what other processes noted of the consent. After a withdrawal, the worker forgets all records in its next
@@ -130,8 +130,9 @@ impl Spooler {
     pub(super) fn look(&mut self) -> io::Result<Notice> {
         self.looked_at = clock::now();
         let notice = self.spool.look();
+        self.noticed_since += u64::from(matches!(notice, Ok(Notice::Withdrawn | Notice::Granted)));
         match notice {
-            Ok(Notice::Withdrawn) => self.noticed = self.consent.withdraw(),
+            Ok(Notice::Withdrawn) => self.consent.withdraw(),
             Ok(Notice::Granted) => self.consent.withdraw_earlier(),
             Ok(Notice::Same) => {}
             Err(ref error) => {
@@ -142,9 +143,9 @@ impl Spooler {
         notice
     }
 
-    /// Whether another process noted the last of so many withdrawals.
-    pub(super) fn has_noticed(&self, withdrawals: u64) -> bool {
-        self.noticed == withdrawals
+    /// How many withdrawals of other processes were noticed since records were forgotten.
+    pub(super) fn noticed_since(&self) -> u64 {
+        self.noticed_since
     }
 
     pub(super) fn looked_at(&self) -> Instant {
@@ -293,6 +294,7 @@ impl Spooler {
             true => self.spool.forget(drop_all),
             false => self.spool.forget_earlier(drop_all),
         };
+        self.noticed_since = 0;
         self.accounting.forget_on_disk();
         self.set_flush_target();
         // After a grant, other processes may have left segments that the last scan did not find.

@@ -137,25 +137,35 @@ fn a_withdrawal_while_a_close_stores_records_again_removes_them() {
     );
 }
 
-#[test]
-fn a_withdrawal_that_the_disk_did_not_take_is_completed_within_a_minute() {
+/// Has the disk fail, in all or with removals alone, or work again.
+fn refuse(disk: &MemoryDisk, is_note: bool, fails: bool) {
     const FAILS: Fault = Fault {
         first: 0,
         lasts: true,
         error: io::ErrorKind::Other,
         percent: 0,
     };
-    let refuse = |disk: &MemoryDisk, is_note: bool, fails: bool| match is_note {
+    match is_note {
         true => disk.set_fault(fails.then_some(FAILS)),
         false => disk.refuse_removal(fails),
-    };
+    }
+}
+
+/// The client has a record on disk. A caller withdraws the consent, and the disk fails.
+fn withdrawn_on_a_failing_disk(is_note: bool) -> Bench {
+    let mut bench = Bench::with_spool();
+    bench.track(1);
+    bench.worker.take(clock::now());
+    refuse(&bench.disk, is_note, true);
+    bench.parts.intake.consent.withdraw();
+    bench.worker.withdraw().expect_err("the disk fails");
+    bench
+}
+
+#[test]
+fn a_withdrawal_that_the_disk_did_not_take_is_completed_within_a_minute() {
     for is_note in [true, false] {
-        let mut bench = Bench::with_spool();
-        bench.track(1);
-        bench.worker.take(clock::now());
-        refuse(&bench.disk, is_note, true);
-        bench.parts.intake.consent.withdraw();
-        bench.worker.withdraw().expect_err("the disk fails");
+        let mut bench = withdrawn_on_a_failing_disk(is_note);
         bench.time.set(Duration::from_secs(60));
         bench.worker.await_consent(clock::now());
         assert_eq!(bench.disk.segments(), 1, "the disk still fails");
@@ -169,4 +179,66 @@ fn a_withdrawal_that_the_disk_did_not_take_is_completed_within_a_minute() {
         let notice = bench.spool().look().expect("the disk works");
         assert_eq!(notice, Notice::Withdrawn);
     }
+}
+
+#[test]
+fn a_close_completes_a_withdrawal_that_the_disk_did_not_take() {
+    for is_note in [true, false] {
+        let mut bench = withdrawn_on_a_failing_disk(is_note);
+        refuse(&bench.disk, is_note, false);
+        bench.worker.abandon(DropReason::CloseTimeout);
+        assert_eq!(bench.disk.segments(), 0);
+        let notice = bench.spool().look().expect("the disk works");
+        assert_eq!(notice, Notice::Withdrawn);
+    }
+}
+
+/// Another process withdraws the consent and grants it again. The client looks before the grant, and at these moments
+/// after it, before it goes on.
+fn assert_grant_stays(looks_between: bool, looks_after: bool) {
+    let mut bench = Bench::with_spool();
+    let mut other = bench.spool();
+    let look = |bench: &mut Bench| {
+        let spooler = bench.worker.spooler.as_mut().expect("a spool");
+        spooler.look().expect("the disk works");
+    };
+    other.note_withdrawal().expect("the disk works");
+    look(&mut bench);
+    if looks_between {
+        bench.worker.await_consent(clock::now());
+    }
+    assert_eq!(bench.parts.intake.consent.get(), Consent::Withdrawn);
+    assert!(other.note_grant().expect("the disk works"));
+    bench.store_elsewhere();
+    if looks_after {
+        look(&mut bench);
+    }
+    bench.worker.await_consent(clock::now());
+    let notice = other.look().expect("the disk works");
+    assert_eq!(notice, Notice::Same, "{looks_between}, {looks_after}");
+    assert_eq!(bench.disk.segments(), 1, "{looks_between}, {looks_after}");
+    bench.time.set(Duration::from_secs(60));
+    bench.worker.await_consent(clock::now());
+    assert_eq!(bench.parts.intake.consent.get(), Consent::Granted);
+}
+
+#[test]
+fn a_grant_after_a_withdrawal_elsewhere_is_not_withdrawn_again() {
+    for (looks_between, looks_after) in [(false, false), (false, true), (true, false), (true, true)]
+    {
+        assert_grant_stays(looks_between, looks_after);
+    }
+}
+
+#[test]
+fn a_withdrawal_of_the_client_counts_beside_a_grant_elsewhere() {
+    let mut bench = Bench::with_spool();
+    let mut other = bench.spool();
+    other.note_withdrawal().expect("the disk works");
+    let spooler = bench.worker.spooler.as_mut().expect("a spool");
+    spooler.look().expect("the disk works");
+    assert!(other.note_grant().expect("the disk works"));
+    bench.parts.intake.consent.withdraw();
+    bench.worker.withdraw().expect("the disk works");
+    assert_eq!(other.look().expect("the disk works"), Notice::Withdrawn);
 }

@@ -72,13 +72,23 @@ fn records_that_cannot_be_read_are_dropped_as_corrupted() {
 }
 
 #[test]
-fn the_last_withdrawal_is_noted_by_another_process_until_the_caller_withdraws() {
+fn withdrawals_of_other_processes_are_counted_until_records_are_forgotten() {
     let mut bench = bench(1_000_000);
     let mut other = spool(&bench.disk, 1_000_000);
     other.note_withdrawal().expect("the disk works");
-    assert!(!bench.spooler.has_noticed(1), "not before the client looks");
+    assert_eq!(
+        bench.spooler.noticed_since(),
+        0,
+        "not before the client looks"
+    );
     bench.spooler.look().expect("the disk works");
-    assert!(bench.spooler.has_noticed(bench.consent.withdrawals()));
+    assert_eq!(bench.spooler.noticed_since(), 1);
     bench.consent.withdraw();
-    assert!(!bench.spooler.has_noticed(bench.consent.withdrawals()));
+    bench.spooler.look().expect("the disk works");
+    assert_eq!(bench.spooler.noticed_since(), 1, "nothing new");
+    other.note_grant().expect("the disk works");
+    bench.spooler.look().expect("the disk works");
+    assert_eq!(bench.spooler.noticed_since(), 2);
+    bench.spooler.forget(true).expect("the disk works");
+    assert_eq!(bench.spooler.noticed_since(), 0);
 }

@@ -176,6 +176,17 @@ mod tests {
     }
 
     #[test]
+    fn a_flush_for_which_no_caller_waits_is_taken_once() {
+        let (control, _messages) = unbounded();
+        let handle = WorkerHandle::new(control);
+        assert!(handle.take_flush_requests().is_none());
+        handle.request_flush();
+        let requests = handle.take_flush_requests().expect("a flush");
+        assert_eq!(requests.len(), 0);
+        assert!(handle.take_flush_requests().is_none());
+    }
+
+    #[test]
     fn no_flush_waits_for_a_worker_that_has_ended() {
         let (control, _messages) = unbounded();
         let handle = WorkerHandle::new(control);

@@ -182,3 +182,17 @@ fn how_much_of_a_body_arrived_is_told_by_the_error_and_the_deadline() {
         assert_eq!(body_sent(&error, deadline), expected, "{error:?}");
     }
 }
+
+#[test]
+fn the_calls_of_callers_are_awaited_until_the_deadline() {
+    let exchange = exchange(Consent::Granted, Counting::default());
+    let soon = || clock::now() + Duration::from_millis(10);
+    assert!(exchange.await_calls(clock::now()), "there is none");
+    let call = exchange.begin_call();
+    assert!(!exchange.await_calls(soon()), "it goes on");
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| exchange.await_calls(clock::now() + 60 * SECOND));
+        drop(call);
+        assert!(waiter.join().expect("no panic"));
+    });
+}

@@ -9,7 +9,7 @@ use std::{
 
 use crossbeam_channel::{Receiver, bounded, unbounded};
 
-use crate::{Event, Overflow, Response, TransportError, Trubrics, transport_fn};
+use crate::{Event, Overflow, Response, TransportError, Trubrics, spool::MemoryDisk, transport_fn};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -359,5 +359,38 @@ fn a_flush_speaks_of_its_own_time_and_a_close_of_all_drops() {
     for _ in 0..2 {
         let error = client.close(LONG).expect_err("one was dropped");
         assert_eq!((error.pending(), error.dropped()), (0, 1));
+    }
+}
+
+#[test]
+fn a_close_and_a_drop_return_while_the_disk_hangs() {
+    for is_drop in [false, true] {
+        let transport = transport_fn(|_| Ok(Response::new(200)));
+        let builder = Trubrics::builder("key")
+            .spool(std::env::temp_dir().join(crate::anonymous_id()))
+            .shutdown_timeout(Duration::ZERO)
+            .transport(transport);
+        let (parts, mut worker) = builder.prepare().expect("settings").expect("a client");
+        let (disk, accounting) = (MemoryDisk::default(), parts.intake.accounting.clone());
+        let (began, writes) = bounded(1);
+        let (release, released) = bounded::<()>(0);
+        disk.before_create(move || {
+            let _ = began.send(());
+            let _ = released.recv();
+        });
+        worker.store_on(&disk);
+        let (alive, running) = bounded(0);
+        let thread = thread::spawn(move || worker.run(alive));
+        let client = Trubrics::running(parts, thread, running);
+        client.track(Event::new("user", "Sign up"));
+        writes.recv().expect("the disk is written to");
+        let started = Instant::now();
+        match is_drop {
+            true => drop(client),
+            false => drop(client.close(Duration::ZERO).expect_err("it is not on disk")),
+        }
+        assert!(started.elapsed() < LONG);
+        assert_eq!(accounting.stats().pending, 1, "{is_drop}");
+        drop(release);
     }
 }

@@ -49,23 +49,12 @@ impl Bench {
     }
 
     pub(in crate::worker) fn add_spool(&mut self) {
-        let (spool, intake, now) = (self.spool(), &self.parts.intake, clock::now());
-        let accounting = intake.accounting.clone();
-        let spooler = Spooler::new(accounting, intake.consent.clone(), spool, Duty::All, now);
-        self.worker.spooler = Some(spooler);
+        self.worker.store_on(&self.disk);
     }
 
     /// A spool of the same project, as another process has it.
     pub(in crate::worker) fn spool(&self) -> Spool {
-        let settings = SpoolSettings {
-            folder: "spool".into(),
-            project: project(),
-            max_bytes: defaults::SPOOL_MAX_BYTES,
-            max_age: defaults::SPOOL_MAX_AGE,
-            sync: false,
-            when_full: WhenFull::Evict,
-        };
-        Spool::in_memory(settings, &self.disk)
+        spool_on(&self.disk)
     }
 
     /// The file that notes the consent gets a content that cannot be read.
@@ -122,6 +111,28 @@ impl Bench {
         fail(&mut half, failures);
         half
     }
+}
+
+impl Worker {
+    /// Has the worker store its records on this disk.
+    pub(crate) fn store_on(&mut self, disk: &MemoryDisk) {
+        let (accounting, consent) = (self.parts.accounting.clone(), self.parts.consent.clone());
+        let spool = spool_on(disk);
+        let spooler = Spooler::new(accounting, consent, spool, Duty::All, clock::now());
+        self.spooler = Some(spooler);
+    }
+}
+
+fn spool_on(disk: &MemoryDisk) -> Spool {
+    let settings = SpoolSettings {
+        folder: "spool".into(),
+        project: project(),
+        max_bytes: defaults::SPOOL_MAX_BYTES,
+        max_age: defaults::SPOOL_MAX_AGE,
+        sync: false,
+        when_full: WhenFull::Evict,
+    };
+    Spool::in_memory(settings, disk)
 }
 
 fn project() -> Fingerprint {

@@ -21,13 +21,13 @@ const MARK: &str = "/trubrics-mark";
 /// A call that wakes the worker makes one system call. At most two calls for each batch do: the first one and the one
 /// that fills it. With records as dense as here, the worker polls instead.
 #[test]
-fn a_paced_caller_makes_a_system_call_for_one_record_in_ten_at_the_most() {
+fn a_paced_caller_makes_a_system_call_for_at_most_one_record_in_five() {
     if let Ok(url) = env::var(CHILD) {
         return track_at_a_pace(&url);
     }
     let server = Server::start().expect("a free port");
     let Some(trace) = trace_of(
-        "a_paced_caller_makes_a_system_call_for_one_record_in_ten_at_the_most",
+        "a_paced_caller_makes_a_system_call_for_at_most_one_record_in_five",
         server.url(),
     ) else {
         return;

@@ -97,7 +97,7 @@ fn a_record_arrives_without_a_flush() {
 }
 
 #[test]
-fn a_record_that_comes_when_the_worker_stops_to_poll_arrives() {
+fn a_record_that_comes_when_the_worker_stops_polling_arrives() {
     check("two records, one after the other", Some(2), || {
         let (client, requests) = client(|builder| builder);
         client.track(event());

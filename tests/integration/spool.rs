@@ -52,6 +52,21 @@ fn what_is_delivered_leaves_no_file() {
 }
 
 #[test]
+fn no_file_holds_the_key_or_names_it() {
+    let (server, folder) = (server(), Folder::new());
+    let client = build(offline(&server, &folder.0));
+    client.track(Event::new("u", "e"));
+    client.track(LlmEvent::new("u", "p", "g"));
+    client.close(Duration::ZERO).expect("all is on disk");
+    let (names, text) = (folder.files(), folder.text());
+    assert!(names.len() == 2 && text.contains("user_id"));
+    trubrics::withdraw_in(&folder.0).expect("the disk works");
+    for all in [names.concat(), text, folder.files().concat(), folder.text()] {
+        assert!(!all.contains(server.api_key()), "{all}");
+    }
+}
+
+#[test]
 fn a_close_without_time_leaves_everything_on_disk_for_the_next_run() {
     let (server, folder) = (server(), Folder::new());
     let client = build(offline(&server, &folder.0));

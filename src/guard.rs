@@ -20,7 +20,7 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    /// A guard with this rate, and these limits of names: so many events in a window of this length.
+    /// A guard with this rate, and these limits of names: this many events in a window of this length.
     pub(crate) fn new(
         sample_rate: f64,
         limits: impl IntoIterator<Item = (String, u32, Duration)>,

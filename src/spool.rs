@@ -376,7 +376,7 @@ fn insert_by_age(segments: &mut VecDeque<Segment>, segment: Segment) {
     segments.insert(place, segment);
 }
 
-/// A scan takes so many files at a time, so that a large folder does not keep the worker from its other work.
+/// A scan takes this many files at a time, so that a large folder does not keep the worker from its other work.
 const SCANNED_FILES: usize = 1024;
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ fn event(count: u64) -> Event {
         .property("is_first", true)
 }
 
-/// Allocations of so many calls on this thread, without the channel's own.
+/// Allocations of this many calls on this thread, without the channel's own.
 #[track_caller]
 fn assert_allocations(per_call: u64, call: impl Fn(u64)) {
     let counted = measure(|| (0..CALLS).for_each(&call)).count_total;

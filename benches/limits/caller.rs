@@ -39,7 +39,7 @@ pub(crate) fn run() {
     system_calls();
 }
 
-/// Nanoseconds per call, as the threads that make so many each see it.
+/// Nanoseconds per call, as the threads that make this many each see it.
 fn time(threads: usize, calls: usize, call: impl Fn(usize) + Sync) -> f64 {
     // Many threads need fewer calls each to be in each other's way, and what they leave has to fit into memory.
     let calls = calls.min(4 * CALLS / threads);

@@ -57,7 +57,7 @@ pub(crate) fn run() {
     );
 }
 
-/// Runs `work`, which brings so many records to the sink; gives records per second.
+/// Runs `work`, which brings this many records to the sink; gives records per second.
 fn rate(sink: &Sink, records: usize, work: impl FnOnce()) -> f64 {
     let before = sink.records();
     let start = Instant::now();

@@ -44,7 +44,7 @@ fn per_call(who: &str) -> Option<f64> {
     Some((many - few) / 2_000.0)
 }
 
-/// Instructions of a whole process that makes so many calls.
+/// Instructions of a whole process that makes this many calls.
 fn counted(who: &str, calls: usize) -> Option<f64> {
     let child = child_process("instructions", &[who, &calls.to_string()]);
     let output = Command::new("valgrind")

@@ -33,7 +33,7 @@ pub(crate) fn llm_event(text: &str) -> LlmEvent {
     LlmEvent::new(USER_ID, prompt, generation)
 }
 
-/// So many bytes of prose, with a line break and a quote here and there.
+/// This many bytes of prose, with a line break and a quote here and there.
 pub(crate) fn prose(bytes: usize) -> String {
     let sentence =
         "The \"average\" of a quarter hides its best week, which is why the chart shows both.\n";

@@ -119,7 +119,7 @@ impl Lines {
     }
 }
 
-/// How many bytes fit into so many columns.
+/// How many bytes fit into this many columns.
 fn end_within(piece: &str, room: usize) -> usize {
     let mut width = 0;
     for (place, character) in piece.char_indices() {

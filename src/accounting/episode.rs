@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// After so long without a drop, the next one is news again.
+/// An episode ends after this time without a drop. The next drop is logged.
 const QUIET: Duration = Duration::from_secs(10);
 
 pub(super) struct Episode {

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// At most so many events in a window of this length.
+/// At most this many events in a window of this length.
 pub(crate) struct NameLimit {
     events: u64,
     per: Duration,

@@ -27,7 +27,7 @@ struct Bench {
     shown: Shown,
 }
 
-/// An intake whose queue has room for so many records of up to 1,000 bytes, with or without an `on_drop`.
+/// An intake whose queue has room for this many records of up to 1,000 bytes, with or without an `on_drop`.
 fn bench(records: usize, is_shown: bool) -> Bench {
     let shown = Shown::default();
     let sees = shown.clone();

@@ -53,7 +53,7 @@ pub(super) fn byte_at(text: &str, at: usize) -> Option<u8> {
     text.as_bytes().get(at).copied()
 }
 
-/// Notes that a look found nothing in so many bytes, for the test of the time that texts take.
+/// Notes that a look found nothing in this many bytes, for the test of the time that texts take.
 pub(super) fn note_steps(_steps: usize) {
     #[cfg(any(test, fuzzing))]
     STEPS.set(STEPS.get() + _steps + 1);

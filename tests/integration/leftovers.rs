@@ -6,8 +6,8 @@ use trubrics::{Event, testing::Server};
 
 use crate::support::{Folder, Gate, LONG, build, client_of, server};
 
-/// This many runs at the same time leave a record each, of so many characters: every one in a file of its own, because
-/// the other runs hold theirs.
+/// This many runs at the same time leave a record each, of this many characters: every one in a file of its own,
+/// because the other runs hold theirs.
 fn runs_that_left_one_each(server: &Server, folder: &Folder, runs: usize, length: usize) {
     server.set_unavailable(true);
     let mut clients = Vec::new();

@@ -52,7 +52,7 @@ struct Plan {
     kill_every: Duration,
     /// The server is away for up to this long.
     longest_outage: Duration,
-    /// A record that was tracked so long before a kill is on disk.
+    /// A record that was tracked this long before a kill is on disk.
     grace: Duration,
     sample_every: Duration,
 }

@@ -18,7 +18,7 @@ const TEXTS: [&str; 3] = [
     "gen_ai.tool.call.result",
 ];
 
-/// A PNG in base64: so many characters.
+/// A PNG in base64: this many characters.
 fn png(characters: usize) -> String {
     let digits = "iVBORw0KGgoAAAANSUhEUgAAAAoAAAAKCAYAAACNMs+9".chars();
     digits.cycle().take(characters).collect()

@@ -35,7 +35,7 @@ impl Watch {
         Self::start_as_wide_as(120, options)
     }
 
-    /// With so many columns for its output.
+    /// With this many columns for its output.
     #[track_caller]
     fn start_as_wide_as(columns: usize, options: &[&str]) -> Self {
         let mut command = example("watch");

@@ -1,6 +1,6 @@
 use super::*;
 
-/// So many digits that look like base64.
+/// This many digits that look like base64.
 fn digits(count: usize) -> String {
     "iVBORw0KGgo/9j+QmFz".chars().cycle().take(count).collect()
 }

@@ -7,7 +7,7 @@ use super::*;
 
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/// Base64 of a file of so many bytes that begins with these.
+/// Base64 of a file of this many bytes that begins with these.
 fn encode(first: &[u8], bytes: usize) -> String {
     let noise = iter::successors(Some(7_u32), |last| {
         Some(last.wrapping_mul(1_664_525).wrapping_add(1_013_904_223))

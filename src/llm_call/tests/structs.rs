@@ -43,7 +43,7 @@ fn model(
     })
 }
 
-/// The record of a stream that says this, of which so many chunks are read; the end comes at that millisecond.
+/// The record of a stream that says this, of which this many chunks are read; the end comes at that millisecond.
 fn record_of(script: Vec<Said>, chunks: usize, end: u64) -> Value {
     let bench = Bench::new();
     let time = VirtualTime::start();

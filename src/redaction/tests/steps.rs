@@ -2,7 +2,7 @@
 
 use crate::redaction::{Redaction, scan::STEPS};
 
-/// Texts of about so many bytes that repeat what a preset looks at.
+/// Texts of about this many bytes that repeat what a preset looks at.
 fn adversarial(bytes: usize) -> Vec<String> {
     let parts = [
         ":",

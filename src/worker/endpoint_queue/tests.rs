@@ -31,7 +31,7 @@ fn records_on_disk_share_no_batch_with_records_in_memory() {
     assert_eq!(sizes, [(2, true), (3, false), (1, true)]);
 }
 
-/// A queue with so many records in memory.
+/// A queue with this many records in memory.
 fn queue_of(records: usize) -> EndpointQueue {
     let accounting = Accounting::for_tests();
     let mut queue = EndpointQueue::new(accounting.clone());

@@ -33,7 +33,7 @@ pub(crate) struct SpoolView {
     pub(crate) is_due: bool,
     /// Other runs left segments.
     pub(crate) has_orphans: bool,
-    /// So many loaded records are unsettled that no more are loaded.
+    /// No more records are loaded before loaded ones are settled.
     pub(crate) is_loaded: bool,
     /// Another process delivers: this one loads no record, and scans for none.
     pub(crate) stores_only: bool,

@@ -195,7 +195,7 @@ impl Server {
     }
 }
 
-/// The answer as a client sees it that waits for so long.
+/// The answer as a client sees it that waits for this long.
 fn in_time(answer: Answer, timeout: Duration) -> Answer {
     match answer {
         Answer::Slow(200, time) if time >= timeout => Answer::Unheard,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Answer, Query, Rule, SECOND, Setup, Simulation};
 use crate::{DropReason, defaults, record::Endpoint};
 
-/// With a body of a hundred records, which is as many as a request may have, each record has so many bytes or more.
+/// With a body of a hundred records, which is as many as a request may have, each record has this many bytes or more.
 const PADDING: usize = 1_000;
 
 /// A client with one request at a time, in memory or with a spool.

@@ -59,7 +59,7 @@ fn number(variable: &str) -> Option<u64> {
     env::var(variable).ok()?.parse().ok()
 }
 
-/// Runs fresh seeds on all processors for so long, or until one fails.
+/// Runs fresh seeds on all processors for this long, or until one fails.
 fn run_for(time: Duration, first: u64) -> Figures {
     let (end, next, has_failed) = (
         Instant::now() + time,

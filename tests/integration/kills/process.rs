@@ -244,7 +244,7 @@ impl Process {
         assert!(sent.expect("the program kill").success(), "{signal}");
     }
 
-    /// Lets it live so long, and kills it; says what it had told of since the last question.
+    /// Kills it after this time. Returns what it said since the last question.
     pub(super) fn kill_after(mut self, moment: Duration) -> (u64, ExitStatus) {
         let (until, mut last) = (Instant::now() + moment, 0);
         loop {

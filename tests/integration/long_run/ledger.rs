@@ -78,7 +78,7 @@ impl Ledger {
         promised
     }
 
-    /// Takes down so many records of each producer as promised.
+    /// Takes down this many records of each producer as promised.
     pub(super) fn promise_all(&mut self, life: u32, counts: Counts) {
         let sources = (0..PRODUCERS).map(|producer| (life, producer));
         self.promised.extend(sources.zip(counts));

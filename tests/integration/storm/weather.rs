@@ -21,7 +21,7 @@ use crate::{chance::Chance, support::Folder};
 /// it to pass.
 const REQUEST_TIMEOUT: Duration = Duration::from_millis(800);
 
-/// In so many steps, one more fault may take its time: a time-out, or a second under `Retry-After`.
+/// In this many steps, one more fault may take its time: a time-out, or a second under `Retry-After`.
 const STEPS_FOR_A_SLOW_FAULT: u64 = 2_000;
 
 /// How the storm of one seed goes.

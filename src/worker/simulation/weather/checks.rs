@@ -10,17 +10,17 @@ use super::{
 };
 use crate::{Consent, DropReason, defaults};
 
-/// A close ends so long after its deadline at most, if the worker does not make the requests itself.
+/// A close ends this long after its deadline at most, if the worker does not make the requests itself.
 pub(super) const CLOSE_SLACK: Duration = Duration::from_millis(50);
 
-/// So many requests of a process may fail in a minute, four more for each request that is answered otherwise, and two
+/// This many requests of a process may fail in a minute, four more for each request that is answered otherwise, and two
 /// more for each caller that waits. An answer is evidence against batches that failed before: their halves follow each
 /// other without a pause. The first request of each half does not count, because a batch has only so many. Nor does a
 /// record that was found in this way: it has delays of its own.
 pub(super) const MAX_FAILED: u64 = 40;
 
-/// So many requests of such a record may fail in a minute: its delay doubles from 250 ms to 30 s, and is at least half
-/// of that. The delays may begin anew once, when the other parts of its batch become a batch of their own.
+/// This many requests of such a record may fail in a minute: its delay doubles from 250 ms to 30 s, and is at least
+/// half of that. The delays may begin anew once, when the other parts of its batch become a batch of their own.
 const MAX_ALONE: u64 = 2 * 11;
 
 impl Storm {

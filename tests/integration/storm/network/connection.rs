@@ -31,7 +31,7 @@ struct Current {
     answer: Vec<u8>,
 }
 
-/// Serves a connection that was made after so many long freezes.
+/// Serves a connection that was made after this many long freezes.
 pub(super) fn serve(shared: &Shared, client: TcpStream, thaws: u64) {
     let Ok(server) = TcpStream::connect(shared.server) else {
         return;

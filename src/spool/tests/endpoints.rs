@@ -54,6 +54,25 @@ fn no_more_of_an_endpoint_is_loaded_while_8_mib_of_it_are_unsettled() {
 }
 
 #[test]
+fn records_that_are_settled_do_not_count_for_what_is_loaded() {
+    let disk = MemoryDisk::default();
+    let mut bytes = b"trubrics spool 1 8b272e4a\n".to_vec();
+    for number in 1..=2 {
+        let json = vec![b'x'; 5 * MIB];
+        write_record(&mut bytes, Endpoint::Events, number, at(0).system, &json);
+    }
+    let (_, name) = name::make(Endpoint::Events, None, at(0).system);
+    disk.put(&folder().join(name), &bytes);
+    let mut spool = spool(&disk, with_max_bytes(64 << 20));
+    spool.scan_for_orphans(at(0)).expect("the disk works");
+    let loaded = spool.load(true, true, at(0)).expect("records");
+    let entries = entries(&loaded.records);
+    assert!(entries.len() == 2 && !spool.has_room(Endpoint::Events));
+    spool.acknowledge(&entries[..1]).expect("the disk works");
+    assert!(spool.has_room(Endpoint::Events));
+}
+
+#[test]
 fn no_more_of_an_endpoint_is_loaded_while_32_of_its_segments_are_unsettled() {
     let disk = MemoryDisk::default();
     leave_files(&disk, Endpoint::Events, 0..33);

@@ -136,6 +136,19 @@ fn what_another_run_left_in_a_file_that_is_gone_is_stored_again_if_it_was_loaded
 }
 
 #[test]
+fn records_whose_file_is_gone_are_not_stored_again_after_a_withdrawal() {
+    let disk = MemoryDisk::default();
+    let mut spool = spool(&disk, settings());
+    store(&mut spool, &mut records("a", 0..2), at(1)).expect("there is room");
+    disk.remove_folder();
+    let mut other = super::spool(&disk, settings());
+    other.note_withdrawal().expect("the disk works");
+    let left = spool.leave(at(1));
+    assert_eq!((left.records, left.orphaned.len()), (0, 2));
+    assert_eq!(disk.segments(), 0);
+}
+
+#[test]
 fn a_file_of_another_run_that_takes_no_record_is_let_go() {
     let disk = MemoryDisk::default();
     leave_behind(&disk, "x", 2, at(0));
@@ -143,6 +156,7 @@ fn a_file_of_another_run_that_takes_no_record_is_let_go() {
     disk.refuse(Some(Operation::Append));
     for _ in 0..2 {
         store(&mut spool, &mut records("a", 0..1), at(1)).expect_err("it cannot be written");
+        assert!(!spool.is_gathering(), "no own record is there");
     }
     assert!(!spool.has_sealed());
     disk.refuse(None);

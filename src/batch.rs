@@ -130,6 +130,16 @@ impl Batch {
             .map(|first_failure| after(first_failure, give_up_after))
     }
 
+    /// Its records if it is suspect and is not split any more: one record as a rule, or more when the splits are used
+    /// up. None otherwise.
+    pub(crate) fn suspects(&mut self) -> impl Iterator<Item = &mut Encoded> {
+        let is_alone = self.parts.len() == 1 && self.records() == 1;
+        let is_whole = is_alone || !self.may_split_off();
+        let is_suspect = self.failures.is_suspect() && is_whole;
+        let parts = self.parts.iter_mut().filter(move |_| is_suspect);
+        parts.flat_map(|part| part.records.iter_mut())
+    }
+
     /// Halves the front part if its body was too large to be sent in time: at once after a time-out, and after two lost
     /// connections in a row. Returns whether it did. The attempt still counts as a failure.
     pub(crate) fn halve_if_cut_off(&mut self, bytes: usize, body: BodySent) -> bool {
@@ -149,7 +159,7 @@ impl Batch {
     /// Takes the second half of the front part off, as a batch of its own. The other parts stay. If the front part is a
     /// single record, takes the other parts off. None if there are no others, or the splits are used up.
     pub(crate) fn split_off(&mut self) -> Option<Self> {
-        if self.fruitless_batch_splits.load(Relaxed) >= MAX_FRUITLESS_SPLITS {
+        if !self.may_split_off() {
             return None;
         }
         let parts = match self.records() {
@@ -289,6 +299,10 @@ impl Batch {
 
     fn may_split(&self) -> bool {
         self.fruitless_splits < MAX_FRUITLESS_SPLITS
+    }
+
+    fn may_split_off(&self) -> bool {
+        self.fruitless_batch_splits.load(Relaxed) < MAX_FRUITLESS_SPLITS
     }
 
     /// Puts the halves of a part in front. If the part holds a bad record, the second half is a suspect.

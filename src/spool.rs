@@ -27,6 +27,9 @@
 //!   as a rule, even if other processes hold everything else.
 //! * A load takes records from many segments, so that requests are full (`load.rs`). The worker knows each record by a
 //!   number of the spool (`in_delivery.rs`). A record that the worker does not acknowledge stays on disk.
+//! * A record that the server does not take keeps no segment for itself. When the loaded records of an endpoint are
+//!   from 16 segments, such records are moved together (`set_aside.rs`): those of this client into one segment, and
+//!   those of other runs into another one.
 //! * Each line has the time at which its record was stored. Age is judged for each record: by the monotonic clock for
 //!   those of this process, by the wall clock for those of others (`now.rs`).
 //! * A file that other users may have written is not delivered (`disk/file_system.rs`).
@@ -51,6 +54,7 @@ mod project_folder;
 mod random;
 mod room;
 mod segment;
+mod set_aside;
 mod settings;
 mod store;
 

@@ -104,6 +104,11 @@ impl Unsettled {
         self.records.iter()
     }
 
+    /// The records, for the spool to note where it moved them.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Encoded> {
+        self.records.iter_mut()
+    }
+
     /// Lends the records as a list, for the spool to take some. Those that it leaves stay unsettled, even if it panics.
     pub(crate) fn lend<T>(&mut self, work: impl FnOnce(&mut Vec<Encoded>) -> T) -> T {
         let mut lent = Lent {

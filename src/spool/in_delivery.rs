@@ -5,7 +5,7 @@ use std::{io, num::NonZeroU32, time::Duration};
 use super::{
     disk::Disk,
     now::{Now, StoredAt},
-    segment::{Content, Contents, Segment},
+    segment::{Content, Contents, Moved, Segment},
 };
 use crate::record::{Encoded, Endpoint};
 
@@ -24,7 +24,19 @@ struct Part {
     entries: u32,
     records: Vec<Loaded>,
     unsettled_bytes: usize,
+    /// Its records are from other segments, and more can be moved here.
+    is_aside: bool,
 }
+
+/// The place of a loaded record, from which it may be moved.
+pub(super) struct Source<'a> {
+    pub(super) segment: &'a Segment,
+    pub(super) is_own: bool,
+    pub(super) stored_at: StoredAt,
+}
+
+/// A segment has room for so many records that are moved there.
+const ASIDE_ENTRIES: u32 = 1024;
 
 struct Loaded {
     number: u32,
@@ -60,18 +72,71 @@ impl InDelivery {
     /// Takes the segment in, and gives each of its records an entry.
     pub(super) fn add(&mut self, segment: Segment, contents: Vec<Content>) -> Vec<Encoded> {
         let entries = contents.len() + segment.unloaded() as usize;
-        let first = self.free_entries(entries);
-        let mut part = Part {
+        let mut part = self.part(segment, entries as u32, false);
+        let encoded = part.load(contents);
+        self.insert(part);
+        encoded
+    }
+
+    /// Takes a new segment in, and moves as many of the records there as fit, at least one. Returns their new entries.
+    /// Removes the segment if the disk does not take them.
+    pub(super) fn add_aside(
+        &mut self,
+        segment: Segment,
+        disk: &dyn Disk,
+        records: &[Moved<'_>],
+        max_bytes: u64,
+        sync: bool,
+    ) -> io::Result<Vec<NonZeroU32>> {
+        let mut part = self.part(segment, ASIDE_ENTRIES, true);
+        let moved = part.move_in(records, max_bytes, sync);
+        match moved.is_ok() {
+            true => self.insert(part),
+            false => {
+                // A later scan removes it if the disk fails here too.
+                let _ = part.segment.remove(disk);
+            }
+        }
+        moved
+    }
+
+    /// Does the same with a segment that has moved records already and fits. None if there is none.
+    pub(super) fn move_into(
+        &mut self,
+        is_fit: impl Fn(&Segment) -> bool,
+        records: &[Moved<'_>],
+        max_bytes: u64,
+        sync: bool,
+    ) -> Option<io::Result<Vec<NonZeroU32>>> {
+        let mut asides = self.parts.iter_mut();
+        let aside = asides.find(|part| part.is_aside && part.room() > 0 && is_fit(&part.segment));
+        aside.map(|aside| aside.move_in(records, max_bytes, sync))
+    }
+
+    /// The place of a record that is not settled and was not moved yet.
+    pub(super) fn source(&self, entry: NonZeroU32) -> Option<Source<'_>> {
+        let (part, record) = self.find(entry)?;
+        (!part.is_aside && !record.is_settled).then_some(Source {
+            segment: &part.segment,
+            is_own: part.segment.is_own(record.number),
+            stored_at: record.stored_at,
+        })
+    }
+
+    fn part(&self, segment: Segment, entries: u32, is_aside: bool) -> Part {
+        Part {
             segment,
-            first,
-            entries: entries as u32,
+            first: self.free_entries(entries as usize),
+            entries,
             records: Vec::new(),
             unsettled_bytes: 0,
-        };
-        let encoded = part.load(contents);
-        let place = self.parts.partition_point(|part| part.first < first);
+            is_aside,
+        }
+    }
+
+    fn insert(&mut self, part: Part) {
+        let place = self.parts.partition_point(|other| other.first < part.first);
         self.parts.insert(place, part);
-        encoded
     }
 
     /// Loads what other processes left in these segments, if it can be read now. Returns each segment's contents
@@ -123,33 +188,72 @@ impl InDelivery {
     }
 
     pub(super) fn is_older_than(&self, entry: NonZeroU32, age: Duration, now: Now) -> bool {
+        let found = self.find(entry);
+        found.is_some_and(|(_, record)| record.stored_at.is_older_than(age, now))
+    }
+
+    fn find(&self, entry: NonZeroU32) -> Option<(&Part, &Loaded)> {
         let next = self.parts.partition_point(|part| part.first <= entry.get());
-        let part = next.checked_sub(1).and_then(|index| self.parts.get(index));
-        part.and_then(|part| part.records.get((entry.get() - part.first) as usize))
-            .is_some_and(|record| record.stored_at.is_older_than(age, now))
+        let part = next
+            .checked_sub(1)
+            .and_then(|index| self.parts.get(index))?;
+        let record = part.records.get((entry.get() - part.first) as usize)?;
+        Some((part, record))
     }
 }
 
 impl Part {
     /// Gives each of the records the next entry.
     fn load(&mut self, contents: Vec<Content>) -> Vec<Encoded> {
-        let next = self.first + self.records.len() as u32;
-        let entries = next..self.first + self.entries;
         let mut encoded = Vec::new();
-        for (content, entry) in contents.into_iter().zip(entries) {
-            self.unsettled_bytes += content.json.len();
-            self.records.push(Loaded {
-                number: content.number,
-                bytes: content.json.len(),
-                stored_at: content.stored_at,
-                is_settled: false,
-            });
+        for content in contents.into_iter().take(self.room()) {
+            let entry = self.push(content.number, content.json.len(), content.stored_at);
             encoded.push(Encoded {
-                spool_entry: NonZeroU32::new(entry),
+                spool_entry: entry,
                 ..content.into_encoded()
             });
         }
         encoded
+    }
+
+    /// How many more records it may have.
+    fn room(&self) -> usize {
+        self.entries as usize - self.records.len()
+    }
+
+    /// Gives a record of the segment the next entry.
+    fn push(&mut self, number: u32, bytes: usize, stored_at: StoredAt) -> Option<NonZeroU32> {
+        let entry = self.first + self.records.len() as u32;
+        self.unsettled_bytes += bytes;
+        self.records.push(Loaded {
+            number,
+            bytes,
+            stored_at,
+            is_settled: false,
+        });
+        NonZeroU32::new(entry)
+    }
+
+    /// Moves as many of the records here as fit, at least one. Returns their new entries.
+    fn move_in(
+        &mut self,
+        records: &[Moved<'_>],
+        max_bytes: u64,
+        sync: bool,
+    ) -> io::Result<Vec<NonZeroU32>> {
+        let records = &records[..records.len().min(self.room())];
+        let first = self.segment.last_number() + 1;
+        let stored = self.segment.store_moved(records, max_bytes, sync);
+        if stored.is_err() && !self.segment.can_retry_append() {
+            // The file may be the cause: the next records go to another one.
+            self.entries = self.records.len() as u32;
+        }
+        let moved = records[..stored?].iter().zip(first..);
+        let entries = moved.map(|(record, number)| {
+            let bytes = record.json.len();
+            self.push(number, bytes, record.stored_at)
+        });
+        Ok(entries.flatten().collect())
     }
 
     /// Settles those of the entries that are in here and were not settled before.

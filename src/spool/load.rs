@@ -25,7 +25,7 @@ const LOAD_RECORDS: usize = 1000;
 const LOAD_BYTES: u64 = 1024 * 1024;
 
 /// or this many segments, each of which is an open file.
-const LOAD_SEGMENTS: usize = 32;
+pub(super) const LOAD_SEGMENTS: usize = 32;
 
 /// While the worker has this many unsettled bytes of an endpoint, it gets no more of it.
 const MAX_LOADED_BYTES: u64 = 8 * 1024 * 1024;
@@ -80,7 +80,7 @@ impl Spool {
 
     /// Whether more of this endpoint is loaded before earlier loads are settled: not if its unsettled records have
     /// 8 MiB, or the size of a segment where that is more, or an eighth of the limit where that is less, or if they are
-    /// from 32 segments.
+    /// from 32 segments. Before that, [`set_aside`](Self::set_aside) moves records of suspect batches together.
     pub(super) fn has_room(&self, endpoint: Endpoint) -> bool {
         let max_bytes = MAX_LOADED_BYTES.max(self.segment_bytes());
         // The rest of the folder can be removed for newer records.

@@ -40,6 +40,19 @@ impl StoredAt {
         };
         found > age
     }
+
+    /// The same for another process: it judges the age by the clock that can be set.
+    pub(super) fn by_system_clock(self, now: Now) -> SystemTime {
+        match self {
+            Self::Here(instant) => {
+                let age = now.instant.saturating_duration_since(instant);
+                now.system
+                    .checked_sub(age)
+                    .unwrap_or(SystemTime::UNIX_EPOCH)
+            }
+            Self::Elsewhere(time) => time,
+        }
+    }
 }
 
 /// When the records of a segment were written by this process. Writes that follow each other closely share an entry,

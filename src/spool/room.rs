@@ -259,10 +259,19 @@ impl Spool {
         let made_at = earliest.max(now.system);
         self.last_made = Some(made_at);
         let epoch = self.note.map(|note| note.epoch);
-        let create = || {
-            let names = name::make(endpoint, epoch, made_at);
-            Segment::create(&*self.disk, &self.folder, self.stored, endpoint, names)
-        };
+        let names = || name::make(endpoint, epoch, made_at);
+        self.create_named(endpoint, self.stored, names)
+    }
+
+    /// Makes a segment with the temporary and the final name of the next `names`, for records of which the first one
+    /// follows `start` others.
+    pub(super) fn create_named(
+        &self,
+        endpoint: Endpoint,
+        start: u64,
+        names: impl Fn() -> (String, String),
+    ) -> io::Result<Segment> {
+        let create = || Segment::create(&*self.disk, &self.folder, start, endpoint, names());
         let segment = create().or_else(|error| match error.kind() {
             io::ErrorKind::NotFound => {
                 self.prepare()?;

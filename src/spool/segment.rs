@@ -1,6 +1,7 @@
 //! One file of the spool while this process holds its lock.
 
 mod contents;
+mod moved;
 pub(super) mod name;
 mod scan;
 
@@ -9,7 +10,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub(super) use self::contents::{Content, Contents};
+pub(super) use self::{
+    contents::{Content, Contents},
+    moved::Moved,
+};
 use super::{
     checksum::crc32,
     disk::{Adopted, Disk, SegmentFile},
@@ -276,7 +280,7 @@ impl Segment {
     }
 
     /// Whether this client stored the record of this number.
-    fn is_own(&self, number: u32) -> bool {
+    pub(super) fn is_own(&self, number: u32) -> bool {
         number > self.inherited
     }
 

@@ -9,6 +9,7 @@ mod limits;
 mod many;
 mod order;
 mod projects;
+mod set_aside;
 mod settled;
 mod size;
 mod unreadable;

@@ -164,6 +164,19 @@ impl Worker {
         }
         if let Some(failure) = failure {
             self.put_off(&failure, now);
+            self.free_files(endpoint);
+        }
+    }
+
+    /// Moves the records of suspect batches together if the records in hand are from many files: others could not be
+    /// loaded.
+    fn free_files(&mut self, endpoint: Endpoint) {
+        let queue = &mut self.queues[endpoint as usize];
+        if let Some(spooler) = &mut self.spooler
+            && spooler.spool().is_crowded(endpoint)
+        {
+            let suspects = queue.retrying_mut().flat_map(Batch::suspects).collect();
+            spooler.set_aside(endpoint, suspects);
         }
     }
 

@@ -152,6 +152,11 @@ impl EndpointQueue {
         self.retrying.iter()
     }
 
+    /// The same, for the spool to note where it moved their records.
+    pub(super) fn retrying_mut(&mut self) -> impl Iterator<Item = &mut Batch> {
+        self.retrying.iter_mut()
+    }
+
     /// Takes one of [`retrying`](Self::retrying).
     pub(super) fn take_retrying(&mut self, index: usize) -> Option<Batch> {
         self.retrying.remove(index)

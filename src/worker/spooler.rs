@@ -2,6 +2,7 @@
 //! memory while the disk fails.
 
 mod disk_state;
+mod set_aside;
 
 use std::{
     io,

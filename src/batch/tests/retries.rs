@@ -137,3 +137,24 @@ fn the_same_part_is_tried_again_after_a_wait() {
     assert_eq!(dropped(settled), None);
     assert_eq!(batch.front().map(ids), Some(vec![0, 1, 2]));
 }
+
+#[test]
+fn the_records_of_a_batch_are_suspects_once_it_is_split_no_further() {
+    let suspects = |batch: &mut Batch| batch.suspects().count();
+    let mut batch = batch_of(1);
+    assert_eq!(suspects(&mut batch), 0, "it was not blamed");
+
+    let mut batch = batch_of(4);
+    let mut half = batch.split_off().expect("four records");
+    assert_eq!(suspects(&mut half), 0, "it has two records");
+    let mut last = half.split_off().expect("two records");
+    assert_eq!((suspects(&mut half), suspects(&mut last)), (1, 1));
+
+    let mut batch = batch_of(100);
+    let halves: Vec<_> = std::iter::from_fn(|| batch.split_off()).collect();
+    assert_eq!((batch.records(), halves.len()), (1, 7));
+    let mut whole = batch_of(1 << 17);
+    let halves: Vec<_> = std::iter::from_fn(|| whole.split_off()).collect();
+    assert_eq!((whole.records(), halves.len()), (2, 16));
+    assert_eq!(suspects(&mut whole), 2, "the splits are used up");
+}

@@ -143,16 +143,21 @@ impl Simulation {
         self.client.grant()
     }
 
+    /// The spool of the same project, as another process has it.
+    pub(super) fn spool_elsewhere(&self) -> Spool {
+        Spool::in_memory(spool_settings(self.setup), &self.disk)
+    }
+
     /// Another process withdraws the consent.
     pub(super) fn withdraw_elsewhere(&self) {
-        let mut other = Spool::in_memory(spool_settings(self.setup), &self.disk);
+        let mut other = self.spool_elsewhere();
         other.note_withdrawal().expect("the disk works");
         other.forget(|_| ()).expect("the disk works");
     }
 
     /// Another process grants the consent.
     pub(super) fn grant_elsewhere(&self) {
-        let mut other = Spool::in_memory(spool_settings(self.setup), &self.disk);
+        let mut other = self.spool_elsewhere();
         assert!(
             other.note_grant().expect("the disk works"),
             "it was withdrawn"
@@ -161,7 +166,7 @@ impl Simulation {
 
     /// Another process stores a record, and ends at once.
     pub(super) fn store_elsewhere(&self, number: u32) {
-        let mut other = Spool::in_memory(spool_settings(self.setup), &self.disk);
+        let mut other = self.spool_elsewhere();
         other.look().expect("the disk works");
         let mut records = vec![Encoded {
             json: format!(r#"{{"event":"{number}"}}"#).into_bytes().into(),

@@ -6,7 +6,7 @@ use super::{
     Answer, Ledger, Query, Random, Rule, SECOND, Setup, Simulation, Traffic, clients,
     ledger::assert_order, seeds,
 };
-use crate::{DropReason, record::Endpoint};
+use crate::{Consent, DropReason, record::Endpoint, spool::Spool};
 
 /// How a server fails because of a record.
 #[derive(Debug, Clone)]
@@ -239,4 +239,133 @@ fn a_bad_record_that_is_alone_does_not_hold_up_those_of_other_runs() {
         simulation.run_for(150 * SECOND);
         assert_eq!(simulation.server.accepted(), [900], "{setup:?}");
     }
+}
+
+/// Of each two records one is bad, and all are in files of their own. After that the server accepts all.
+fn run_apart(mut setup: Setup, endpoint: Endpoint, bad: u32) {
+    const MINUTE: Duration = Duration::from_secs(60);
+    setup.max_age = 7 * 24 * 60 * MINUTE;
+    let rule = move |query: &mut Query<'_>| {
+        let is_bad = query.records.iter().any(|record| record % 2 == 1);
+        match is_bad && query.at < bad * MINUTE {
+            true => Answer::Status(500),
+            false => Answer::Status(200),
+        }
+    };
+    let context = format!("{setup:?}, {bad} bad records for {endpoint:?}");
+    let mut simulation = Simulation::new(setup, Box::new(rule));
+    let mut files = 0;
+    for number in 1..=bad {
+        simulation.track(endpoint, 10);
+        simulation.track(endpoint, 10);
+        simulation.run_for(MINUTE / 2);
+        let delivered = simulation.stats().delivered;
+        assert_eq!(delivered, u64::from(number), "{context}: in half a minute");
+        simulation.run_for(MINUTE / 2 - SECOND);
+        files = files.max(simulation.disk.segments());
+        simulation.run_for(SECOND);
+    }
+    println!("{context}: {files} files");
+    assert!(files <= 18, "{context}: {files} files");
+    simulation.run_for(MINUTE);
+    let mut accepted = simulation.server.accepted();
+    accepted.sort_unstable();
+    let all: Vec<_> = (0..simulation.tracked()).collect();
+    assert_eq!(accepted, all, "{context}: each is delivered once");
+    let stats = simulation.stats();
+    assert_eq!((stats.pending, stats.dropped), (0, 0), "{context}");
+    assert_eq!(simulation.disk.segments(), 0, "{context}");
+}
+
+#[test]
+fn bad_records_in_files_of_their_own_delay_no_later_ones() {
+    for setup in clients(1).filter(|setup| setup.has_spool) {
+        for (endpoint, bad) in Endpoint::ALL
+            .iter()
+            .flat_map(|one| [(*one, 10), (*one, 40)])
+        {
+            run_apart(setup, endpoint, bad);
+        }
+        run_apart(setup, Endpoint::Events, 100);
+    }
+}
+
+/// The server fails for all of the first records, then for those only. There is a restart before the others.
+fn run_after(mut setup: Setup, bad: u32, restarts: bool) {
+    const MINUTE: Duration = Duration::from_secs(60);
+    setup.max_age = 7 * 24 * 60 * MINUTE;
+    let recovers_at = (bad + 60) * MINUTE;
+    let rule = move |query: &mut Query<'_>| {
+        let is_bad = query.records.iter().any(|record| *record < bad);
+        match is_bad && query.at < recovers_at {
+            true => Answer::Status(500),
+            false => Answer::Status(200),
+        }
+    };
+    let context = format!("{setup:?}, {bad} bad records, restarts: {restarts}");
+    let mut simulation = Simulation::new(setup, Box::new(rule));
+    let track_for = |simulation: &mut Simulation, minutes| {
+        for _ in 0..minutes {
+            simulation.track(Endpoint::Events, 10);
+            simulation.run_for(MINUTE);
+        }
+        simulation.stats().delivered
+    };
+    assert_eq!(track_for(&mut simulation, bad), 0, "{context}");
+    if restarts {
+        let _ = simulation.kill_and_restart();
+    }
+    // Until there is evidence against the bad records.
+    let first = track_for(&mut simulation, 15);
+    let delivered = track_for(&mut simulation, 25);
+    let files = simulation.disk.segments();
+    println!("{context}: {first}, then {delivered} of 40, {files} files");
+    assert!(delivered >= first + 25, "{context}");
+    assert!(files <= 18, "{context}: {files} files");
+    simulation.run_until(recovers_at + MINUTE);
+    let mut accepted = simulation.server.accepted();
+    accepted.sort_unstable();
+    let all: Vec<_> = (0..simulation.tracked()).collect();
+    assert_eq!(accepted, all, "{context}: each is delivered once");
+    assert_eq!(simulation.disk.segments(), 0, "{context}");
+}
+
+#[test]
+fn bad_records_that_come_before_all_others_delay_no_later_ones() {
+    for setup in clients(1).filter(|setup| setup.has_spool) {
+        for (bad, restarts) in [(60, false), (60, true), (300, true)] {
+            run_after(setup, bad, restarts);
+        }
+    }
+}
+
+#[test]
+fn a_withdrawal_beside_the_move_of_bad_records_leaves_none() {
+    let setup = clients(1).nth(1).expect("a client");
+    let rule = |query: &mut Query<'_>| match query.records.iter().any(|record| record % 2 == 1) {
+        true => Answer::Status(500),
+        false => Answer::Status(200),
+    };
+    let mut simulation = Simulation::new(setup, Box::new(rule));
+    for _ in 0..15 {
+        simulation.track(Endpoint::Events, 10);
+        simulation.track(Endpoint::Events, 10);
+        simulation.run_for(25 * SECOND);
+    }
+    simulation.track(Endpoint::Events, 10);
+    simulation.track(Endpoint::Events, 10);
+    simulation.run_for(SECOND / 100);
+    assert_eq!(simulation.disk.segments(), 16);
+    let other = simulation.spool_elsewhere();
+    simulation.disk.before_create(move || withdraw(other));
+    simulation.run_for(25 * SECOND);
+    assert_eq!(simulation.consent(), Consent::Withdrawn);
+    assert_eq!(simulation.disk.segments(), 0);
+    assert_eq!(simulation.stats().pending, 0);
+}
+
+/// Another process withdraws the consent.
+fn withdraw(mut other: Spool) {
+    other.note_withdrawal().expect("the disk works");
+    other.forget(|_| ()).expect("the disk works");
 }

@@ -236,7 +236,7 @@ fn records_of_an_endpoint_do_not_wait_for_newer_ones_of_the_other_endpoint() {
         store(&mut spool, &mut one_for(&[rare]), at(0)).expect("there is room");
         let mut rounds = 1..5;
         let is_loaded = rounds.any(|round| {
-            let busy = std::iter::repeat_with(|| record_for(rare.other(), 100));
+            let busy = std::iter::repeat_with(|| record_for(rare.other(), 2_000));
             let mut burst: Vec<_> = busy.take(1_000).collect();
             store(&mut spool, &mut burst, at(round)).expect("there is room");
             let loaded = spool.load(true, true, at(round)).expect("records");

@@ -42,8 +42,7 @@ fn figures_asked_for_while_records_are_dropped_are_sound() {
 #[test]
 fn a_folder_that_holds_too_much_lets_the_oldest_go() {
     let (server, folder) = (server(), Folder::new());
-    server.set_unavailable(true);
-    let client = build(client_of(&server).spool(&folder.0).spool_max_bytes(100_000));
+    let client = build(offline(&server, &folder.0).spool_max_bytes(100_000));
     for index in 0..5_000 {
         while client
             .try_track(Event::new("u", "e").property("index", index))
@@ -63,7 +62,6 @@ fn a_folder_that_holds_too_much_lets_the_oldest_go() {
         .sum();
     assert!(size <= 100_000, "{size}");
 
-    server.set_unavailable(false);
     let client = build(client_of(&server).spool(&folder.0));
     server
         .wait_for(stats.left_in_spool as usize, LONG)

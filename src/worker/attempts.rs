@@ -30,6 +30,10 @@ const FAILURES_OF_HALF: u32 = 2;
 /// No half is split in this way while so many batches wait: after an outage, each costs a request.
 const MAX_HALVES: usize = 16;
 
+/// This many suspect batches of an endpoint are tried at their own pace. If there are more, all of them together are
+/// tried as often as that.
+const SUSPECTS_AT_PACE: usize = 64;
+
 /// How long records in the spool wait after the server refused the request.
 const REFUSED_RETRY: Duration = Duration::from_secs(5 * 60);
 
@@ -195,7 +199,11 @@ impl Worker {
             return Some(half);
         }
         if batch.failures.is_suspect() {
-            let retry_at = after(now, self.backoff.delay_after(batch.failures.in_a_row()));
+            let others = self.queues[batch.endpoint as usize].retrying();
+            let suspects = 1 + others.filter(|other| other.failures.is_suspect()).count();
+            let crowd = suspects.max(SUSPECTS_AT_PACE) as f64 / SUSPECTS_AT_PACE as f64;
+            let delay = self.backoff.delay_after(batch.failures.in_a_row());
+            let retry_at = after(now, delay.mul_f64(crowd));
             let give_up_at = self.give_up_at(batch).unwrap_or(retry_at);
             batch.failures.set_retry_at(Some(retry_at.min(give_up_at)));
         }

@@ -44,3 +44,25 @@ fn no_half_is_split_without_evidence_while_16_batches_wait() {
         assert_eq!(split, is_split, "beside {others} batches");
     }
 }
+
+#[test]
+fn many_suspect_batches_are_tried_no_more_often_than_64() {
+    const LONGEST: Duration = Duration::from_secs(30);
+    for (others, factor) in [(0, 1), (63, 1), (127, 2), (639, 10)] {
+        let mut bench = Bench::new();
+        for _ in 0..others {
+            let other = bench.half(1);
+            bench.worker.queue(Endpoint::Events).put_back(other);
+        }
+        let (mut batch, now) = (bench.half(10), clock::now());
+        assert!(
+            bench
+                .worker
+                .set_aside(&mut batch, Scope::Host, false, now)
+                .is_none()
+        );
+        let delay = batch.failures.retry_at().expect("it waits") - now;
+        let allowed = LONGEST * factor / 2..=LONGEST * factor;
+        assert!(allowed.contains(&delay), "{others}: {delay:?}");
+    }
+}

@@ -205,10 +205,7 @@ impl Worker {
         self.is_unnoted = noted.is_err();
         self.drop_held();
         let forgotten = match &mut self.spooler {
-            Some(spooler) => {
-                let is_granted = !needs_note && spooler.spool().is_granted();
-                noted.and(spooler.forget(is_withdrawn && !is_granted))
-            }
+            Some(spooler) => noted.and(spooler.forget(needs_note)),
             None => noted,
         };
         self.forgotten = withdrawals;

@@ -278,12 +278,12 @@ impl Spooler {
     }
 
     /// Removes all records of the project from the disk, and drops those that are not with the worker. Those that other
-    /// processes stored since the last grant stay, unless the consent is withdrawn.
+    /// processes stored since the last grant stay, unless a caller of this client withdrew the consent: `is_own`.
     ///
     /// # Errors
     ///
     /// The first error of the disk. Records that cannot be removed are dropped too.
-    pub(super) fn forget(&mut self, is_withdrawn: bool) -> io::Result<()> {
+    pub(super) fn forget(&mut self, is_own: bool) -> io::Result<()> {
         let accounting = self.accounting.clone();
         let drop_all = |loaded: Loaded| {
             accounting.recover(loaded.recovered);
@@ -291,7 +291,7 @@ impl Spooler {
             let outcome = Outcome::Dropped(DropReason::Withdrawn, None);
             accounting.settle(&loaded.records, &outcome);
         };
-        let forgotten = match is_withdrawn {
+        let forgotten = match is_own {
             true => self.spool.forget(drop_all),
             false => self.spool.forget_earlier(drop_all),
         };

@@ -135,6 +135,9 @@ mod tests {
             assert!(!is_abandoned_temp(&temp, made + TEMP_GRACE));
             assert!(is_abandoned_temp(&temp, made + 2 * TEMP_GRACE));
             assert!(!is_abandoned_temp(&name, made + 2 * TEMP_GRACE));
+            let temp = make_temp(made);
+            assert!(is_temp(&temp) && is_abandoned_temp(&temp, made + 2 * TEMP_GRACE));
+            assert_ne!(temp, make_temp(made));
         }
         let (_, early) = make(Endpoint::Events, None, UNIX_EPOCH - Duration::from_secs(1));
         assert_eq!(made_at(&early), Some(UNIX_EPOCH), "before all time");

@@ -242,3 +242,16 @@ fn a_withdrawal_of_the_client_counts_beside_a_grant_elsewhere() {
     bench.worker.withdraw().expect("the disk works");
     assert_eq!(other.look().expect("the disk works"), Notice::Withdrawn);
 }
+
+#[test]
+fn a_client_stays_without_consent_until_there_is_a_grant() {
+    let mut bench = Bench::with_spool();
+    bench.spool().note_withdrawal().expect("the disk works");
+    let spooler = bench.worker.spooler.as_mut().expect("a spool");
+    spooler.look().expect("the disk works");
+    for minutes in 0..3 {
+        bench.time.set(Duration::from_secs(60 * minutes));
+        bench.worker.await_consent(clock::now());
+        assert_eq!(bench.parts.intake.consent.get(), Consent::Withdrawn);
+    }
+}

@@ -1,11 +1,11 @@
 //! The spool as the worker drives it: accounts for the records that go there and come from there, and holds them in
 //! memory while the disk fails.
 
+mod consent;
 mod disk_state;
 mod set_aside;
 
 use std::{
-    io,
     num::NonZeroU32,
     sync::Arc,
     time::{Duration, Instant},
@@ -122,52 +122,6 @@ impl Spooler {
         self.spool.is_gathering() || !self.unspooled.is_empty()
     }
 
-    /// Reads what other processes noted of the consent. After a withdrawal, the worker forgets all records in its next
-    /// step.
-    ///
-    /// # Errors
-    ///
-    /// When that cannot be read. Nothing may be stored or sent then.
-    pub(super) fn look(&mut self) -> io::Result<Notice> {
-        self.looked_at = clock::now();
-        let notice = self.spool.look();
-        self.noticed_since += u64::from(matches!(notice, Ok(Notice::Withdrawn | Notice::Granted)));
-        match notice {
-            Ok(Notice::Withdrawn) => self.consent.withdraw(),
-            Ok(Notice::Granted) => self.consent.withdraw_earlier(),
-            Ok(Notice::Same) => {}
-            Err(ref error) => {
-                let error = io::Error::new(error.kind(), error.to_string());
-                self.disk_state.log(&Err(error));
-            }
-        }
-        notice
-    }
-
-    /// How many withdrawals of other processes were noticed since records were forgotten.
-    pub(super) fn noticed_since(&self) -> u64 {
-        self.noticed_since
-    }
-
-    pub(super) fn looked_at(&self) -> Instant {
-        self.looked_at
-    }
-
-    /// When to look for a grant of another process.
-    pub(super) fn next_look(&self) -> Instant {
-        self.looked_at + SCAN_INTERVAL
-    }
-
-    /// Notes a withdrawal for other processes and later runs.
-    pub(super) fn note_withdrawal(&mut self) -> io::Result<()> {
-        self.spool.note_withdrawal()
-    }
-
-    /// Notes a grant. Returns whether earlier records are to be forgotten.
-    pub(super) fn note_grant(&mut self) -> io::Result<bool> {
-        self.spool.note_grant()
-    }
-
     /// Puts the records on disk, where they need no budget. Those that cannot be stored stay.
     fn store(&mut self, records: &mut Unsettled) {
         if records.is_empty() {
@@ -275,32 +229,6 @@ impl Spooler {
     /// Takes the records that the disk did not take, and does not offer them again.
     pub(super) fn give_up_unspooled(&mut self, records: &mut Unsettled) {
         records.append(self.unspooled.take());
-    }
-
-    /// Removes all records of the project from the disk, and drops those that are not with the worker. Those that other
-    /// processes stored since the last grant stay, unless a caller of this client withdrew the consent: `is_own`.
-    ///
-    /// # Errors
-    ///
-    /// The first error of the disk. Records that cannot be removed are dropped too.
-    pub(super) fn forget(&mut self, is_own: bool) -> io::Result<()> {
-        let accounting = self.accounting.clone();
-        let drop_all = |loaded: Loaded| {
-            accounting.recover(loaded.recovered);
-            accounting.lose_on_disk(DropReason::Corrupted, loaded.missing);
-            let outcome = Outcome::Dropped(DropReason::Withdrawn, None);
-            accounting.settle(&loaded.records, &outcome);
-        };
-        let forgotten = match is_own {
-            true => self.spool.forget(drop_all),
-            false => self.spool.forget_earlier(drop_all),
-        };
-        self.noticed_since = 0;
-        self.accounting.forget_on_disk();
-        self.set_flush_target();
-        // After a grant, other processes may have left segments that the last scan did not find.
-        self.next_scan = Some(clock::now());
-        forgotten
     }
 
     /// Whether all of these records are older than they may be.

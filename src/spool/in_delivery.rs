@@ -42,6 +42,8 @@ struct Loaded {
     number: u32,
     bytes: usize,
     stored_at: StoredAt,
+    /// How many records this client stored before the first one of the segment that the record was stored in.
+    start: u64,
     is_settled: bool,
 }
 
@@ -207,7 +209,8 @@ impl Part {
     fn load(&mut self, contents: Vec<Content>) -> Vec<Encoded> {
         let mut encoded = Vec::new();
         for content in contents.into_iter().take(self.room()) {
-            let entry = self.push(content.number, content.json.len(), content.stored_at);
+            let (bytes, start) = (content.json.len(), self.segment.start());
+            let entry = self.push(content.number, bytes, content.stored_at, start);
             encoded.push(Encoded {
                 spool_entry: entry,
                 ..content.into_encoded()
@@ -222,13 +225,20 @@ impl Part {
     }
 
     /// Gives a record of the segment the next entry.
-    fn push(&mut self, number: u32, bytes: usize, stored_at: StoredAt) -> Option<NonZeroU32> {
+    fn push(
+        &mut self,
+        number: u32,
+        bytes: usize,
+        stored_at: StoredAt,
+        start: u64,
+    ) -> Option<NonZeroU32> {
         let entry = self.first + self.records.len() as u32;
         self.unsettled_bytes += bytes;
         self.records.push(Loaded {
             number,
             bytes,
             stored_at,
+            start,
             is_settled: false,
         });
         NonZeroU32::new(entry)
@@ -251,9 +261,19 @@ impl Part {
         let moved = records[..stored?].iter().zip(first..);
         let entries = moved.map(|(record, number)| {
             let bytes = record.json.len();
-            self.push(number, bytes, record.stored_at)
+            self.push(number, bytes, record.stored_at, record.start)
         });
-        Ok(entries.flatten().collect())
+        let entries = entries.flatten().collect();
+        self.set_start();
+        Ok(entries)
+    }
+
+    /// A flush waits for the records that were moved here and are not settled, and for no others.
+    fn set_start(&mut self) {
+        let unsettled = self.records.iter().filter(|record| !record.is_settled);
+        if let Some(start) = unsettled.map(|record| record.start).min() {
+            self.segment.set_start(start);
+        }
     }
 
     /// Settles those of the entries that are in here and were not settled before.
@@ -269,5 +289,8 @@ impl Part {
             }
         }
         self.segment.settle(&numbers);
+        if self.is_aside {
+            self.set_start();
+        }
     }
 }

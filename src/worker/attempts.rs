@@ -201,9 +201,9 @@ impl Worker {
         if batch.failures.is_suspect() {
             let others = self.queues[batch.endpoint as usize].retrying();
             let suspects = 1 + others.filter(|other| other.failures.is_suspect()).count();
-            let crowd = suspects.max(SUSPECTS_AT_PACE) as f64 / SUSPECTS_AT_PACE as f64;
+            let turns = suspects.div_ceil(SUSPECTS_AT_PACE) as u32;
             let delay = self.backoff.delay_after(batch.failures.in_a_row());
-            let retry_at = after(now, delay.mul_f64(crowd));
+            let retry_at = after(now, delay.saturating_mul(turns));
             let give_up_at = self.give_up_at(batch).unwrap_or(retry_at);
             batch.failures.set_retry_at(Some(retry_at.min(give_up_at)));
         }

@@ -153,7 +153,10 @@ impl Worker {
             match spooler.look() {
                 Ok(notice) => {
                     withdrawals += u64::from(notice != Notice::Same);
-                    let is_granted = spooler.spool().is_granted() && !self.is_unnoted;
+                    // The grant may be from before a withdrawal that has to be noted.
+                    let new = self.parts.consent.withdrawals() - self.forgotten;
+                    let is_later = !self.is_unnoted && new <= spooler.noticed_since();
+                    let is_granted = spooler.spool().is_granted() && is_later;
                     granted_after = is_granted.then_some(withdrawals);
                 }
                 // It is written anew below.

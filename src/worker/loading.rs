@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     accounting::Unsettled, batch::Batch, catch_panic::panic_point, clock, record::Endpoint,
-    settings::Duty, spool::Notice,
+    settings::Duty,
 };
 
 impl Worker {
@@ -83,7 +83,9 @@ impl Worker {
         let Some(spooler) = &mut self.spooler else {
             return;
         };
-        if matches!(spooler.look(), Ok(Notice::Granted | Notice::Withdrawn)) {
+        // If that cannot be read, records are loaded, and no request begins.
+        let _ = spooler.look();
+        if !self.parts.consent.permits(self.forgotten) {
             return;
         }
         let loaded = spooler.load(is_due, may_recover, now);

@@ -20,7 +20,7 @@ use crate::{
     drop_reason::DropReason,
     record::Encoded,
     settings::Duty,
-    spool::{Loaded, Notice, Now, Spool},
+    spool::{Loaded, Now, Spool},
 };
 
 pub(super) struct Spooler {
@@ -128,7 +128,7 @@ impl Spooler {
             // An empty write would say nothing about the disk.
             return;
         }
-        if !matches!(self.look(), Ok(Notice::Same)) {
+        if !self.may_write() {
             return;
         }
         let (count, bytes) = (records.len(), records.cost());
@@ -214,7 +214,7 @@ impl Spooler {
         records.append(self.unspooled.take());
         // The disk may have recovered since they were tracked.
         self.store(records);
-        if self.consent.withdrawals() != withdrawals {
+        if self.consent.withdrawals() != withdrawals || self.noticed_since > 0 {
             // The worker forgets all records.
             return;
         }

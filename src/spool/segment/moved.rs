@@ -26,8 +26,12 @@ impl Segment {
         self.is_own(self.last_number + 1)
     }
 
-    /// Writes as many of the records as fit, at least one, in one go, and returns how many. A flush waits for them as
-    /// before. On an error nothing changes.
+    /// How many records this client stored before the first one that a flush waits for.
+    pub(in crate::spool) fn set_start(&mut self, start: u64) {
+        self.start = start;
+    }
+
+    /// Writes as many of the records as fit, at least one, in one go, and returns how many. On an error nothing changes.
     pub(in crate::spool) fn store_moved(
         &mut self,
         records: &[Moved<'_>],
@@ -35,16 +39,15 @@ impl Segment {
         sync: bool,
     ) -> io::Result<usize> {
         let is_own = self.takes_own();
-        let (mut lines, mut count, mut start) = (Vec::new(), 0, self.start);
+        let (mut lines, mut count) = (Vec::new(), 0);
         for (record, number) in records.iter().zip(self.last_number + 1..) {
             write_record(&mut lines, self.endpoint, number, record.time, record.json);
-            (count, start) = (count + 1, start.min(record.start));
+            count += 1;
             if self.length + lines.len() as u64 >= max_bytes {
                 break;
             }
         }
         self.append(&lines, sync)?;
-        self.start = start;
         self.last_number += count as u32;
         match is_own {
             true => self.unsettled_own += count as u64,

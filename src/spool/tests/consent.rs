@@ -290,3 +290,19 @@ fn a_folder_that_cannot_be_listed_is_not_forgotten_and_a_file_without_a_size_is(
     ours.forget(|_| ()).expect("they can be removed");
     assert_eq!(disk.segments(), 0);
 }
+
+#[test]
+fn a_grant_that_another_process_noted_since_the_last_look_is_told_and_stays() {
+    let disk = MemoryDisk::default();
+    let mut spool = spool(&disk, settings());
+    assert!(!spool.note_grant().expect("no file"), "nothing was noted");
+    withdraw_elsewhere(&disk);
+    grant_elsewhere(&disk);
+    let noted = Note::read(&disk, &folder()).expect("a note");
+    assert!(
+        spool.note_grant().expect("a note"),
+        "earlier records are to be forgotten"
+    );
+    assert!(!spool.note_grant().expect("a note"));
+    assert_eq!(Note::read(&disk, &folder()).expect("a note"), noted);
+}

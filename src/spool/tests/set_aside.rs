@@ -1,6 +1,7 @@
 //! Records that the server does not take, moved together.
 
 mod failures;
+mod random;
 
 use super::*;
 use crate::spool::disk::double::Operation;
@@ -268,15 +269,20 @@ fn a_file_takes_1_024_records_that_are_moved() {
 #[test]
 fn a_file_of_records_that_are_moved_is_no_longer_than_another_one() {
     let disk = MemoryDisk::default();
-    let mut spool = spool(&disk, settings());
-    let mut loaded = load_apart(&mut spool, "a", 12, 0);
+    let mut spool = spool(&disk, with_max_bytes(64 << 20));
+    let mut loaded = Vec::new();
+    for number in 0..12 {
+        store(&mut spool, &mut vec![record_of(200_000)], at(number)).expect("there is room");
+        let load = spool.load(true, false, at(number)).expect("a record");
+        loaded.extend(load.records);
+    }
     let (few, rest) = loaded.split_at_mut(3);
     set_aside(&mut spool, few, at(20)).expect("the disk works");
     set_aside(&mut spool, rest, at(21)).expect("the disk works");
     assert_eq!(disk.segments(), 2);
     for name in disk.names() {
         let length = disk.bytes(&name).expect("a file").len();
-        assert!(length <= 1_000 + 200, "{length}");
+        assert!(length <= MIB + 201_000, "{length}");
     }
 }
 
@@ -314,4 +320,21 @@ fn a_file_that_takes_no_moved_record_any_more_is_left_for_another() {
         .acknowledge(&entries(&loaded))
         .expect("the disk works");
     assert_eq!(disk.segments(), 0);
+}
+
+#[test]
+fn a_flush_waits_for_no_record_that_was_moved_after_it_began() {
+    let disk = MemoryDisk::default();
+    let mut spool = spool(&disk, with_max_bytes(ROOM));
+    let mut earlier = load_apart(&mut spool, "a", 2, 0);
+    set_aside(&mut spool, &mut earlier, at(20)).expect("the disk works");
+    let flush_target = spool.stored();
+    let mut later = load_apart(&mut spool, "b", 1, 10);
+    set_aside(&mut spool, &mut later, at(21)).expect("the disk works");
+    assert_eq!(disk.segments(), 1);
+    for (number, entry) in (0..).zip(entries(&earlier)) {
+        assert_eq!(spool.settled(), number);
+        spool.acknowledge(&[entry]).expect("the disk works");
+    }
+    assert_eq!(spool.settled(), flush_target);
 }

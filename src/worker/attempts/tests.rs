@@ -1,5 +1,8 @@
 use super::*;
-use crate::worker::tests::bench::Bench;
+use crate::{
+    reply::Refusal,
+    worker::tests::bench::{Bench, withdraw_and_grant},
+};
 
 /// Whether a batch with this many others would be split without evidence.
 fn lacks_evidence(batches: impl FnOnce(&mut Bench) -> (Batch, Vec<Batch>)) -> bool {
@@ -48,7 +51,7 @@ fn no_half_is_split_without_evidence_while_16_batches_wait() {
 #[test]
 fn many_suspect_batches_are_tried_no_more_often_than_64() {
     const LONGEST: Duration = Duration::from_secs(30);
-    for (others, factor) in [(0, 1), (63, 1), (127, 2), (639, 10)] {
+    for (others, factor) in [(0, 1), (63, 1), (64, 2), (127, 2), (639, 10)] {
         let mut bench = Bench::new();
         for _ in 0..others {
             let other = bench.half(1);
@@ -64,5 +67,46 @@ fn many_suspect_batches_are_tried_no_more_often_than_64() {
         let delay = batch.failures.retry_at().expect("it waits") - now;
         let allowed = LONGEST * factor / 2..=LONGEST * factor;
         assert!(allowed.contains(&delay), "{others}: {delay:?}");
+    }
+}
+
+#[test]
+fn no_record_gets_into_the_epoch_after_its_withdrawal_when_it_is_moved() {
+    let mut bench = Bench::with_spool();
+    let mut halves = bench.suspects_in_files(16);
+    let last = halves.pop().expect("a batch");
+    for half in halves {
+        bench.worker.queue(Endpoint::Events).add_half(half);
+    }
+    withdraw_and_grant(bench.spool());
+    let spooler = bench.worker.spooler.as_mut().expect("a spool");
+    spooler.look().expect("the disk works");
+    let refusal = Refusal {
+        status: 401,
+        detail: None,
+    };
+    bench
+        .worker
+        .apply(last, 100, Verdict::Unauthorized { refusal });
+    assert_eq!(bench.found_after_a_kill(), 0);
+}
+
+#[test]
+fn suspect_records_from_16_files_are_moved_together() {
+    for (files, left) in [(15, 15), (16, 1)] {
+        let mut bench = Bench::with_spool();
+        let mut suspects = bench.suspects_in_files(files);
+        let last = suspects.pop().expect("a batch");
+        for batch in suspects {
+            bench.worker.queue(Endpoint::Events).add_half(batch);
+        }
+        let verdict = Verdict::Later {
+            after: None,
+            refusal: None,
+            body: BodySent::Whole,
+        };
+        bench.worker.apply(last, 100, verdict);
+        assert_eq!(bench.disk.segments(), left);
+        assert_eq!(bench.found_after_a_kill(), 2 * files);
     }
 }

@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     consent::ConsentCell,
     spool::{Fault, MemoryDisk},
-    worker::tests::bench::Bench,
+    worker::tests::bench::{Bench, withdraw_and_grant},
 };
 
 /// The client begins with this consent instead.
@@ -254,4 +254,70 @@ fn a_client_stays_without_consent_until_there_is_a_grant() {
         bench.worker.await_consent(clock::now());
         assert_eq!(bench.parts.intake.consent.get(), Consent::Withdrawn);
     }
+}
+
+#[test]
+fn no_record_gets_into_the_epoch_after_its_withdrawal_in_a_flush() {
+    let mut bench = Bench::with_spool();
+    bench.disk.set_full(true);
+    bench.track(1);
+    bench.worker.take(clock::now());
+    bench.disk.set_full(false);
+    assert_eq!(bench.disk.segments(), 0);
+    withdraw_and_grant(bench.spool());
+    bench.track(1);
+    bench.worker.request_flush();
+    assert_eq!(bench.found_after_a_kill(), 0);
+}
+
+#[test]
+fn no_record_gets_into_the_epoch_after_its_withdrawal_in_a_close() {
+    let mut bench = Bench::with_spool();
+    let event = crate::LlmEvent::new("user", "prompt", "");
+    bench.parts.intake.track(event.into());
+    bench.worker.take(clock::now());
+    assert_eq!(bench.disk.segments(), 1);
+    let other = bench.spool();
+    bench.disk.before_create(move || withdraw_and_grant(other));
+    bench.track(1);
+    bench.worker.abandon(DropReason::CloseTimeout);
+    assert_eq!(bench.found_after_a_kill(), 0);
+    let stats = bench.parts.intake.accounting.stats();
+    assert_eq!(
+        (stats.dropped_for(DropReason::Withdrawn), stats.pending),
+        (2, 0)
+    );
+}
+
+#[test]
+fn records_of_other_processes_after_a_grant_are_not_loaded_before_earlier_ones_are_forgotten() {
+    let mut bench = Bench::with_spool();
+    bench.track(1);
+    bench.worker.take(clock::now());
+    withdraw_and_grant(bench.spool());
+    let spooler = bench.worker.spooler.as_mut().expect("a spool");
+    spooler.look().expect("the disk works");
+    bench.store_elsewhere();
+    bench.time.set(Duration::from_secs(1));
+    let spooler = bench.worker.spooler.as_mut().expect("a spool");
+    spooler.scan(clock::now());
+    bench.worker.load(true, clock::now());
+    bench.worker.await_consent(clock::now());
+    assert_eq!(bench.found_after_a_kill(), 1);
+}
+
+#[test]
+fn an_earlier_grant_does_not_count_after_a_withdrawal_that_is_not_noted_yet() {
+    let mut bench = Bench::with_spool();
+    withdraw_and_grant(bench.spool());
+    let spooler = bench.worker.spooler.as_mut().expect("a spool");
+    spooler.look().expect("the disk works");
+    bench.worker.await_consent(clock::now());
+    bench.store_elsewhere();
+    // A caller withdraws. The message of another caller's grant arrives first.
+    bench.parts.intake.consent.withdraw();
+    let withdrawals = bench.parts.intake.consent.withdrawals();
+    bench.worker.grant(withdrawals).expect("the disk works");
+    bench.worker.withdraw().expect("the disk works");
+    assert_eq!(bench.found_after_a_kill(), 0);
 }

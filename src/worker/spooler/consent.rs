@@ -33,6 +33,12 @@ impl Spooler {
         notice
     }
 
+    /// Whether records may be written: no other process noted anything since the client forgot its records. Otherwise
+    /// records from before a withdrawal would get into a segment of the epoch after it.
+    pub(in crate::worker) fn may_write(&mut self) -> bool {
+        matches!(self.look(), Ok(Notice::Same)) && self.noticed_since == 0
+    }
+
     /// How many withdrawals of other processes were noticed since records were forgotten.
     pub(in crate::worker) fn noticed_since(&self) -> u64 {
         self.noticed_since

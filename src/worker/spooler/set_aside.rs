@@ -4,7 +4,7 @@ use super::Spooler;
 use crate::{
     clock,
     record::{Encoded, Endpoint},
-    spool::{Notice, Now},
+    spool::Now,
 };
 
 impl Spooler {
@@ -17,7 +17,7 @@ impl Spooler {
     ) {
         let may_move = |entry| self.spool.may_set_aside(entry);
         records.retain(|record| record.spool_entry.is_some_and(may_move));
-        if records.is_empty() || !matches!(self.look(), Ok(Notice::Same)) {
+        if records.is_empty() || !self.may_write() {
             return;
         }
         let moved = self.spool.set_aside(endpoint, records, Now::read());

@@ -1,5 +1,7 @@
 mod duties;
 
+use std::io;
+
 use super::*;
 use crate::{
     accounting::NoBudget,
@@ -8,7 +10,7 @@ use crate::{
     defaults,
     logging::double::lines,
     record::Endpoint,
-    spool::{Fault, Fingerprint, MemoryDisk, SpoolSettings, WhenFull},
+    spool::{Fault, Fingerprint, MemoryDisk, Notice, SpoolSettings, WhenFull},
 };
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -93,6 +93,34 @@ impl Bench {
         other.leave(Now::read());
     }
 
+    /// Stores this many files with two records each, and loads them as suspect batches of one record.
+    pub(in crate::worker) fn suspects_in_files(&mut self, files: usize) -> Vec<Batch> {
+        let mut suspects = Vec::new();
+        for _ in 0..files {
+            self.track(2);
+            let now = clock::now();
+            self.worker.take(now);
+            self.worker.load(true, now);
+            let limits = self.worker.limits(Endpoint::Events);
+            let queue = self.worker.queue(Endpoint::Events);
+            let mut batch = queue.take(Next::New, limits, now).expect("two events");
+            let half = batch.split_off().expect("two events");
+            suspects.extend([batch, half]);
+        }
+        assert_eq!(self.disk.segments(), files);
+        suspects
+    }
+
+    /// How many records the next process finds if this one is killed now.
+    pub(in crate::worker) fn found_after_a_kill(&mut self) -> usize {
+        self.worker.spooler = None;
+        let mut next = self.spool();
+        next.look().expect("the disk works");
+        next.scan_for_orphans(Now::read()).expect("the disk works");
+        let loads = std::iter::from_fn(|| next.load(true, true, Now::read()));
+        loads.map(|loaded| loaded.records.len()).sum()
+    }
+
     /// Tracks this many events, and takes them as one batch that has failed so often.
     pub(in crate::worker) fn batch(&mut self, events: usize, failures: u32) -> Batch {
         self.track(events);
@@ -111,6 +139,14 @@ impl Bench {
         fail(&mut half, failures);
         half
     }
+}
+
+/// Another process withdraws the consent, removes all records, and grants it again.
+pub(in crate::worker) fn withdraw_and_grant(mut other: Spool) {
+    other.look().expect("the disk works");
+    other.note_withdrawal().expect("the disk works");
+    other.forget(|_| ()).expect("the disk works");
+    assert!(other.note_grant().expect("the disk works"));
 }
 
 impl Worker {

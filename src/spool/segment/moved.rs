@@ -31,7 +31,8 @@ impl Segment {
         self.start = start;
     }
 
-    /// Writes as many of the records as fit, at least one, in one go, and returns how many. On an error nothing changes.
+    /// Writes as many of the records as fit, at least one, in one go, and returns how many. On an error nothing
+    /// changes.
     pub(in crate::spool) fn store_moved(
         &mut self,
         records: &[Moved<'_>],

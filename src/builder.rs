@@ -498,7 +498,7 @@ impl TrubricsBuilder {
 
     /// How much of the disk the [`spool`](Self::spool) may take for this project; at least 4 KiB. The oldest records
     /// are dropped first, as [`DropReason::SpoolFull`](crate::DropReason::SpoolFull). With
-    /// [`Overflow::Block`](crate::Overflow::Block), none are dropped and callers wait. If other processes hold
+    /// [`Overflow::Block`], none are dropped and callers wait. If other processes hold
     /// everything, each client may exceed the limit with a small file for each endpoint: 64 KiB, or a 1024th of the
     /// limit where that is more, and a record. Default: 64 MiB, [`defaults::SPOOL_MAX_BYTES`].
     pub fn spool_max_bytes(mut self, bytes: u64) -> Self {

@@ -6,6 +6,7 @@ use super::*;
 
 /// What a test knows of the records.
 struct Model {
+    seed: u64,
     spool: Spool,
     random: fastrand::Rng,
     /// Loaded and not settled.
@@ -55,7 +56,11 @@ impl Model {
                 let is_settled = |_: &mut Encoded| self.random.u32(0..3) == 0;
                 let settled: Vec<_> = self.loaded.extract_if(.., is_settled).collect();
                 for text in texts(&settled) {
-                    assert!(self.left.remove(&text), "{text} was settled before");
+                    assert!(
+                        self.left.remove(&text),
+                        "{text} was settled before, seed {}",
+                        self.seed
+                    );
                 }
                 let entries = entries(&settled);
                 self.spool.acknowledge(&entries).expect("the disk works");
@@ -69,7 +74,8 @@ impl Model {
         assert_eq!(
             entries.len(),
             self.loaded.len(),
-            "two records have one entry"
+            "two records have one entry, seed {}",
+            self.seed
         );
         let bytes: usize = self.loaded.iter().map(|one| one.json.len()).sum();
         assert_eq!(self.spool.in_delivery.load_of(Endpoint::Events).1, bytes);
@@ -84,12 +90,12 @@ fn store_all(spool: &mut Spool, records: &mut Vec<Encoded>, now: Now) {
 #[test]
 fn records_that_are_moved_at_random_are_settled_once_or_left() {
     for seed in 0..100 {
-        println!("seed {seed}");
         let disk = MemoryDisk::default();
         let mut random = fastrand::Rng::with_seed(seed);
         // With a small limit, files of records that are moved get full.
         let max_bytes = random.choice([60_000, 400_000, ROOM]).unwrap_or(ROOM);
         let mut model = Model {
+            seed,
             spool: spool(&disk, with_max_bytes(max_bytes)),
             random,
             loaded: Vec::new(),
@@ -104,7 +110,7 @@ fn records_that_are_moved_at_random_are_settled_once_or_left() {
         assert_eq!((left.missing, left.orphaned.len()), (0, 0));
         drop(model.spool);
         let found = deliver_all(&disk).into_iter().collect::<BTreeSet<_>>();
-        assert_eq!(found, model.left);
+        assert_eq!(found, model.left, "seed {seed}");
         assert_eq!(disk.segments(), 0);
     }
 }

@@ -485,9 +485,8 @@ impl TrubricsBuilder {
     ///
     /// [`build`](Self::build) fails if the path is empty or is that of a file. A relative path belongs to the folder
     /// that is current then. `build` reads the consent there, and makes nothing. The first record makes the folder,
-    /// with mode 0700 and its files with 0600. When the disk fails or is full, records wait in
-    /// memory, which is logged once. The client has one more thread, so that a request does not keep records from the
-    /// disk.
+    /// with mode 0700 and its files with 0600. When the disk fails or is full, records wait in memory, which is logged
+    /// once. The client has one more thread, so that a request does not keep records from the disk.
     #[doc(alias = "offline")]
     #[doc(alias = "persistence")]
     #[doc(alias = "disk")]
@@ -497,10 +496,10 @@ impl TrubricsBuilder {
     }
 
     /// How much of the disk the [`spool`](Self::spool) may take for this project; at least 4 KiB. The oldest records
-    /// are dropped first, as [`DropReason::SpoolFull`](crate::DropReason::SpoolFull). With
-    /// [`Overflow::Block`], none are dropped and callers wait. If other processes hold
-    /// everything, each client may exceed the limit with a small file for each endpoint: 64 KiB, or a 1024th of the
-    /// limit where that is more, and a record. Default: 64 MiB, [`defaults::SPOOL_MAX_BYTES`].
+    /// are dropped first, as [`DropReason::SpoolFull`](crate::DropReason::SpoolFull). With [`Overflow::Block`], none
+    /// are dropped and callers wait. If other processes hold everything, each client may exceed the limit with a small
+    /// file for each endpoint: 64 KiB, or a 1024th of the limit where that is more, and a record. Default: 64 MiB,
+    /// [`defaults::SPOOL_MAX_BYTES`].
     pub fn spool_max_bytes(mut self, bytes: u64) -> Self {
         self.spool.max_bytes = bytes;
         self

@@ -66,20 +66,19 @@ impl Spool {
     /// Notes for all processes that the consent is granted, if a withdrawal is noted. Returns whether all records from
     /// before are to be forgotten: there was a withdrawal since the last look.
     pub(crate) fn note_grant(&mut self) -> io::Result<bool> {
-        let (needs_note, is_new) = match Note::read(&*self.disk, &self.folder) {
-            Ok(None) => (false, false),
-            Ok(Some(note)) => {
-                let is_new = self.note != Some(note);
-                self.set_note(note);
-                (note.is_withdrawn, is_new)
+        let known = self.note;
+        let needs_note = match Note::read(&*self.disk, &self.folder) {
+            Ok(note) => {
+                note.into_iter().for_each(|note| self.set_note(note));
+                note.is_some_and(|note| note.is_withdrawn)
             }
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => (true, true),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => true,
             Err(error) => return Err(error),
         };
         if needs_note {
             self.write_note(Note::new(false))?;
         }
-        Ok(needs_note || is_new)
+        Ok(self.note != known)
     }
 
     fn write_note(&mut self, note: Note) -> io::Result<()> {

@@ -35,7 +35,7 @@ pub(super) struct Source<'a> {
     pub(super) stored_at: StoredAt,
 }
 
-/// A segment has room for so many records that are moved there.
+/// A segment takes this many records that are moved there.
 const ASIDE_ENTRIES: u32 = 1024;
 
 struct Loaded {
@@ -154,7 +154,7 @@ impl InDelivery {
         unloaded.filter_map(load).collect()
     }
 
-    /// The first entry of the lowest gap for so many. A file has room for a few million records, so there is one.
+    /// The first entry of the lowest gap for this many. A file has room for a few million records, so there is one.
     fn free_entries(&self, count: usize) -> u32 {
         let mut first = 1_u32;
         for part in &self.parts {
@@ -289,7 +289,7 @@ impl Part {
             }
         }
         self.segment.settle(&numbers);
-        if self.is_aside {
+        if self.is_aside && !numbers.is_empty() {
             self.set_start();
         }
     }

@@ -38,7 +38,7 @@ const EVICTIONS: usize = 512;
 
 /// What became of a segment that had to go.
 enum Evicted {
-    /// So many bytes less count for the limit.
+    /// This many bytes less count for the limit.
     Bytes(u64),
     /// Other processes or this one hold the rest.
     None,
@@ -145,8 +145,8 @@ impl Spool {
         })
     }
 
-    /// Removes the oldest segments until there is room for a new one of so many bytes. Returns how long it may get, if
-    /// there is room.
+    /// Removes the oldest segments until there is room for a new one of this many bytes. Returns how long it may get,
+    /// if there is room.
     fn make_room(
         &mut self,
         needed: u64,
@@ -260,18 +260,16 @@ impl Spool {
         self.last_made = Some(made_at);
         let epoch = self.note.map(|note| note.epoch);
         let names = || name::make(endpoint, epoch, made_at);
-        self.create_named(endpoint, self.stored, names)
+        self.create_named(endpoint, names)
     }
 
-    /// Makes a segment with the temporary and the final name of the next `names`, for records of which the first one
-    /// follows `start` others.
+    /// Makes a segment with a temporary and a final name of `names`, which makes new ones after a failure.
     pub(super) fn create_named(
         &self,
         endpoint: Endpoint,
-        start: u64,
         names: impl Fn() -> (String, String),
     ) -> io::Result<Segment> {
-        let create = || Segment::create(&*self.disk, &self.folder, start, endpoint, names());
+        let create = || Segment::create(&*self.disk, &self.folder, self.stored, endpoint, names());
         let segment = create().or_else(|error| match error.kind() {
             io::ErrorKind::NotFound => {
                 self.prepare()?;

@@ -113,8 +113,7 @@ impl Spool {
             let (_, name) = name::make(endpoint, epoch, oldest);
             (name::make_temp(now.system), name)
         };
-        let start = moved.iter().map(|record| record.start).min();
-        let mut segment = self.create_named(endpoint, start.unwrap_or(self.stored), names)?;
+        let mut segment = self.create_named(endpoint, names)?;
         if !is_own {
             segment.note_inherited();
         }

@@ -27,11 +27,11 @@ pub(super) const FAILURES_BEFORE_SPLIT: u32 = 3;
 /// The same for a half of such a batch.
 const FAILURES_OF_HALF: u32 = 2;
 
-/// No half is split in this way while so many batches wait: after an outage, each costs a request.
+/// No half is split in this way while this many batches wait: after an outage, each costs a request.
 const MAX_HALVES: usize = 16;
 
-/// This many suspect batches of an endpoint are tried at their own pace. If there are more, all of them together are
-/// tried as often as that.
+/// Up to this many suspect batches of an endpoint are tried at their own pace. With more of them, each waits longer, so
+/// that together they make no more requests.
 const SUSPECTS_AT_PACE: usize = 64;
 
 /// How long records in the spool wait after the server refused the request.

@@ -42,7 +42,7 @@ impl Worker {
 
     /// Forgets records after a withdrawal. Returns the next step if none may be delivered.
     pub(super) fn await_consent(&mut self, now: Instant) -> Option<Ahead> {
-        self.log_forgotten(None);
+        self.log_forgotten();
         if self.has_consent() {
             return None;
         }
@@ -70,7 +70,7 @@ impl Worker {
             // A grant may have been read before, when the disk failed and nothing could be forgotten. Each change
             // counts as a withdrawal of its own.
             let withdrawals = self.forgotten + u64::from(notice != Notice::Same);
-            self.log_forgotten(Some(withdrawals));
+            self.log_forgotten();
             self.take_records_again(withdrawals);
         }
         Some(Ahead::Work)
@@ -83,7 +83,7 @@ impl Worker {
         let is_left = self.is_unnoted || self.has_leftovers && !is_granted;
         if is_left {
             // The disk may work again.
-            let _ = self.forget(None);
+            let _ = self.forget();
         }
         is_left
     }
@@ -120,24 +120,24 @@ impl Worker {
     ///
     /// When the disk fails, now or when they were forgotten.
     pub(super) fn withdraw(&mut self) -> io::Result<()> {
-        self.catch_up(None)
+        self.catch_up()
     }
 
-    /// Forgets all records from before the last withdrawal. A grant is noted that follows `granted_after` withdrawals.
-    fn catch_up(&mut self, granted_after: Option<u64>) -> io::Result<()> {
+    /// Forgets all records from before the last withdrawal.
+    fn catch_up(&mut self) -> io::Result<()> {
         let is_up_to_date = self.parts.consent.withdrawals() == self.forgotten;
         match is_up_to_date && !self.has_leftovers {
             true => Ok(()),
-            false => self.forget(granted_after),
+            false => self.forget(),
         }
     }
 
     /// As [`catch_up`](Self::catch_up), where no caller waits for the error of the disk.
-    fn log_forgotten(&mut self, granted_after: Option<u64>) {
+    fn log_forgotten(&mut self) {
         if self.parts.consent.withdrawals() == self.forgotten {
             return;
         }
-        if let Err(error) = self.forget(granted_after) {
+        if let Err(error) = self.forget() {
             logging(
                 || warn!(target: TARGET, "the spool cannot be emptied after a withdrawal: {error}"),
             );
@@ -147,32 +147,22 @@ impl Worker {
     /// Grants the consent, unless it was withdrawn again after this many withdrawals.
     pub(super) fn grant(&mut self, mut withdrawals: u64) -> io::Result<()> {
         let is_undecided = self.parts.consent.get() == Consent::Undecided;
-        let mut granted_after = None;
         if let (false, Some(spooler)) = (is_undecided, &mut self.spooler) {
             // Each change counts as a withdrawal of its own.
             match spooler.look() {
-                Ok(notice) => {
-                    withdrawals += u64::from(notice != Notice::Same);
-                    // The grant may be from before a withdrawal that has to be noted.
-                    let new = self.parts.consent.withdrawals() - self.forgotten;
-                    let is_later = !self.is_unnoted && new <= spooler.noticed_since();
-                    let is_granted = spooler.spool().is_granted() && is_later;
-                    granted_after = is_granted.then_some(withdrawals);
-                }
+                Ok(notice) => withdrawals += u64::from(notice != Notice::Same),
                 // It is written anew below.
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => {}
                 Err(error) => return Err(error),
             }
         }
-        self.catch_up(granted_after)?;
+        self.catch_up()?;
         if let Some(spooler) = &mut self.spooler
             && self.parts.consent.withdrawals() == withdrawals
             && spooler.note_grant()?
-            && !is_undecided
         {
-            self.parts.consent.withdraw_earlier();
             withdrawals += 1;
-            self.catch_up(Some(withdrawals))?;
+            self.catch_up()?;
         }
         self.take_records_again(withdrawals);
         Ok(())
@@ -186,20 +176,17 @@ impl Worker {
     }
 
     /// Drops all records, in memory and on disk. The queue is paused meanwhile, so that a record is either among them
-    /// or was taken after them. A withdrawal by a caller of this client is noted, but not over the grant that follows
-    /// `granted_after` of them.
-    fn forget(&mut self, granted_after: Option<u64>) -> io::Result<()> {
+    /// or was taken after them. A withdrawal by a caller of this client is noted.
+    fn forget(&mut self) -> io::Result<()> {
         if let (Consent::Withdrawn, Some(spooler)) = (self.parts.consent.get(), &mut self.spooler) {
             // A grant may have followed the withdrawal of another process. After an error, it is read later.
             let _ = spooler.look();
         }
         let withdrawals = self.parts.consent.withdrawals();
         self.parts.queue.pause();
-        let is_withdrawn =
-            self.parts.consent.get() == Consent::Withdrawn && granted_after != Some(withdrawals);
         let is_own = |spooler: &Spooler| withdrawals - self.forgotten > spooler.noticed_since();
-        let needs_note =
-            is_withdrawn && (self.is_unnoted || self.spooler.as_ref().is_some_and(is_own));
+        let needs_note = self.parts.consent.get() == Consent::Withdrawn
+            && (self.is_unnoted || self.spooler.as_ref().is_some_and(is_own));
         let noted = match &mut self.spooler {
             // Before anything else: no process delivers the records from here on, even if this one is killed.
             Some(spooler) if needs_note => spooler.note_withdrawal(),
@@ -267,7 +254,7 @@ impl Worker {
                 return self.incoming.take(true).settle(&outcome);
             }
             _ => {
-                self.log_forgotten(None);
+                self.log_forgotten();
                 self.forget_again();
                 return;
             }
@@ -287,7 +274,7 @@ impl Worker {
             false => DropReason::Withdrawn,
         };
         left.settle(&Outcome::Dropped(reason, None));
-        self.log_forgotten(None);
+        self.log_forgotten();
         self.parts.health.set_spool(0, None);
     }
 }

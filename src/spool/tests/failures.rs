@@ -123,17 +123,18 @@ fn deliver_parts(
     }
 }
 
+/// The errors of a disk, and how much of a write it takes before, in percent.
+pub(super) const KINDS: [(io::ErrorKind, usize); 5] = [
+    (io::ErrorKind::Other, 0),
+    (io::ErrorKind::Other, 100),
+    (io::ErrorKind::StorageFull, 50),
+    (io::ErrorKind::NotFound, 0),
+    (io::ErrorKind::PermissionDenied, 0),
+];
+
 /// Runs it with a failure at every operation, until there is none.
 fn for_every_operation(lasts: bool, is_mortal: bool, check: impl Fn(&MemoryDisk, Outcome, &str)) {
-    use io::ErrorKind::{NotFound, Other, PermissionDenied, StorageFull};
-    let kinds = [
-        (Other, 0),
-        (Other, 100),
-        (StorageFull, 50),
-        (NotFound, 0),
-        (PermissionDenied, 0),
-    ];
-    for (error, percent) in kinds {
+    for (error, percent) in KINDS {
         for sync in [false, true] {
             for first in 0.. {
                 let fault = Fault {

@@ -6,6 +6,7 @@ use super::{SCAN_INTERVAL, Spooler};
 use crate::{
     accounting::Outcome,
     clock,
+    consent::Consent,
     drop_reason::DropReason,
     spool::{Loaded, Notice},
 };
@@ -58,9 +59,15 @@ impl Spooler {
         self.spool.note_withdrawal()
     }
 
-    /// Notes a grant. Returns whether earlier records are to be forgotten.
+    /// Notes a grant. Returns whether earlier records are to be forgotten, which counts as a withdrawal that was
+    /// noticed. Records that wait for the first decision stay.
     pub(in crate::worker) fn note_grant(&mut self) -> io::Result<bool> {
-        self.spool.note_grant()
+        let ends_earlier = self.spool.note_grant()? && self.consent.get() != Consent::Undecided;
+        if ends_earlier {
+            self.consent.withdraw_earlier();
+            self.noticed_since += 1;
+        }
+        Ok(ends_earlier)
     }
 
     /// Removes all records of the project from the disk, and drops those that are not with the worker. Those that other

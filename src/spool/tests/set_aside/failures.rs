@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::spool::disk::double::Fault;
+use crate::spool::{disk::double::Fault, tests::failures::KINDS};
 
 /// A disk with three records of other runs and six of this one, each in a file of its own and loaded. Then the disk
 /// fails as this says, and the records are moved.
@@ -26,15 +26,7 @@ fn fail(fault: Fault, sync: bool) -> (MemoryDisk, Spool, Vec<Encoded>, bool) {
 
 /// Does this with a failure at every operation of the move.
 fn for_every_operation(check: impl Fn(&MemoryDisk, Spool, Vec<Encoded>, bool, &str)) {
-    use io::ErrorKind::{NotFound, Other, PermissionDenied, StorageFull};
-    let kinds = [
-        (Other, 0),
-        (Other, 100),
-        (StorageFull, 50),
-        (NotFound, 0),
-        (PermissionDenied, 0),
-    ];
-    for ((error, percent), sync) in kinds
+    for ((error, percent), sync) in KINDS
         .into_iter()
         .flat_map(|kind| [(kind, false), (kind, true)])
     {
